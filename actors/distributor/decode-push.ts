@@ -1,0 +1,53 @@
+import { MiB, release } from '../../ops/base/bytes.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import type { StreamHash } from '../../storage/batch/batch.ts';
+import { plainBody } from '../../storage/batch/body.ts';
+import { readPushJson } from '../../storage/batch/from-json.ts';
+import { readPushProto } from '../../storage/batch/from-proto.ts';
+import type { TenantLimits } from '../limits.ts';
+import type { Discarded } from './discards.ts';
+import { PushCollector } from './push-collector.ts';
+import type { StreamCache } from './stream-cache.ts';
+
+const MAX_DECOMPRESSED_BYTES = 64 * MiB;
+
+export interface PushRequest {
+  readonly tenant: string;
+  /** As it came in; borrowed for the call. */
+  readonly body: Buffer;
+  /** Header values, '' where there is none. */
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** Wall clock. */
+  readonly nowMs: number;
+  /** Size of the body beyond which it is not decompressed; 64 MiB if not said. */
+  readonly maxDecompressedBytes?: number;
+}
+
+export interface DecodedPush {
+  /** One for each stream and UTC hour, each in a buffer of its own, owned by the caller. */
+  readonly batches: { readonly hash: StreamHash; readonly bytes: Buffer }[];
+  /** Accepted entries. */
+  readonly lines: number;
+  /** Their lines and metadata as the client sent them; what rate limits count. */
+  readonly bytes: number;
+  readonly discarded: readonly Discarded[];
+  /** What the client is told about the part that was refused, which may be all of it; the rest is in `batches`. */
+  readonly fault?: Fault;
+}
+
+/** From a push request's bytes to batches that are valid by the tenant's limits and carry service_name and detected_level.
+ *  An entry whose time is in the accepted range is taken however far it lies behind others of its stream; Loki refuses it (`too_far_behind`).
+ *  Throws Fault where nothing of the request can be used: bad_request (not decodable, labels that cannot be read), too_large, no_valid_stream. */
+export function decodePush(request: PushRequest, limits: TenantLimits, streams: StreamCache): DecodedPush {
+  const { body, contentType, contentEncoding, maxDecompressedBytes = MAX_DECOMPRESSED_BYTES } = request;
+  const { form, bytes } = plainBody(body, contentType, contentEncoding, maxDecompressedBytes);
+  try {
+    const collector = new PushCollector(request.tenant, request.nowMs, limits, streams, maxDecompressedBytes);
+    const count = form === 'json' ? readPushJson(bytes, collector) : readPushProto(bytes, collector);
+    if (count === 0) throw new Fault('no_valid_stream', 'error at least one valid stream is required for ingestion');
+    return collector.finish();
+  } finally {
+    if (bytes !== body) release(bytes);
+  }
+}

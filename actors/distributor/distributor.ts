@@ -1,0 +1,151 @@
+import { MiB, release } from '../../ops/base/bytes.ts';
+import { asFault, Fault, type WireFault } from '../../ops/base/fault.ts';
+import { shardOf } from '../../storage/batch/batch.ts';
+import { type AskContext, type Asker, askOptions, defineActor, type Handlers } from '../kernel/define.ts';
+import type { SharedLimits, TenantLimits } from '../limits.ts';
+import { type DistributorAsk, type DistributorReply, type IngesterReply, ingesterProtocol, type PushOutcome } from '../protocol/ingest.ts';
+import { type DecodedPush, decodePush, type PushRequest } from './decode-push.ts';
+import { StreamCache } from './stream-cache.ts';
+
+export interface DistributorDeps {
+  readonly asker: Asker;
+  /** Ingester instances by shard number. */
+  readonly ingesters: readonly string[];
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly shared: SharedLimits;
+}
+
+export const distributor = defineActor<DistributorAsk, DistributorReply, DistributorDeps>({
+  name: 'distributor',
+  // A push holds its body, its decompressed text and its batches at once: few are decoded at a time, the rest wait.
+  mailbox: { messages: 1_024, bytes: 64 * MiB, concurrency: 16, whenFull: 'refuse' },
+  restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
+  async start(deps, { world, instruments }) {
+    const streams = new StreamCache();
+    const lines = instruments.counter('loki_distributor_lines_received_total', 'Lines received.', ['tenant']);
+    const bytes = instruments.counter('loki_distributor_bytes_received_total', 'Bytes of lines and metadata received.', ['tenant']);
+    const discardedLines = instruments.counter('loki_discarded_samples_total', 'Lines refused.', ['reason', 'tenant']);
+    const discardedBytes = instruments.counter('loki_discarded_bytes_total', 'Bytes refused.', ['reason', 'tenant']);
+    const appends = instruments.counter('loki_distributor_ingester_appends_total', 'Pushes sent to ingesters.', ['ingester']);
+    const discard = (tenant: string, reason: string, lineCount: number, byteCount: number): void => {
+      discardedLines.add(lineCount, { reason, tenant });
+      discardedBytes.add(byteCount, { reason, tenant });
+    };
+
+    const push = async (ask: DistributorAsk, context: AskContext): Promise<PushOutcome> => {
+      const { tenant } = context;
+      const limits = deps.limits(tenant);
+      const request = {
+        tenant,
+        body: ask.body as Buffer,
+        contentType: ask.contentType,
+        contentEncoding: ask.contentEncoding,
+        nowMs: world.clock.nowMs(),
+      };
+      const decoded = decodeAndRelease(request, limits, streams);
+      lines.add(decoded.lines, { tenant });
+      bytes.add(decoded.bytes, { tenant });
+      for (const item of decoded.discarded) discard(tenant, item.reason, item.lines, item.bytes);
+      if (decoded.batches.length === 0) return { acceptedLines: 0, acceptedBytes: 0, ...faultPart(decoded.fault?.toWire()) };
+      const rate = deps.shared.takeBytes(
+        ask.tenantCell,
+        decoded.bytes,
+        monotonicNs(world.clock.monotonicMs()),
+        mebibytes(limits.ingestionRateMb),
+        mebibytes(limits.ingestionBurstSizeMb),
+      );
+      if (!rate.ok) {
+        discard(tenant, 'rate_limited', decoded.lines, decoded.bytes);
+        throw new Fault('rate_limited', rateText(tenant, limits, decoded), { retryAfterS: rate.retryAfterS });
+      }
+      const replies = await send(decoded, ask.tenantCell, context);
+      return outcome(tenant, decoded, replies);
+    };
+
+    /** One push to each shard that the batches belong to, all at once. */
+    const send = (
+      decoded: DecodedPush,
+      tenantCell: number,
+      context: AskContext,
+    ): Promise<PromiseSettledResult<IngesterReply['push']>[]> => {
+      const byShard = new Map<number, Buffer[]>();
+      for (const { hash, bytes: batch } of decoded.batches) {
+        const shard = shardOf(hash, deps.ingesters.length);
+        const list = byShard.get(shard);
+        if (list === undefined) byShard.set(shard, [batch]);
+        else list.push(batch);
+      }
+      const asks = [...byShard].map(([shard, batches]) => {
+        const instance = deps.ingesters[shard];
+        appends.add(1, { ingester: instance });
+        return deps.asker.ask(
+          ingesterProtocol,
+          instance,
+          { kind: 'push', batches: [endToEnd(batches)], tenantCell },
+          { ...askOptions(context), transfer: true },
+        );
+      });
+      return Promise.allSettled(asks);
+    };
+
+    /** Durable parts stay; if any part is in doubt or was refused, the client is told, and its retry of all of it is hidden by deduplication. */
+    const outcome = (tenant: string, decoded: DecodedPush, replies: PromiseSettledResult<IngesterReply['push']>[]): PushOutcome => {
+      let acceptedLines = 0;
+      let acceptedBytes = 0;
+      let fault: WireFault | undefined = decoded.fault?.toWire();
+      for (const reply of replies) {
+        if (reply.status === 'rejected') {
+          fault = worse(fault, asFault(reply.reason).toWire());
+          continue;
+        }
+        acceptedLines += reply.value.acceptedLines;
+        acceptedBytes += reply.value.acceptedBytes;
+        for (const refusal of reply.value.refusals) {
+          discard(tenant, refusal.reason, refusal.lines, refusal.bytes);
+          fault = worse(fault, refusal.fault);
+        }
+      }
+      return { acceptedLines, acceptedBytes, ...faultPart(fault) };
+    };
+
+    const handlers: Handlers<DistributorAsk, DistributorReply> = { push };
+    return { handlers, observe: () => ({ knownStreams: streams.size }), stop: async () => {} };
+  },
+});
+
+function decodeAndRelease(request: PushRequest, limits: TenantLimits, streams: StreamCache): DecodedPush {
+  try {
+    return decodePush(request, limits, streams);
+  } finally {
+    release(request.body);
+  }
+}
+
+/** What the client must hear: a retryable fault before a final one, since only then does it send again what is not stored. */
+function worse(known: WireFault | undefined, next: WireFault): WireFault {
+  return known === undefined || (new Fault(next.code, '').retry && !new Fault(known.code, '').retry) ? next : known;
+}
+
+function faultPart(fault: WireFault | undefined): { fault?: WireFault } {
+  return fault === undefined ? {} : { fault };
+}
+
+/** One buffer, since a transfer and a log write cost by the piece. */
+function endToEnd(batches: Buffer[]): Buffer {
+  if (batches.length === 1) return batches[0];
+  const size = batches.reduce((sum, batch) => sum + batch.length, 0);
+  const whole = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const batch of batches) {
+    at += batch.copy(whole, at);
+    release(batch);
+  }
+  return whole;
+}
+
+const mebibytes = (count: number): number => count * MiB;
+const monotonicNs = (ms: number): bigint => BigInt(Math.round(ms * 1e6));
+
+function rateText(tenant: string, limits: TenantLimits, { lines, bytes }: DecodedPush): string {
+  return `ingestion rate limit exceeded for user ${tenant} (limit: ${Math.round(mebibytes(limits.ingestionRateMb))} bytes/sec) while attempting to ingest '${lines}' lines totaling '${bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`;
+}

@@ -1,0 +1,264 @@
+import { Fault } from '../../ops/base/fault.ts';
+import { BatchBuilder, type StreamHash } from '../../storage/batch/batch.ts';
+import type { LabelForm, PushSink } from '../../storage/batch/push-sink.ts';
+import type { TenantLimits } from '../limits.ts';
+import type { DecodedPush } from './decode-push.ts';
+import { Discards } from './discards.ts';
+import { DETECTED_LEVEL, findsLevels, levelFinder, levelOfMetadata, sanitizeName } from './enrich.ts';
+import { type LevelFinder, levelOf } from './levels.ts';
+import type { KnownStream, StreamCache } from './stream-cache.ts';
+import { lineTooLong, type Refusal, refuseMetadata, tooNew, tooOld } from './validate.ts';
+
+const SECONDS_PER_HOUR = 3_600;
+/** Batches count hours in 32 bits. */
+const LAST_SECOND = 2 ** 32 * SECONDS_PER_HOUR - 1;
+/** Bytes of a body that an entry takes at least, its time being among them; a client cannot make us reserve rows that it cannot fill. */
+const MIN_ENTRY_BYTES = 8;
+/** What a stream, and each of its batches, takes beside entries and labels: header, level column, objects around them. */
+const OVERHEAD = 200;
+/** Builders take some kilobytes each. Beyond this many they are finished, though more entries may come for their streams, and then get batches of their own. */
+const MAX_OPEN = 1_024;
+const REPLACEMENT = '\ufffd';
+
+/** The batches of one stream within one push. Nearly always all entries are of one hour. */
+interface StreamBatches {
+  readonly known: KnownStream;
+  readonly byHour: Map<number, BatchBuilder>;
+  /** Room to reserve in the next builder. The first gets what all entries need, since it nearly always gets them all. */
+  reserve: { rows: number; lineBytes: number };
+  /** The builder used last covers seconds [hourStart, hourStart + 3600). */
+  hourStart: number;
+  builder: BatchBuilder | undefined;
+}
+
+const NO_RESERVE = { rows: 0, lineBytes: 0 };
+
+/** Checks, enriches and sorts into batches what a decoder finds in one push. */
+export class PushCollector implements PushSink {
+  readonly #tenant: string;
+  readonly #limits: TenantLimits;
+  readonly #cache: StreamCache;
+  /** Most bytes that labels, which a stream repeats for each hour, and batches with sparse metadata may take: a body can be made to swell there. */
+  readonly #maxOverheadBytes: number;
+  readonly #finder: LevelFinder | undefined;
+  /** Accepted times lie in [oldest, newest]. */
+  readonly #oldestS: number;
+  readonly #oldestN: number;
+  readonly #newestS: number;
+  readonly #newestN: number;
+  readonly #streams = new Map<string, StreamBatches>();
+  readonly #discards = new Discards();
+  readonly #batches: { hash: StreamHash; bytes: Buffer }[] = [];
+  #stream: StreamBatches | undefined;
+  /** Why the stream in hand is refused, if it is; and whether the client is told already. */
+  #refusal: Refusal | undefined;
+  #told = false;
+  /** Builders that are not finished. */
+  #open = 0;
+  #lines = 0;
+  #bytes = 0;
+  #overheadBytes = 0;
+  /** Metadata of the entry in hand, cleaned. */
+  readonly #pairs: string[] = [];
+
+  constructor(tenant: string, nowMs: number, limits: TenantLimits, cache: StreamCache, maxOverheadBytes: number) {
+    this.#tenant = tenant;
+    this.#limits = limits;
+    this.#cache = cache;
+    this.#maxOverheadBytes = maxOverheadBytes;
+    this.#finder = findsLevels(limits) ? levelFinder(limits) : undefined;
+    // Batches count hours from 1970, so that is the oldest time where no age is too old.
+    const oldestMs = limits.rejectOldSamples ? Math.max(0, nowMs - limits.rejectOldSamplesMaxAge) : 0;
+    this.#oldestS = Math.floor(oldestMs / 1_000);
+    this.#oldestN = (oldestMs - this.#oldestS * 1_000) * 1e6;
+    const newestMs = Math.min(nowMs + limits.creationGracePeriod, LAST_SECOND * 1_000);
+    this.#newestS = Math.floor(newestMs / 1_000);
+    this.#newestN = (newestMs - this.#newestS * 1_000) * 1e6;
+  }
+
+  stream(form: LabelForm, bytes: Buffer, from: number, to: number, rows: number, lineBytes: number): void {
+    const known = this.#cache.of(this.#tenant, form, bytes, from, to, this.#limits);
+    this.#refusal = known.refusal;
+    this.#told = false;
+    this.#stream = undefined;
+    if (known.refusal !== undefined) return;
+    let stream = this.#streams.get(known.hash);
+    if (stream === undefined) {
+      const reserve = { rows: Math.min(rows, Math.ceil(lineBytes / MIN_ENTRY_BYTES)), lineBytes };
+      this.#charge(OVERHEAD + known.labels.length);
+      stream = { known, byHour: new Map(), reserve, hourStart: Number.NaN, builder: undefined };
+      this.#streams.set(known.hash, stream);
+    }
+    this.#stream = stream;
+  }
+
+  entry(seconds: number, nanos: number, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
+    const stream = this.#stream;
+    const size = pairs.length === 0 ? to - from : to - from + metadataSize(pairs);
+    if (stream === undefined) {
+      this.#refuseWithStream(size);
+      return;
+    }
+    if (seconds < this.#oldestS || (seconds === this.#oldestS && nanos < this.#oldestN)) {
+      this.#refuseOld(stream, seconds, size);
+      return;
+    }
+    if (seconds > this.#newestS || (seconds === this.#newestS && nanos > this.#newestN)) {
+      this.#refuseNew(stream, seconds, size);
+      return;
+    }
+    const { maxLineSize } = this.#limits;
+    if (to - from > maxLineSize && maxLineSize > 0) {
+      const cut = this.#cutLine(bytes, from);
+      if (cut === undefined) this.#refuseLong(stream, to - from, size);
+      else this.entry(seconds, nanos, cut, 0, cut.length, pairs);
+      return;
+    }
+    if (pairs.length > 0 && this.#refusesMetadata(stream, pairs.length / 2, size - (to - from), size)) return;
+    const sinceHour = seconds - stream.hourStart;
+    const builder = sinceHour >= 0 && sinceHour < SECONDS_PER_HOUR ? stream.builder! : this.#builderAt(stream, seconds);
+    builder.add((seconds - stream.hourStart) * 1e9 + nanos, bytes, from, to);
+    if (pairs.length > 0) this.#addMetadata(builder, stream.known, bytes, from, to, pairs);
+    else if (this.#finder !== undefined) builder.metadata(DETECTED_LEVEL, stream.known.level ?? this.#finder.find(bytes, from, to));
+    this.#lines++;
+    this.#bytes += size;
+    if (builder.sparse) this.#cut(stream, builder);
+  }
+
+  #builderAt(stream: StreamBatches, seconds: number): BatchBuilder {
+    const hour = Math.floor(seconds / SECONDS_PER_HOUR);
+    let builder = stream.byHour.get(hour);
+    if (builder === undefined) {
+      const { labels, hash } = stream.known;
+      this.#charge(OVERHEAD + labels.length);
+      if (this.#open === MAX_OPEN) {
+        this.#closeAll();
+        this.#streams.set(hash, stream);
+      }
+      this.#open++;
+      builder = new BatchBuilder(labels, hash, hour, stream.reserve);
+      stream.reserve = NO_RESERVE;
+      stream.byHour.set(hour, builder);
+    }
+    stream.hourStart = hour * SECONDS_PER_HOUR;
+    stream.builder = builder;
+    return builder;
+  }
+
+  /** Ends the batch in hand; what follows goes into another. */
+  #cut(stream: StreamBatches, builder: BatchBuilder): void {
+    this.#charge(this.#close(stream, builder));
+    stream.byHour.delete(builder.hour);
+    stream.hourStart = Number.NaN;
+    stream.builder = undefined;
+  }
+
+  #closeAll(): void {
+    for (const stream of this.#streams.values()) {
+      for (const builder of stream.byHour.values()) this.#close(stream, builder);
+      stream.byHour.clear();
+      stream.hourStart = Number.NaN;
+      stream.builder = undefined;
+    }
+    this.#streams.clear();
+  }
+
+  /** Returns the size of the batch. */
+  #close(stream: StreamBatches, builder: BatchBuilder): number {
+    const bytes = builder.finish();
+    this.#batches.push({ hash: stream.known.hash, bytes });
+    this.#open--;
+    return bytes.length;
+  }
+
+  /** Throws Fault too_large if batches come to take much more than the body that they are made from. */
+  #charge(bytes: number): void {
+    this.#overheadBytes += bytes;
+    if (this.#overheadBytes > this.#maxOverheadBytes) {
+      throw new Fault(
+        'too_large',
+        `request body too large: its labels and metadata take more than ${this.#maxOverheadBytes} bytes when stored`,
+      );
+    }
+  }
+
+  #addMetadata(builder: BatchBuilder, known: KnownStream, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
+    const cleaned = this.#pairs;
+    cleaned.length = 0;
+    let level: string | undefined;
+    for (let index = 0; index < pairs.length; index += 2) {
+      const name = sanitizeName(pairs[index]);
+      const value = pairs[index + 1];
+      if (name === DETECTED_LEVEL) level = value;
+      cleaned.push(name, value.includes(REPLACEMENT) ? value.replaceAll(REPLACEMENT, ' ') : value);
+    }
+    for (let index = 0; index < cleaned.length; index += 2) {
+      if (cleaned[index + 1] !== '') builder.metadata(cleaned[index], cleaned[index + 1]);
+    }
+    if (this.#finder === undefined) return;
+    const given = level === undefined || level === '' ? undefined : (levelOf(level) ?? level);
+    builder.metadata(DETECTED_LEVEL, given ?? known.level ?? levelOfMetadata(cleaned, this.#limits) ?? this.#finder.find(bytes, from, to));
+  }
+
+  /** The line that starts at `from`, cut to the limit with the identifier at its end; undefined if lines are not to be cut. */
+  #cutLine(bytes: Buffer, from: number): Buffer | undefined {
+    const { maxLineSize, maxLineSizeTruncate, maxLineSizeTruncateIdentifier } = this.#limits;
+    const identifier = Buffer.from(maxLineSizeTruncateIdentifier);
+    if (!maxLineSizeTruncate || identifier.length >= maxLineSize) return undefined;
+    return Buffer.concat([bytes.subarray(from, from + maxLineSize - identifier.length), identifier]);
+  }
+
+  /** An entry of a stream that is refused as a whole: the client is told so once for the stream. */
+  #refuseWithStream(size: number): void {
+    const refusal = this.#refusal!;
+    this.#discards.count(refusal.reason, size);
+    if (!this.#told) this.#discards.tell(() => refusal);
+    this.#told = true;
+  }
+
+  // Apart from `entry`, whose every call would otherwise allocate what these closures hold on to.
+
+  #refuseOld(stream: StreamBatches, seconds: number, size: number): void {
+    this.#discards.count('greater_than_max_sample_age', size);
+    this.#discards.tell(() => tooOld(stream.known.labels, seconds, this.#oldestS));
+  }
+
+  #refuseNew(stream: StreamBatches, seconds: number, size: number): void {
+    this.#discards.count('too_far_in_future', size);
+    this.#discards.tell(() => tooNew(stream.known.labels, seconds));
+  }
+
+  #refuseLong(stream: StreamBatches, length: number, size: number): void {
+    this.#discards.count('line_too_long', size);
+    this.#discards.tell(() => lineTooLong(stream.known.labels, length, this.#limits.maxLineSize));
+  }
+
+  #refusesMetadata(stream: StreamBatches, pairs: number, pairBytes: number, size: number): boolean {
+    const refusal = refuseMetadata(stream.known.labels, pairs, pairBytes, this.#limits);
+    if (refusal === undefined) return false;
+    this.#discards.count(refusal.reason, size);
+    this.#discards.tell(() => refusal);
+    return true;
+  }
+
+  finish(): DecodedPush {
+    this.#closeAll();
+    const fault = this.#discards.fault();
+    return {
+      batches: this.#batches,
+      lines: this.#lines,
+      bytes: this.#bytes,
+      discarded: this.#discards.list(),
+      ...(fault === undefined ? {} : { fault }),
+    };
+  }
+}
+
+/** Bytes of names and values, without a level that was found by another such store on the way. */
+function metadataSize(pairs: readonly string[]): number {
+  let size = 0;
+  for (let index = 0; index < pairs.length; index += 2) {
+    if (pairs[index] !== DETECTED_LEVEL) size += Buffer.byteLength(pairs[index]) + Buffer.byteLength(pairs[index + 1]);
+  }
+  return size;
+}

@@ -1,0 +1,31 @@
+import { MiB } from '../../ops/base/bytes.ts';
+import { type Asker, defineActor, type Handlers } from '../kernel/define.ts';
+import type { TenantLimits } from '../limits.ts';
+import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
+import { labelNames, labelValues, seriesSets } from './metadata.ts';
+import { instantQuery, rangeQuery } from './queries.ts';
+
+export interface FrontendDeps {
+  readonly asker: Asker;
+  /** Querier instances; a query is sharded over all of them by stream. */
+  readonly queriers: readonly string[];
+  readonly limits: (tenant: string) => TenantLimits;
+}
+
+/** Turns a query into jobs for queriers, and their results into one answer. */
+export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
+  name: frontendProtocol.component,
+  mailbox: { messages: 2_048, bytes: 64 * MiB, concurrency: 256, whenFull: 'refuse' },
+  restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
+  async start(deps, { world }) {
+    const services = { ...deps, clock: world.clock };
+    const handlers: Handlers<FrontendAsk, FrontendReply> = {
+      range: (ask, asked) => rangeQuery(ask, services, asked),
+      instant: (ask, asked) => instantQuery(ask, services, asked),
+      labels: (ask, asked) => labelNames(ask, services, asked),
+      label_values: (ask, asked) => labelValues(ask, services, asked),
+      series: (ask, asked) => seriesSets(ask, services, asked),
+    };
+    return { handlers, observe: () => ({ queriers: deps.queriers.length }), stop: async () => {} };
+  },
+});

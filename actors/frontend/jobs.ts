@@ -1,0 +1,75 @@
+import type { QueryStats } from '../../logql/engine/response-stats.ts';
+import type { Clock } from '../../ops/base/world.ts';
+import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
+import type { TenantLimits } from '../limits.ts';
+import type { StreamShard } from '../protocol/ingest.ts';
+import { noScanStats, type QuerierAsk, type QuerierReply, querierProtocol, type ScanStats } from '../protocol/query.ts';
+
+export interface FrontendServices {
+  readonly asker: Asker;
+  readonly queriers: readonly string[];
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly clock: Clock;
+}
+
+/** A question to queriers without its share of the streams, which `run` adds. */
+type Unsharded<A> = A extends { shard: StreamShard } ? Omit<A, 'shard'> : never;
+
+/** The jobs of one query, and what they cost together. */
+export class Jobs {
+  readonly #services: FrontendServices;
+  readonly #asked: AskContext;
+  readonly #startMs: number;
+  readonly #scan = noScanStats();
+  /** When one job fails all others of the query stop: their answers would be thrown away. */
+  readonly #failed = new AbortController();
+  #count = 0;
+
+  constructor(services: FrontendServices, asked: AskContext) {
+    this.#services = services;
+    this.#asked = asked;
+    this.#startMs = services.clock.monotonicMs();
+  }
+
+  /** Asks every querier for its share of the streams, or one for all of them; the replies are in the order of the shares. If one fails, all do. */
+  async run<K extends QuerierAsk['kind']>(
+    ask: Unsharded<Extract<QuerierAsk, { kind: K }>> & { kind: K },
+    sharded: boolean,
+  ): Promise<QuerierReply[K][]> {
+    const { asker, queriers } = this.#services;
+    const of = sharded ? queriers.length : 1;
+    const context = { ...askOptions(this.#asked), signal: AbortSignal.any([this.#asked.signal, this.#failed.signal]) };
+    this.#count += of;
+    const asks = Array.from({ length: of }, (_, index) => {
+      const instance = sharded ? queriers[index] : 'any';
+      const job = { ...ask, shard: { index, of } } as unknown as Extract<QuerierAsk, { kind: K }> & { kind: K };
+      return asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context);
+    });
+    try {
+      const replies = await Promise.all(asks);
+      for (const { stats } of replies) this.#add(stats);
+      return replies;
+    } catch (error) {
+      this.#failed.abort(error);
+      await Promise.allSettled(asks);
+      throw error;
+    }
+  }
+
+  #add(stats: ScanStats): void {
+    for (const key of Object.keys(stats) as (keyof ScanStats)[]) this.#scan[key] += stats[key];
+  }
+
+  stats(): QueryStats {
+    const { clock, queriers } = this.#services;
+    return {
+      ...this.#scan,
+      execMs: clock.monotonicMs() - this.#startMs,
+      queueMs: 0,
+      subqueries: this.#count,
+      splits: 1,
+      shards: queriers.length,
+      ingesters: queriers.length,
+    };
+  }
+}

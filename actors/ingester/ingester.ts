@@ -1,0 +1,235 @@
+import { MiB } from '../../ops/base/bytes.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import type { Counter } from '../../ops/base/instruments.ts';
+import { bytes, duration, type OptionsOf, section } from '../../ops/base/options.ts';
+import { batchesIn, HOUR_NS, inShard } from '../../storage/batch/batch.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { type HeadSlice, type MemoryBlock, toHeadSlice } from '../../storage/chunk/memory-block.ts';
+import { defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
+import type { SharedLimits, TenantLimits } from '../limits.ts';
+import { compileMatchers } from '../matchers.ts';
+import type { IngesterAsk, IngesterReply, LogCover, StreamShard } from '../protocol/ingest.ts';
+import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
+import { type RecoveredLogs, recoverLogs } from './recover.ts';
+import { Refusals } from './refusals.ts';
+import { ActiveStreams } from './streams.ts';
+
+export const ingesterOptions = section('ingester', 'ingester', {
+  flushBytes: bytes('40MB', 'Memory of the heads of one shard at which they are flushed to storage as one object.'),
+  maxChunkAge: duration('30m', 'Heads are flushed this long after their first entry.'),
+  headCeiling: bytes('160MB', 'Memory of the heads of one shard beyond which pushes are refused: storage is away or too slow.'),
+  streamIdlePeriod: duration('30m', 'A stream counts as active this long after its last push.', { flag: 'ingester.chunks-idle-period' }),
+  walSegmentSize: bytes('32MB', 'Size of the files of an ingest log.', { flag: 'ingester.wal-segment-size' }),
+  flushCheckPeriod: duration('1s', 'How often heads are checked for age.', { flag: 'ingester.flush-check-period' }),
+});
+
+/** More than any push that the limits on bodies let through. */
+const MAX_RECORD_BYTES = 1024 * MiB;
+
+export interface IngesterDeps {
+  readonly options: OptionsOf<typeof ingesterOptions>;
+  /** Folder of all ingest logs of this process. */
+  readonly logRoot: string;
+  readonly blobs: BlobStore;
+  readonly shard: StreamShard;
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly shared: SharedLimits;
+  /** See ActiveStreams. */
+  readonly countedStreams: Int32Array;
+  /** How long a querier may go on with a listing, plus the longest query. */
+  readonly recentObjectsMs: number;
+}
+
+export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
+  name: 'ingester',
+  mailbox: { messages: 4_096, bytes: 64 * MiB, concurrency: 4_096, whenFull: 'refuse', control: ['status', 'flush'] },
+  restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 100, max: 5_000 } },
+  async start(deps, context) {
+    const shard = new IngesterShard(deps, context);
+    const handlers: Handlers<IngesterAsk, IngesterReply> = {
+      push: ({ batches, tenantCell }, { tenant }) => shard.push(tenant, batches, tenantCell),
+      select: (ask, { tenant }) => shard.select(tenant, ask),
+      series: (ask, { tenant }) => shard.series(tenant, ask),
+      flush: () => shard.flush(),
+      status: async () => shard.status(),
+    };
+    return { handlers, observe: () => ({ ...shard.status() }), stop: () => shard.stop() };
+  },
+});
+
+/** One start of an ingester: its own log, adopted logs of shards that are no more, and the heads of both. */
+class IngesterShard {
+  readonly #context: StartContext;
+  readonly #streams: ActiveStreams;
+  readonly #recovered: RecoveredLogs;
+  readonly #cancelTick: () => void;
+  readonly #appended: Counter;
+
+  constructor(deps: IngesterDeps, context: StartContext) {
+    const { world, instruments, incarnation } = context;
+    const { options } = deps;
+    this.#context = context;
+    this.#appended = instruments.counter('loki_ingester_appends_total', 'Batches appended to heads.');
+    this.#streams = new ActiveStreams({
+      shared: deps.shared,
+      counted: deps.countedStreams,
+      limits: deps.limits,
+      world,
+      idleMs: options.streamIdlePeriod,
+    });
+    const headOptions: LogHeadsOptions = {
+      flushBytes: options.flushBytes,
+      maxHeadAgeMs: options.maxChunkAge,
+      ceilingBytes: options.headCeiling,
+      recentObjectsMs: deps.recentObjectsMs,
+    };
+    this.#recovered = recoverLogs(
+      {
+        root: deps.logRoot,
+        log: { segmentBytes: options.walSegmentSize, maxRecordBytes: MAX_RECORD_BYTES },
+        shard: deps.shard,
+        blobs: incarnation.fence(deps.blobs),
+        options: headOptions,
+      },
+      context,
+    );
+    this.#recovered.ready.catch((error) => incarnation.fail(error));
+    this.#cancelTick = this.#every(options.flushCheckPeriod, () => {
+      for (const heads of this.#recovered.logs) heads.tick();
+      this.#streams.sweep();
+    });
+  }
+
+  /** Runs `action` every `periodMs` until what is returned is called. */
+  #every(periodMs: number, action: () => void): () => void {
+    let cancel = (): void => {};
+    const arm = (): void => {
+      cancel = this.#context.world.timers.after(periodMs, () => {
+        action();
+        arm();
+      });
+    };
+    arm();
+    return () => cancel();
+  }
+
+  /** The log that takes pushes; throws unavailable while the logs are being replayed, when every answer would be short. */
+  #own(): LogHeads {
+    if (this.#recovered.own === undefined) throw new Fault('unavailable', 'the ingest log is being replayed', { retryAfterS: 1 });
+    return this.#recovered.own;
+  }
+
+  async push(tenant: string, parts: Uint8Array[], cell: number): Promise<IngesterReply['push']> {
+    const own = this.#own();
+    if (own.full) throw new Fault('unavailable', `heads hold ${own.bytes} bytes and storage does not take them`, { retryAfterS: 5 });
+    const refusals = new Refusals();
+    const admitted: Buffer[] = [];
+    let acceptedLines = 0;
+    let acceptedBytes = 0;
+    let batches = 0;
+    for (const part of parts) {
+      for (const batch of batchesIn(part as Buffer)) {
+        if (!this.#streams.admit(tenant, cell, batch, refusals)) continue;
+        admitted.push(batch.bytes);
+        batches++;
+        acceptedLines += batch.rows;
+        acceptedBytes += batch.lineBytes + batch.metadataBytes;
+      }
+    }
+    if (admitted.length > 0) {
+      const whole = refusals.none && parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(admitted);
+      await own.push(tenant, whole);
+      this.#appended.add(batches);
+    }
+    return { acceptedLines, acceptedBytes, refusals: refusals.list() };
+  }
+
+  async select(tenant: string, ask: Extract<IngesterAsk, { kind: 'select' }>): Promise<IngesterReply['select']> {
+    this.#own();
+    const matchers = compileMatchers(ask.matchers);
+    const streams = new Map<string, { labels: string; hash: string; slices: HeadSlice[] }>();
+    const cover: LogCover[] = [];
+    for (const heads of this.#recovered.logs) {
+      cover.push(heads.cover());
+      for (const set of heads.sets()) {
+        for (const stream of set.select(tenant, matchers)) {
+          if (!inShard(stream.hash, ask.shard)) continue;
+          const slices: HeadSlice[] = [];
+          for (const head of stream.hours.values()) {
+            const slice = sliceBetween(head, ask.fromNs, ask.toNs);
+            if (slice !== undefined) slices.push(toHeadSlice(slice));
+          }
+          if (slices.length === 0) continue;
+          const known = streams.get(stream.hash);
+          if (known === undefined) streams.set(stream.hash, { labels: stream.labels, hash: stream.hash, slices });
+          else known.slices.push(...slices);
+        }
+      }
+    }
+    return { cover, streams: [...streams.values()] };
+  }
+
+  async series(tenant: string, ask: Extract<IngesterAsk, { kind: 'series' }>): Promise<IngesterReply['series']> {
+    this.#own();
+    const sets = ask.matcherSets.map(compileMatchers);
+    const labels = new Set<string>();
+    const cover: LogCover[] = [];
+    for (const heads of this.#recovered.logs) {
+      cover.push(heads.cover());
+      for (const set of heads.sets()) {
+        for (const matchers of sets) {
+          for (const stream of set.select(tenant, matchers)) {
+            if (!inShard(stream.hash, ask.shard)) continue;
+            if ([...stream.hours.values()].some((head) => touches(head, ask.fromNs, ask.toNs))) labels.add(stream.labels);
+          }
+        }
+      }
+    }
+    return { cover, labels: [...labels] };
+  }
+
+  async flush(): Promise<IngesterReply['flush']> {
+    this.#own();
+    let objects = 0;
+    for (const heads of this.#recovered.logs) objects += await heads.flush();
+    return { objects };
+  }
+
+  status(): IngesterReply['status'] {
+    const { own, logs, progress } = this.#recovered;
+    return {
+      state: own === undefined ? 'replaying' : 'ready',
+      replayedRecords: progress.records,
+      replayLeft: progress.logsLeft,
+      streams: this.#streams.count,
+      headBytes: logs.reduce((sum, heads) => sum + heads.bytes, 0),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelTick();
+    this.#streams.clear();
+    await Promise.all(this.#recovered.logs.map((heads) => heads.log.close()));
+  }
+}
+
+const HOUR = BigInt(HOUR_NS);
+
+interface HourHead {
+  readonly hour: number;
+  readonly minOffset: number;
+  readonly maxOffset: number;
+  slice(fromOffset: number, toOffset: number): MemoryBlock | undefined;
+}
+
+function touches(head: HourHead, fromNs: bigint, toNs: bigint): boolean {
+  const base = BigInt(head.hour) * HOUR;
+  return base + BigInt(head.maxOffset) >= fromNs && base + BigInt(head.minOffset) < toNs;
+}
+
+function sliceBetween(head: HourHead, fromNs: bigint, toNs: bigint): MemoryBlock | undefined {
+  if (!touches(head, fromNs, toNs)) return undefined;
+  const base = BigInt(head.hour) * HOUR;
+  const clamp = (ns: bigint): number => Number(ns < 0n ? 0n : ns > HOUR ? HOUR : ns);
+  return head.slice(clamp(fromNs - base), clamp(toNs - base));
+}

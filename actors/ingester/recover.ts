@@ -1,0 +1,91 @@
+import { Fault } from '../../ops/base/fault.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { openLocalLog } from '../../storage/log/local.ts';
+import { createLocalLog, type LocalLogPlace, listLocalLogs, removeLocalLog } from '../../storage/log/local-logs.ts';
+import { readChain } from '../../storage/segment/catalog.ts';
+import type { StartContext } from '../kernel/define.ts';
+import type { StreamShard } from '../protocol/ingest.ts';
+import { LogHeads, type LogHeadsOptions } from './log-heads.ts';
+
+export interface RecoveredLogs {
+  /** Every log whose entries are readable here; grows while logs are opened. */
+  readonly logs: readonly LogHeads[];
+  /** The log that takes pushes; undefined until all is replayed. */
+  readonly own: LogHeads | undefined;
+  readonly progress: { records: number; logsLeft: number };
+  /** Resolves when pushes are taken; rejects when a log cannot be recovered. */
+  readonly ready: Promise<void>;
+}
+
+/** Opens this shard's log, and the logs of shards beyond the present count that fall to it, and fills heads from them in the background. An adopted log is
+ *  flushed, then removed: it never gets another record. */
+export function recoverLogs(
+  deps: {
+    root: string;
+    log: { segmentBytes: number; maxRecordBytes: number };
+    shard: StreamShard;
+    blobs: BlobStore;
+    options: LogHeadsOptions;
+  },
+  context: StartContext,
+): RecoveredLogs {
+  const { world, instruments, incarnation } = context;
+  const logs: LogHeads[] = [];
+  const recovered = { logs, own: undefined as LogHeads | undefined, progress: { records: 0, logsLeft: 1 }, ready: Promise.resolve() };
+
+  const open = async ({ directory, id }: LocalLogPlace): Promise<LogHeads> => {
+    const chain = await retrying(() => readChain(deps.blobs, id), context);
+    const log = await openLocalLog({ ...deps.log, directory, id, world, instruments, floor: chain.end });
+    if (incarnation.signal.aborted) {
+      await log.close();
+      throw incarnation.signal.reason;
+    }
+    const heads = new LogHeads(incarnation.fence(log), chain, deps, context);
+    logs.push(heads);
+    await heads.replay(() => {
+      recovered.progress.records++;
+    });
+    recovered.progress.logsLeft--;
+    return heads;
+  };
+
+  const run = async (): Promise<void> => {
+    const found = (await listLocalLogs(world.files, deps.root)).filter(({ shard }) => shard % deps.shard.of === deps.shard.index);
+    const mine = found.find(({ shard }) => shard === deps.shard.index) ?? (await createLocalLog(world, deps.root, deps.shard.index));
+    const adopted = found.filter((log) => log.id !== mine.id);
+    recovered.progress.logsLeft = 1 + adopted.length;
+    const own = await open(mine);
+    const others: [LogHeads, LocalLogPlace][] = [];
+    for (const place of adopted) {
+      const heads = await open(place);
+      others.push([heads, place]);
+      // Flushed when pushes and queries are served already, for storage may be full; but many logs must not fill memory together.
+      if (logs.reduce((sum, { bytes }) => sum + bytes, 0) >= deps.options.ceilingBytes) await heads.flush();
+    }
+    recovered.own = own;
+    for (const [heads, place] of others) {
+      await heads.flush();
+      await heads.log.close();
+      await removeLocalLog(world.files, place).catch((error) => {
+        // All of it is in storage: the next start adopts it again, and finds nothing to do but this.
+        instruments.log.warn('adopted ingest log could not be removed', { log: place.id, error: String(error) });
+      });
+    }
+  };
+
+  recovered.ready = run();
+  return recovered;
+}
+
+/** `work`, again and again while storage is away. */
+async function retrying<T>(work: () => Promise<T>, { world, instruments, incarnation }: StartContext): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Fault) || !error.retry) throw error;
+      instruments.log.warn('storage is away, recovery waits', { attempt, error: error.message });
+      await world.timers.sleep(Math.min(100 * 2 ** attempt, 5_000), incarnation.signal);
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import type { Matcher } from '../../logql/model.ts';
+import type { WireFault } from '../../ops/base/fault.ts';
+import type { HeadSlice } from '../../storage/chunk/memory-block.ts';
+import { protocol } from '../kernel/define.ts';
+
+/** A part of all streams: those with shardOf(hash, of) === index. {0, 1} is all of them. */
+export interface StreamShard {
+  readonly index: number;
+  readonly of: number;
+}
+
+export type DistributorAsk = {
+  kind: 'push';
+  /** As received, decompressed and decoded by the distributor. */
+  body: Uint8Array;
+  contentType: string;
+  contentEncoding: string;
+  /** Where the tenant's process-wide counters are; see SharedLimits. */
+  tenantCell: number;
+};
+
+export interface PushOutcome {
+  /** Entries that are durable. */
+  readonly acceptedLines: number;
+  readonly acceptedBytes: number;
+  /** Why part of the push was not taken, or all of it. Absent: all was taken. */
+  readonly fault?: WireFault;
+}
+
+export type DistributorReply = { push: PushOutcome };
+export const distributorProtocol = protocol<DistributorAsk, DistributorReply>('distributor');
+
+export type IngesterAsk =
+  | { kind: 'push'; batches: Uint8Array[]; tenantCell: number }
+  | { kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard } // [fromNs, toNs)
+  | { kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard }
+  | { kind: 'flush' } // every tenant; resolves once all is in object storage
+  | { kind: 'status' };
+
+export interface StreamRefusal {
+  readonly fault: WireFault;
+  readonly lines: number;
+  readonly bytes: number;
+  readonly reason: string;
+}
+
+/** Where the heads in a reply begin. The querier leaves out the log's objects that start at or after `flushedTo` (the reply holds their entries)
+ *  and includes those named here even if its own listing lacks them. */
+export interface LogCover {
+  readonly log: string;
+  readonly flushedTo: number;
+  readonly recentObjects: readonly string[];
+}
+
+export interface SelectReply {
+  readonly cover: readonly LogCover[];
+  readonly streams: readonly { readonly labels: string; readonly hash: string; readonly slices: readonly HeadSlice[] }[];
+}
+
+export interface IngesterStatus {
+  /** Whether pushes are taken; otherwise why not. */
+  readonly state: 'replaying' | 'ready';
+  readonly replayedRecords: number;
+  readonly replayLeft: number;
+  readonly streams: number;
+  readonly headBytes: number;
+}
+
+export type IngesterReply = {
+  push: { acceptedLines: number; acceptedBytes: number; refusals: StreamRefusal[] };
+  select: SelectReply;
+  series: { cover: readonly LogCover[]; labels: readonly string[] };
+  flush: { objects: number };
+  status: IngesterStatus;
+};
+export const ingesterProtocol = protocol<IngesterAsk, IngesterReply>('ingester');

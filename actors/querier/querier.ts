@@ -1,0 +1,185 @@
+import { logExecution } from '../../logql/engine/log-execution.ts';
+import { sampleExecution } from '../../logql/engine/sample-execution.ts';
+import type { Labels } from '../../logql/model.ts';
+import { parseSelector } from '../../logql/syntax/parse.ts';
+import { MiB } from '../../ops/base/bytes.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import { bytes, duration, int, type OptionsOf, section } from '../../ops/base/options.ts';
+import { inShard } from '../../storage/batch/batch.ts';
+import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { ReadMeter } from '../../storage/chunk/block.ts';
+import { Catalog } from '../../storage/segment/catalog.ts';
+import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
+import { compileMatchers } from '../matchers.ts';
+import { ingesterProtocol } from '../protocol/ingest.ts';
+import { noScanStats, type QuerierAsk, type QuerierReply, type ScanStats } from '../protocol/query.ts';
+import { type ScanGroup, type Scanner, scan, scanGroups } from './scan.ts';
+import { Slices } from './slices.ts';
+import { gatherSources, liveObjects, type Selection, type StreamSources } from './sources.ts';
+
+export const querierOptions = section('querier', 'querier', {
+  maxConcurrent: int('4', 'Jobs that one querier works on at once; the rest wait.', { flag: 'querier.max-concurrent', min: 1 }),
+  maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
+  maxAnswerBytes: bytes('256MB', 'Lines that one querier gathers for the answer of a log query at most; beyond, the query fails.'),
+  footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
+});
+
+export interface QuerierDeps {
+  readonly options: OptionsOf<typeof querierOptions>;
+  readonly asker: Asker;
+  readonly ingesters: readonly string[];
+  readonly blobs: BlobStore;
+}
+
+export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
+  defineActor<QuerierAsk, QuerierReply, QuerierDeps>({
+    name: 'querier',
+    mailbox: { messages: 2_048, bytes: 64 * MiB, concurrency: maxConcurrent, whenFull: 'refuse' },
+    restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
+    async start(deps, context) {
+      const jobs = new QuerierJobs(deps, context);
+      const handlers: Handlers<QuerierAsk, QuerierReply> = {
+        logs: (ask, asked) => jobs.planned(asked, () => jobs.logs(ask, asked)),
+        samples: (ask, asked) => jobs.planned(asked, () => jobs.samples(ask, asked)),
+        series: (ask, asked) => jobs.planned(asked, () => jobs.series(ask, asked)),
+      };
+      return { handlers, observe: () => ({ running: jobs.running }), stop: async () => {} };
+    },
+  });
+
+/** How often a job starts over because an object that it had listed was gone when it came to read it. */
+const MAX_PLANS = 3;
+
+class QuerierJobs {
+  running = 0;
+  readonly #deps: QuerierDeps;
+  readonly #start: StartContext;
+  readonly #catalog: Catalog;
+
+  constructor(deps: QuerierDeps, start: StartContext) {
+    this.#deps = deps;
+    this.#start = start;
+    const { footerCache, maxListingAge } = deps.options;
+    this.#catalog = new Catalog(deps.blobs, start.world.clock, { footerBytes: footerCache, maxListingAgeMs: maxListingAge });
+  }
+
+  /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. */
+  async planned<T>(asked: AskContext, job: () => Promise<T>): Promise<T> {
+    this.running++;
+    try {
+      for (let plan = 1; ; plan++) {
+        try {
+          return await job();
+        } catch (error) {
+          asked.signal.throwIfAborted();
+          if (!(error instanceof Fault) || error.code !== 'not_found') throw error;
+          if (plan === MAX_PLANS) throw new Fault('unavailable', error.message, { cause: error });
+          await this.#catalog.refresh();
+        }
+      }
+    } finally {
+      this.running--;
+    }
+  }
+
+  async logs(ask: Extract<QuerierAsk, { kind: 'logs' }>, asked: AskContext): Promise<QuerierReply['logs']> {
+    const stats = noScanStats();
+    const execution = logExecution(ask.query, { ...ask, maxBytes: this.#deps.options.maxAnswerBytes });
+    const streams = await this.#gather(
+      { matchers: execution.matchers, fromNs: ask.fromNs, toNs: ask.toNs, shard: ask.shard },
+      asked,
+      stats,
+    );
+    const groups = scanGroups(streams);
+    const forward = ask.direction === 'forward';
+    // Groups of a stream touch where its blocks were cut within one time: backward, the later one comes first.
+    if (!forward) groups.reverse();
+    groups.sort((a, b) => (forward ? compare(a.minNs, b.minNs) : compare(b.maxNs, a.maxNs)));
+    const streamOf = openedOnce((labels) => execution.stream(labels));
+    await this.#scan(groups, asked, stats, {
+      backward: !forward,
+      wanted: ({ minNs, maxNs }) => {
+        const bound = execution.bound();
+        return bound === undefined || (forward ? minNs <= bound : maxNs >= bound);
+      },
+      header: () => false,
+      block: (group, block) => streamOf(group).block(block),
+    });
+    return { frame: execution.frame(), stats: { ...stats, ...execution.stats } };
+  }
+
+  async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, asked: AskContext): Promise<QuerierReply['samples']> {
+    const stats = noScanStats();
+    const execution = sampleExecution(ask.query, ask);
+    const { matchers, fromNs, toNs } = execution;
+    const streams = await this.#gather({ matchers, fromNs, toNs, shard: ask.shard }, asked, stats);
+    const streamOf = openedOnce((labels) => execution.stream(labels));
+    await this.#scan(scanGroups(streams), asked, stats, {
+      backward: false,
+      wanted: () => true,
+      header: (group, outline) => streamOf(group).header(outline),
+      block: (group, block) => streamOf(group).block(block),
+    });
+    return { frame: execution.frame(), stats: { ...stats, ...execution.stats } };
+  }
+
+  #gather(selection: Selection, asked: AskContext, stats: ScanStats): Promise<StreamSources[]> {
+    const { asker, ingesters } = this.#deps;
+    return gatherSources(selection, { asker, ingesters, catalog: this.#catalog, world: this.#start.world, context: asked, stats });
+  }
+
+  async #scan(groups: readonly ScanGroup[], asked: AskContext, stats: ScanStats, scanner: Scanner): Promise<void> {
+    const { world } = this.#start;
+    const meter = new ReadMeter(world.clock);
+    await scan(groups, { blobs: this.#deps.blobs, world, context: asked, stats, meter }, scanner);
+    stats.compressedBytes = meter.storedBytes;
+    stats.decompressMs = meter.decompressMs;
+  }
+
+  /** Canonical texts of the streams that any of the selectors takes; those with entries in objects and heads of the range. */
+  async series(ask: Extract<QuerierAsk, { kind: 'series' }>, asked: AskContext): Promise<QuerierReply['series']> {
+    const stats = noScanStats();
+    const matcherSets = ask.selectors.map((selector) => [...parseSelector(selector, { allowAll: true })]);
+    const { fromNs, toNs, shard } = ask;
+    const replies = await Promise.all(
+      this.#deps.ingesters.map((instance) =>
+        this.#deps.asker.ask(ingesterProtocol, instance, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked),
+      ),
+    );
+    const labels = new Set(replies.flatMap((reply) => reply.labels));
+    const objects = await liveObjects(
+      { fromNs, toNs },
+      replies.flatMap(({ cover }) => cover),
+      { catalog: this.#catalog, context: asked },
+    );
+    const compiled = matcherSets.map(compileMatchers);
+    const slices = new Slices(this.#start.world, asked.signal);
+    for (const { footer } of objects) {
+      stats.objects++;
+      for (const matchers of compiled) {
+        for (const series of footer.select(asked.tenant, matchers, fromNs, toNs))
+          if (inShard(series.hash, shard)) labels.add(series.labels);
+      }
+      await slices.giveWay();
+    }
+    return { labels: [...labels], stats };
+  }
+}
+
+/** The execution of a group's stream, which `open` makes when its first block comes. */
+function openedOnce<E>(open: (labels: Labels) => E): (group: ScanGroup) => E {
+  const executions = new Map<StreamSources, E>();
+  return ({ stream }) => {
+    let execution = executions.get(stream);
+    if (execution === undefined) {
+      execution = open(parseCanonicalLabels(stream.labels));
+      executions.set(stream, execution);
+    }
+    return execution;
+  };
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

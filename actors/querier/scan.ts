@@ -1,0 +1,118 @@
+import type { Block, BlockOutline } from '../../logql/model.ts';
+import { MiB } from '../../ops/base/bytes.ts';
+import type { World } from '../../ops/base/world.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { ReadMeter } from '../../storage/chunk/block.ts';
+import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
+import { mergeBlocks } from '../../storage/chunk/merge.ts';
+import type { AskContext } from '../kernel/define.ts';
+import type { ScanStats } from '../protocol/query.ts';
+import { groupOverlapping } from './overlap.ts';
+import { Slices } from './slices.ts';
+import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
+
+/** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
+export interface ScanGroup {
+  readonly stream: StreamSources;
+  readonly units: readonly SourceUnit[];
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+}
+
+export function scanGroups(streams: readonly StreamSources[]): ScanGroup[] {
+  return streams.flatMap((stream) => groupOverlapping(stream.units).map((units) => ({ stream, units, ...spanOf(units) })));
+}
+
+function spanOf(units: readonly SourceUnit[]): { minNs: bigint; maxNs: bigint } {
+  let { minNs, maxNs } = units[0];
+  for (const unit of units) {
+    if (unit.minNs < minNs) minNs = unit.minNs;
+    if (unit.maxNs > maxNs) maxNs = unit.maxNs;
+  }
+  return { minNs, maxNs };
+}
+
+/** How many groups are being fetched while one is scanned. */
+const READ_AHEAD = 4;
+/** About what of a block in memory is scanned in one go, as much as a stored block has: heads, and blocks that were merged, can be far larger. */
+const PIECE_ROWS = 65_536;
+const PIECE_BYTES = MiB;
+
+/** Takes in what is scanned. */
+export interface Scanner {
+  /** Groups, and the rows of one, come in the order of time; this way round. */
+  readonly backward: boolean;
+  /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
+  wanted(group: ScanGroup): boolean;
+  /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
+  header(group: ScanGroup, outline: BlockOutline): boolean;
+  block(group: ScanGroup, block: Block): void;
+}
+
+export interface ScanDeps {
+  readonly blobs: BlobStore;
+  readonly world: World;
+  readonly context: AskContext;
+  readonly stats: ScanStats;
+  readonly meter: ReadMeter;
+}
+
+/** Feeds the groups' blocks to `scanner` in the order given. */
+export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
+  const { world, context, stats } = deps;
+  const slices = new Slices(world, context.signal);
+  const ahead: { group: ScanGroup; block: Promise<Block> }[] = [];
+  let next = 0;
+  try {
+    for (;;) {
+      for (; ahead.length < READ_AHEAD && next < groups.length; next++) {
+        const group = groups[next];
+        if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
+        else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
+          const block = loadGroup(group, deps);
+          block.catch(() => {}); // rejected again where it is awaited, or not needed any more
+          ahead.push({ group, block });
+        }
+        await slices.giveWay();
+      }
+      const head = ahead.shift();
+      if (head === undefined) return;
+      const block = await head.block;
+      if (!scanner.wanted(head.group)) {
+        stats.blocksSkipped += head.group.units.length;
+        continue;
+      }
+      if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
+      for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
+        scanner.block(head.group, piece);
+        await slices.giveWay();
+      }
+    }
+  } finally {
+    await Promise.allSettled(ahead.map(({ block }) => block));
+  }
+}
+
+function outlineOf(unit: SourceUnit): BlockOutline {
+  if (unit.kind === 'head') return unit.rows;
+  const { rows, minOffset, maxOffset, lineBytes, metadataBytes, metadata } = unit.block;
+  const { baseNs } = unit.chunk;
+  return { rows, baseNs, minOffset, maxOffset, lineBytes, metadataBytes, metadataKeys: () => metadata.map(({ key }) => key) };
+}
+
+/** `block` cut into parts of about as many rows. */
+function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock> {
+  const pieces = Math.ceil(Math.max(1, block.rows / PIECE_ROWS, block.lineBytes / PIECE_BYTES));
+  const rows = Math.ceil(block.rows / pieces);
+  for (let number = 0; number < pieces; number++) {
+    const from = (backward ? pieces - 1 - number : number) * rows;
+    if (from < block.rows) yield block.slice(from, Math.min(from + rows, block.rows));
+  }
+}
+
+async function loadGroup({ units }: ScanGroup, { blobs, stats, meter }: ScanDeps): Promise<Block> {
+  if (units.length === 1) return loadUnit(units[0], blobs, meter);
+  const merged = mergeBlocks(await Promise.all(units.map((unit) => loadUnit(unit, blobs, meter))));
+  stats.duplicates += merged.duplicates;
+  return merged;
+}

@@ -1,0 +1,135 @@
+import type { Block, Matcher } from '../../logql/model.ts';
+import type { World } from '../../ops/base/world.ts';
+import { inShard } from '../../storage/batch/batch.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
+import type { ChunkRef } from '../../storage/chunk/chunk.ts';
+import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
+import type { Catalog, CatalogObject } from '../../storage/segment/catalog.ts';
+import { readBlock } from '../../storage/segment/reader.ts';
+import type { AskContext, Asker } from '../kernel/define.ts';
+import { compileMatchers } from '../matchers.ts';
+import { ingesterProtocol, type LogCover, type SelectReply, type StreamShard } from '../protocol/ingest.ts';
+import type { ScanStats } from '../protocol/query.ts';
+import type { Unit } from './overlap.ts';
+import { Slices } from './slices.ts';
+
+/** Where rows are: a block of an object, or a slice of a head that is here already. */
+export type SourceUnit = Unit &
+  (
+    | { readonly kind: 'stored'; readonly key: string; readonly chunk: ChunkRef; readonly block: BlockHeader; readonly at: number }
+    | { readonly kind: 'head'; readonly rows: Block }
+  );
+
+export interface StreamSources {
+  /** Canonical text. */
+  readonly labels: string;
+  readonly units: SourceUnit[];
+}
+
+export interface SourceDeps {
+  readonly asker: Asker;
+  readonly ingesters: readonly string[];
+  readonly catalog: Catalog;
+  readonly world: World;
+  readonly context: AskContext;
+  readonly stats: ScanStats;
+}
+
+export interface Selection {
+  readonly matchers: readonly Matcher[];
+  /** [fromNs, toNs) */
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  readonly shard: StreamShard;
+}
+
+/** Everything that may hold rows of the selection, each entry's every copy included. Ingesters are asked before storage is listed: an entry on its way
+ *  from a head to storage is then in the reply, in the listing, or in both, and `liveObjects` takes the second copy out. Streams are in the order of their
+ *  labels, units of one stream in the order in which their rows arrived. */
+export async function gatherSources(selection: Selection, deps: SourceDeps): Promise<StreamSources[]> {
+  const { context, stats } = deps;
+  const slices = new Slices(deps.world, context.signal);
+  const replies = await askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] });
+  const objects = await liveObjects(
+    selection,
+    replies.flatMap(({ cover }) => cover),
+    deps,
+  );
+  const streams = new Map<string, StreamSources>();
+  const streamOf = (hash: string, labels: string): StreamSources => {
+    let stream = streams.get(hash);
+    if (stream === undefined) {
+      stream = { labels, units: [] };
+      streams.set(hash, stream);
+    }
+    return stream;
+  };
+  const matchers = compileMatchers(selection.matchers);
+  const seen = new Set<string>();
+  let source = 0;
+  for (const object of objects) {
+    stats.objects++;
+    source++;
+    for (const { labels, hash, chunks } of object.footer.select(context.tenant, matchers, selection.fromNs, selection.toNs)) {
+      if (!inShard(hash, selection.shard)) continue;
+      for (const chunk of chunks) {
+        // Equal ids are equal content: one of them will do.
+        if (seen.has(chunk.id)) continue;
+        seen.add(chunk.id);
+        stats.chunks++;
+        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection);
+      }
+    }
+    await slices.giveWay();
+  }
+  for (const { streams: heads } of replies) {
+    for (const { labels, hash, slices } of heads) {
+      for (const slice of slices) {
+        source++;
+        const rows = fromHeadSlice(slice);
+        stats.headRows += rows.rows;
+        const { units } = streamOf(hash, labels);
+        units.push({ kind: 'head', source, ...timesOf(rows.baseNs, rows.minOffset, rows.maxOffset), rows });
+      }
+    }
+    await slices.giveWay();
+  }
+  return [...streams.values()].sort((a, b) => (a.labels < b.labels ? -1 : 1));
+}
+
+function addBlocks(units: SourceUnit[], source: number, key: string, chunk: ChunkRef, { fromNs, toNs }: Selection): void {
+  let at = chunk.at;
+  for (const block of chunk.blocks) {
+    const times = timesOf(chunk.baseNs, block.minOffset, block.maxOffset);
+    if (times.maxNs >= fromNs && times.minNs < toNs) units.push({ kind: 'stored', source, ...times, key, chunk, block, at });
+    at += block.storedBytes;
+  }
+}
+
+function timesOf(baseNs: bigint, minOffset: number, maxOffset: number): { minNs: bigint; maxNs: bigint } {
+  return { minNs: baseNs + BigInt(minOffset), maxNs: baseNs + BigInt(maxOffset) };
+}
+
+export async function loadUnit(unit: SourceUnit, blobs: BlobStore, meter: ReadMeter): Promise<Block> {
+  if (unit.kind === 'head') return unit.rows;
+  return readBlock(blobs, unit.key, unit.chunk, unit.block, unit.at, meter);
+}
+
+type IngesterQuestion = { kind: 'select'; matchers: Matcher[] } & Omit<Selection, 'matchers'>;
+
+function askIngesters(deps: SourceDeps, ask: IngesterQuestion): Promise<SelectReply[]> {
+  return Promise.all(deps.ingesters.map((instance) => deps.asker.ask(ingesterProtocol, instance, ask, deps.context)));
+}
+
+/** Objects that may hold entries of the tenant in the range and whose entries did not come with the ingesters' replies. */
+export async function liveObjects(
+  range: { fromNs: bigint; toNs: bigint },
+  covers: readonly LogCover[],
+  { catalog, context }: Pick<SourceDeps, 'catalog' | 'context'>,
+): Promise<CatalogObject[]> {
+  const flushedTo = new Map(covers.map(({ log, flushedTo }) => [log, flushedTo]));
+  const include = covers.flatMap(({ recentObjects }) => recentObjects);
+  const objects = await catalog.objects({ tenant: context.tenant, fromNs: range.fromNs, toNs: range.toNs }, include);
+  return objects.filter(({ footer }) => footer.from < (flushedTo.get(footer.log) ?? Number.POSITIVE_INFINITY));
+}

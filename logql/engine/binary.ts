@@ -1,0 +1,198 @@
+import { Fault } from '../../ops/base/fault.ts';
+import { formatLabels, type Labels, labelValue, toLabels } from '../model.ts';
+import type { BinaryOp, BinaryOperation, VectorMatching } from '../syntax/ast.ts';
+import { arithmeticOf, comparisonOf, isSetOp, type SetOp } from '../syntax/fold.ts';
+import { groupLabels } from './grouping.ts';
+import { emptySeries, isEmpty, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
+
+const ONE_TO_ONE: VectorMatching = { on: false, labels: [], card: 'one_to_one', include: [] };
+
+/** An operator with a number on one side: applied to every value. A comparison keeps the series' values where it holds, or says 1 or 0 with `bool`. */
+export function applyNumber(expr: BinaryOperation, { steps, series }: Matrix, number: number, numberIsLeft: boolean): Matrix {
+  const combine = combinerOf(expr.op, expr.returnBool);
+  const out = series.map((one) => {
+    const result = { ...one, values: new Float64Array(one.values.length), present: new Uint8Array(one.present.length) };
+    for (let at = 0; at < one.values.length; at++) {
+      if (one.present[at] === 0) continue;
+      const value = numberIsLeft ? combine(number, one.values[at], one.values[at]) : combine(one.values[at], number, one.values[at]);
+      if (value === undefined) continue;
+      result.present[at] = 1;
+      result.values[at] = value;
+    }
+    return result;
+  });
+  return { steps, series: out.filter((one) => !isEmpty(one)) };
+}
+
+/** The value of an operator, or undefined where a comparison drops it; otherwise a comparison that holds gives `kept`. */
+type Combiner = (left: number, right: number, kept: number) => number | undefined;
+
+function combinerOf(op: BinaryOp, returnBool: boolean): Combiner {
+  const compare = comparisonOf(op);
+  if (compare === undefined) return arithmeticOf(op)!;
+  if (returnBool) return (left, right) => Number(compare(left, right));
+  return (left, right, kept) => (compare(left, right) ? kept : undefined);
+}
+
+/** An operator between two sets of series, matched by labels at every step. Throws Fault bad_request where a match is ambiguous. */
+export function applyMatched(expr: BinaryOperation, left: Matrix, right: Matrix): Matrix {
+  const matching = expr.matching ?? ONE_TO_ONE;
+  const series = isSetOp(expr.op) ? combineSets(expr.op, matching, left, right) : matchSeries(expr, matching, left, right);
+  return { steps: left.steps, series: series.filter((one) => !isEmpty(one)) };
+}
+
+function signature(labels: Labels, { on, labels: names }: VectorMatching): string {
+  return formatLabels(groupLabels(labels, { without: !on, labels: names }));
+}
+
+function bySignature(series: readonly Series[], matching: VectorMatching): Map<string, Series[]> {
+  const groups = new Map<string, Series[]>();
+  for (const one of series) {
+    const key = signature(one.labels, matching);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return groups;
+}
+
+// --- and, or, unless ----------------------------------------------------------------------------------------------------------------------------------
+
+function combineSets(op: SetOp, matching: VectorMatching, left: Matrix, right: Matrix): Series[] {
+  if (op !== 'or') {
+    const others = bySignature(right.series, matching);
+    return left.series.map((one) => keepWhere(one, others.get(signature(one.labels, matching)) ?? [], op === 'and'));
+  }
+  const lefts = bySignature(left.series, matching);
+  const added = right.series.map((one) => keepWhere(one, lefts.get(signature(one.labels, matching)) ?? [], false));
+  return joinEqual([...left.series, ...added]);
+}
+
+/** `series` at the steps where any of `others` has a value (or none of them, if not `wanted`). */
+function keepWhere(series: Series, others: readonly Series[], wanted: boolean): Series {
+  const present = series.present.map((is, at) =>
+    is === 1 && others.some((other) => positionAt(other, series.from + at) >= 0) === wanted ? 1 : 0,
+  );
+  return { ...series, present };
+}
+
+/** Series of equal labels, whose values are at different steps, made one. */
+function joinEqual(all: readonly Series[]): Series[] {
+  const byText = new Map<string, Series[]>();
+  for (const one of all) {
+    if (isEmpty(one)) continue;
+    const same = byText.get(one.text);
+    if (same === undefined) byText.set(one.text, [one]);
+    else same.push(one);
+  }
+  return [...byText.values()].map((same) => {
+    if (same.length === 1) return same[0];
+    const { from, to } = stepsOf(same);
+    const out = emptySeries(same[0].labels, from, to);
+    for (const one of same) {
+      for (let at = 0; at < one.values.length; at++) {
+        if (one.present[at] === 0) continue;
+        out.present[one.from + at - from] = 1;
+        out.values[one.from + at - from] = one.values[at];
+      }
+    }
+    return out;
+  });
+}
+
+// --- arithmetic and comparisons -----------------------------------------------------------------------------------------------------------------------
+
+function matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matrix, right: Matrix): Series[] {
+  // The side with at most one series of a signature at a step is called "one", the other "many".
+  const swapped = matching.card === 'one_to_many';
+  const [many, one] = swapped ? [right, left] : [left, right];
+  const ones = bySignature(one.series, matching);
+  const outputs = new Outputs(left.steps);
+  const combine = combinerOf(expr.op, expr.returnBool);
+  for (const [key, members] of bySignature(many.series, matching)) {
+    const partners = ones.get(key);
+    if (partners === undefined) continue;
+    const { from, to } = stepsOf(members);
+    for (let step = from; step < to; step++) {
+      const partner = partnerAt(partners, step, swapped ? 'left' : 'right');
+      if (partner === undefined) continue;
+      const other = partner.values[step - partner.from];
+      let matched = 0;
+      for (const member of members) {
+        const at = positionAt(member, step);
+        if (at < 0) continue;
+        if (++matched > 1 && matching.card === 'one_to_one') {
+          throw new Fault('bad_request', 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)');
+        }
+        const [l, r] = swapped ? [other, member.values[at]] : [member.values[at], other];
+        const value = combine(l, r, l);
+        if (value !== undefined) outputs.set(member, partner, matching, step, value);
+      }
+    }
+  }
+  return outputs.series();
+}
+
+/** The one series with a value at a step. */
+function partnerAt(partners: readonly Series[], step: number, side: string): Series | undefined {
+  let found: Series | undefined;
+  for (const partner of partners) {
+    if (positionAt(partner, step) < 0) continue;
+    if (found !== undefined) {
+      throw new Fault(
+        'bad_request',
+        `found duplicate series on the ${side} hand-side of the operation: [${found.text}, ${partner.text}];` +
+          'many-to-many matching not allowed: matching labels must be unique on one side',
+      );
+    }
+    found = partner;
+  }
+  return found;
+}
+
+/** The series that matches yield, by labels. */
+class Outputs {
+  readonly #steps: number;
+  readonly #byText = new Map<string, Series>();
+  readonly #byPair = new Map<Series, Map<Series, Series>>();
+  constructor(steps: number) {
+    this.#steps = steps;
+  }
+
+  set(member: Series, partner: Series, matching: VectorMatching, step: number, value: number): void {
+    let ofMember = this.#byPair.get(member);
+    if (ofMember === undefined) {
+      ofMember = new Map();
+      this.#byPair.set(member, ofMember);
+    }
+    let series = ofMember.get(partner);
+    if (series === undefined) {
+      series = this.#create(resultLabels(member.labels, partner.labels, matching));
+      ofMember.set(partner, series);
+    }
+    if (series.present[step] === 1) {
+      throw new Fault('bad_request', `multiple matches for labels: grouping labels must ensure unique matches for ${series.text}`);
+    }
+    series.present[step] = 1;
+    series.values[step] = value;
+  }
+
+  #create(labels: Labels): Series {
+    const series = emptySeries(labels, 0, this.#steps);
+    const known = this.#byText.get(series.text);
+    if (known !== undefined) return known;
+    this.#byText.set(series.text, series);
+    return series;
+  }
+
+  series(): Series[] {
+    return [...this.#byText.values()];
+  }
+}
+
+function resultLabels(member: Labels, partner: Labels, { on, labels, card, include }: VectorMatching): Labels {
+  if (card === 'one_to_one') return groupLabels(member, { without: !on, labels });
+  if (include.length === 0) return member;
+  const kept = member.filter(([name]) => !include.includes(name));
+  return toLabels([...kept, ...include.map((name) => [name, labelValue(partner, name)] as const)]);
+}

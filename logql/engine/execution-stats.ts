@@ -1,0 +1,23 @@
+/** What an execution looked at. */
+export interface ExecutionStats {
+  /** Rows, line bytes and metadata bytes of the blocks that were looked into or counted by their headers. */
+  lines: number;
+  lineBytes: number;
+  metadataBytes: number;
+  /** Rows that the pipeline kept. */
+  matchedLines: number;
+  blocks: number;
+  /** Blocks whose columns were not touched. */
+  blocksByHeader: number;
+}
+
+export function noStats(): ExecutionStats {
+  return { lines: 0, lineBytes: 0, metadataBytes: 0, matchedLines: 0, blocks: 0, blocksByHeader: 0 };
+}
+
+export function countBlock(stats: ExecutionStats, block: { rows: number; lineBytes: number; metadataBytes: number }): void {
+  stats.blocks++;
+  stats.lines += block.rows;
+  stats.lineBytes += block.lineBytes;
+  stats.metadataBytes += block.metadataBytes;
+}

@@ -1,0 +1,37 @@
+import { type Labels, labelValue, toLabels } from '../model.ts';
+import { type CompiledRegex, compileRegex } from '../pipeline/regex.ts';
+import type { LabelReplace } from '../syntax/ast.ts';
+import { type Matrix, relabel } from './matrix.ts';
+
+/** Gives every series whose source label fits the pattern a target label; an empty one is taken away. */
+export function replaceLabels(expr: LabelReplace, { steps, series }: Matrix): Matrix {
+  const regex = compileRegex(expr.pattern, { anchored: true, dotNewline: false });
+  return {
+    steps,
+    series: series.map((one) => {
+      const value = replacement(expr, regex, one.labels);
+      return value === undefined
+        ? one
+        : relabel(one, toLabels([...one.labels.filter(([name]) => name !== expr.target), [expr.target, value]]));
+    }),
+  };
+}
+
+function replacement(expr: LabelReplace, regex: CompiledRegex, labels: Labels): string | undefined {
+  const source = Buffer.from(labelValue(labels, expr.source));
+  const captures = regex.captures(source, 0, source.length);
+  if (captures === undefined) return undefined;
+  return expand(expr.replacement, (reference) => {
+    const group = /^\d+$/.test(reference) ? Number(reference) : regex.names.indexOf(reference);
+    const from = captures[group * 2] ?? -1;
+    return from < 0 ? '' : source.toString('utf8', from, captures[group * 2 + 1]);
+  });
+}
+
+/** Go's template of a replacement: `$1`, `$name` (the longest run of word characters), `${1}`, `$$`. Other dollars stand for themselves. */
+function expand(template: string, resolve: (reference: string) => string): string {
+  return template.replace(/\$(?:\$|(\w+)|\{(\w+)\})/g, (whole, plain?: string, braced?: string) => {
+    const reference = plain ?? braced;
+    return reference === undefined ? whole[0] : resolve(reference);
+  });
+}

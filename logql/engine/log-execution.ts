@@ -1,0 +1,258 @@
+import { Fault } from '../../ops/base/fault.ts';
+import { type Block, type Direction, formatLabels, type Labels, type Matcher } from '../model.ts';
+import { compilePipeline } from '../pipeline/compile.ts';
+import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
+import { parseLogQuery } from '../syntax/parse.ts';
+import { lowerBound, RowBuffer } from './columns.ts';
+import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
+import { JsonWriter } from './json-writer.ts';
+import { labelsJson } from './labels-json.ts';
+import { encodeLogFrame } from './log-frame.ts';
+
+export interface LogQueryOptions {
+  /** Entries in [fromNs, toNs). */
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  readonly limit: number;
+  readonly direction: Direction;
+  /** Answer with structured metadata and parsed labels beside each line, rather than among the stream's labels. */
+  readonly categorize: boolean;
+  /** Bytes of the entries kept at a time, as JSON; any number if absent. */
+  readonly maxBytes?: number;
+}
+
+/** A log query over the streams and blocks it is given. */
+export interface LogExecution {
+  readonly matchers: readonly Matcher[];
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  /** Texts that every line must contain; for skip filters. */
+  readonly required: readonly string[];
+  readonly stats: ExecutionStats;
+  /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws Fault limit_exceeded when the
+   *  entries to be kept exceed `maxBytes`. */
+  stream(labels: Labels): { block(block: Block): void };
+  /** Once the limit is reached: only entries at or before (forward), at or after (backward) this time can still matter. */
+  bound(): bigint | undefined;
+  /** The result so far, encoded; see log-frame.ts. */
+  frame(): Uint8Array[];
+}
+
+/** Throws QueryError if `query` is no log query. */
+export function logExecution(query: string, options: LogQueryOptions): LogExecution {
+  const { matchers, stages } = parseLogQuery(query);
+  return new StreamsExecution(matchers, compilePipeline(stages, { observed: 'all' }), options);
+}
+
+/** An entry that is among the best so far. */
+interface Kept {
+  readonly timeNs: bigint;
+  /** The labels that the answer shows it under, and their canonical text. */
+  readonly labels: Labels;
+  readonly text: string;
+  /** Canonical text of the stream that it was pushed to. */
+  readonly origin: string;
+  /** Order of arrival here. */
+  readonly sequence: number;
+  /** `["<ns>","<line>"]` */
+  readonly value: Buffer;
+}
+
+/** Rows looked at in one go, at first: a query whose limit is reached soon should not filter a whole block. */
+const FIRST_SLICE = 1024;
+/** Label sets that something is remembered of. */
+const MOST_SETS = 10_000;
+
+class StreamsExecution implements LogExecution {
+  readonly matchers: readonly Matcher[];
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  readonly required: readonly string[];
+  readonly stats = noStats();
+  readonly rows = new RowBuffer();
+  readonly backward: boolean;
+  readonly #pipeline: Pipeline;
+  readonly #options: LogQueryOptions;
+  /** A heap with the worst entry on top. */
+  readonly #kept: Kept[] = [];
+  readonly #json = new JsonWriter();
+  readonly #categories = new Map<LabelSet, Buffer>();
+  readonly #streams = new Map<LabelSet, { labels: Labels; text: string }>();
+  #sequence = 0;
+  #bytes = 0;
+
+  constructor(matchers: readonly Matcher[], pipeline: Pipeline, options: LogQueryOptions) {
+    this.matchers = matchers;
+    this.fromNs = options.fromNs;
+    this.toNs = options.limit > 0 ? options.toNs : options.fromNs;
+    this.required = pipeline.required;
+    this.backward = options.direction === 'backward';
+    this.#pipeline = pipeline;
+    this.#options = options;
+  }
+
+  stream(labels: Labels): { block(block: Block): void } {
+    return new StreamExecution(this, formatLabels(labels), this.#pipeline.forStream(labels));
+  }
+
+  bound(): bigint | undefined {
+    return this.#kept.length === this.#options.limit ? this.#kept[0]?.timeNs : undefined;
+  }
+
+  /** Keeps an entry of the stream `origin`, unless `limit` better ones are known. Entries of one stream come in the query's direction. */
+  offer(timeNs: bigint, row: Row, origin: string): void {
+    const set = row.labelSet();
+    const shown = this.#options.categorize ? this.#streamOf(set) : { labels: set.all, text: set.text };
+    const place = { timeNs, origin, sequence: this.#sequence++, ...shown };
+    if (this.#kept.length < this.#options.limit) this.#raise({ ...place, value: this.#render(timeNs, row, set) });
+    else if (this.#before(place, this.#kept[0])) {
+      this.#bytes -= this.#kept[0].value.length;
+      this.#sink({ ...place, value: this.#render(timeNs, row, set) });
+    }
+    const { maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
+    if (this.#bytes <= maxBytes) return;
+    throw new Fault(
+      'limit_exceeded',
+      `the lines of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
+    );
+  }
+
+  #streamOf(set: LabelSet): { labels: Labels; text: string } {
+    let shown = this.#streams.get(set);
+    if (shown === undefined) {
+      if (this.#streams.size >= MOST_SETS) this.#streams.clear();
+      shown = { labels: set.stream, text: formatLabels(set.stream) };
+      this.#streams.set(set, shown);
+    }
+    return shown;
+  }
+
+  #render(timeNs: bigint, row: Row, labels: LabelSet): Buffer {
+    const json = this.#json.raw(`["${timeNs}",`).string(row.line());
+    if (this.#options.categorize) json.bytes(this.#categoriesOf(labels));
+    const view = json.raw(']').view();
+    const value = Buffer.allocUnsafe(view.length);
+    view.copy(value);
+    json.clear();
+    this.#bytes += value.length;
+    return value;
+  }
+
+  /** `,{"structuredMetadata":{…},"parsed":{…}}`; either is left out when empty. */
+  #categoriesOf(labels: LabelSet): Buffer {
+    let text = this.#categories.get(labels);
+    if (text === undefined) {
+      const { structuredMetadata, parsed } = labels;
+      const parts: string[] = [];
+      if (structuredMetadata.length > 0) parts.push(`"structuredMetadata":${labelsJson(structuredMetadata)}`);
+      if (parsed.length > 0) parts.push(`"parsed":${labelsJson(parsed)}`);
+      text = Buffer.from(`,{${parts.join(',')}}`);
+      if (this.#categories.size >= MOST_SETS) this.#categories.clear();
+      this.#categories.set(labels, text);
+    }
+    return text;
+  }
+
+  /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and
+   *  entries of a stream as they came: nothing that depends on where the entries lie. */
+  #before(a: Omit<Kept, 'value'>, b: Omit<Kept, 'value'>): boolean {
+    if (a.timeNs !== b.timeNs) return a.timeNs < b.timeNs !== this.backward;
+    if (a.text !== b.text) return a.text < b.text;
+    return a.origin === b.origin ? a.sequence < b.sequence : a.origin < b.origin;
+  }
+
+  #raise(entry: Kept): void {
+    const heap = this.#kept;
+    let at = heap.push(entry) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!this.#before(heap[parent], entry)) break;
+      heap[at] = heap[parent];
+      at = parent;
+    }
+    heap[at] = entry;
+  }
+
+  #sink(entry: Kept): void {
+    const heap = this.#kept;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && this.#before(heap[child], heap[child + 1])) child++;
+      if (!this.#before(entry, heap[child])) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = entry;
+  }
+
+  frame(): Uint8Array[] {
+    return encodeLogFrame([...this.#kept].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
+  }
+}
+
+class StreamExecution {
+  readonly #execution: StreamsExecution;
+  readonly #origin: string;
+  readonly #pipeline: StreamPipeline;
+
+  constructor(execution: StreamsExecution, origin: string, pipeline: StreamPipeline) {
+    this.#execution = execution;
+    this.#origin = origin;
+    this.#pipeline = pipeline;
+  }
+
+  block(block: Block): void {
+    const { fromNs, toNs, stats, backward } = this.#execution;
+    const low = Number(fromNs - block.baseNs);
+    const high = Number(toNs - block.baseNs);
+    if (
+      block.rows === 0 ||
+      block.maxOffset < low ||
+      block.minOffset >= high ||
+      this.#isBeyond(block, backward ? block.maxOffset : block.minOffset)
+    )
+      return;
+    countBlock(stats, block);
+    const times = block.times();
+    const first = block.minOffset >= low ? 0 : lowerBound(times, low, 0, block.rows);
+    const end = block.maxOffset < high ? block.rows : lowerBound(times, high, first, block.rows);
+    let slice = FIRST_SLICE;
+    if (backward) {
+      for (let to = end; to > first && !this.#isBeyond(block, times[to - 1]); slice *= 2) {
+        const from = Math.max(first, to - slice);
+        this.#rows(block, times, from, to);
+        to = from;
+      }
+    } else {
+      for (let from = first; from < end && !this.#isBeyond(block, times[from]); slice *= 2) {
+        const to = Math.min(end, from + slice);
+        this.#rows(block, times, from, to);
+        from = to;
+      }
+    }
+  }
+
+  /** Whether an entry at this time is too late, or early, to matter. */
+  #isBeyond(block: Block, offset: number): boolean {
+    const bound = this.#execution.bound();
+    if (bound === undefined) return false;
+    const boundOffset = Number(bound - block.baseNs);
+    return this.#execution.backward ? offset < boundOffset : offset > boundOffset;
+  }
+
+  #rows(block: Block, times: Float64Array, from: number, to: number): void {
+    const execution = this.#execution;
+    const rows = execution.rows.atLeast(to - from);
+    const count = this.#pipeline.select(block, from, to, rows);
+    for (let index = 0; index < count; index++) {
+      const at = rows[execution.backward ? count - 1 - index : index];
+      if (this.#isBeyond(block, times[at])) return;
+      const row = this.#pipeline.apply(block, at);
+      if (row === undefined) continue;
+      execution.stats.matchedLines++;
+      execution.offer(block.baseNs + BigInt(times[at]), row, this.#origin);
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import { bytesOf, uint32View } from '../../ops/base/bytes.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import type { Direction, Labels } from '../model.ts';
+
+/** An entry of a log answer. */
+export interface FrameEntry {
+  readonly timeNs: bigint;
+  /** Labels of the stream that the answer shows it in, and their canonical text. */
+  readonly labels: Labels;
+  readonly text: string;
+  /** Canonical text of the stream that it was pushed to. */
+  readonly origin: string;
+  /** The entry as JSON. */
+  readonly value: Uint8Array;
+}
+
+interface Header {
+  entries: number;
+  /** As they are shown; `origin` is an index into `origins`. */
+  streams: { text: string; labels: Labels; origin: number }[];
+  origins: string[];
+}
+
+/** `entries`: in the order of the answer. A header as JSON; times as int64 ns; for each entry the number of its stream as uint32; the end of its value in
+ *  the last part, exclusive, as uint32; all values end to end. */
+export function encodeLogFrame(entries: readonly FrameEntry[]): Uint8Array[] {
+  const numbers = new Map<string, number>();
+  const origins = new Map<string, number>();
+  const header: Header = { entries: entries.length, streams: [], origins: [] };
+  const times = new BigInt64Array(entries.length);
+  const streams = new Uint32Array(entries.length);
+  const ends = new Uint32Array(entries.length);
+  let end = 0;
+  for (const [index, { timeNs, labels, text, origin, value }] of entries.entries()) {
+    const key = `${text}\0${origin}`;
+    let number = numbers.get(key);
+    if (number === undefined) {
+      let from = origins.get(origin);
+      if (from === undefined) {
+        from = header.origins.push(origin) - 1;
+        origins.set(origin, from);
+      }
+      number = header.streams.push({ text, labels, origin: from }) - 1;
+      numbers.set(key, number);
+    }
+    end += value.length;
+    times[index] = timeNs;
+    streams[index] = number;
+    ends[index] = end;
+  }
+  return [
+    Buffer.from(JSON.stringify(header)),
+    bytesOf(times),
+    bytesOf(streams),
+    bytesOf(ends),
+    Buffer.concat(
+      entries.map(({ value }) => value),
+      end,
+    ),
+  ];
+}
+
+/** Entries are views into `frames`. Throws Fault corrupt. */
+export function decodeLogFrame(frames: readonly Uint8Array[]): FrameEntry[] {
+  const [head, timeBytes, streamBytes, endBytes, values] = frames;
+  const { entries, streams, origins } = JSON.parse(Buffer.from(head).toString()) as Header;
+  if (timeBytes?.length !== entries * 8 || streamBytes?.length !== entries * 4 || endBytes?.length !== entries * 4) {
+    throw new Fault('corrupt', `a log frame of ${frames.length} parts does not hold its ${entries} entries`);
+  }
+  const times = new DataView(timeBytes.buffer, timeBytes.byteOffset, timeBytes.byteLength);
+  const numbers = uint32View(streamBytes, 0, entries);
+  const ends = uint32View(endBytes, 0, entries);
+  const shown = streams.map((stream) => ({ ...stream, origin: origins[stream.origin] }));
+  return Array.from({ length: entries }, (_, index) => ({
+    timeNs: times.getBigInt64(index * 8, true),
+    ...shown[numbers[index]],
+    value: values.subarray(index === 0 ? 0 : ends[index - 1], ends[index]),
+  }));
+}
+
+export interface LogMerge {
+  readonly limit: number;
+  readonly direction: Direction;
+  /** Leaves out entries that are closer than this to the one before, of any stream; 0 keeps all. */
+  readonly intervalNs: number;
+}
+
+/** The answer from the frames of queriers, each over its own set of streams and the same time. The limit comes before the interval, as in Loki, which
+ *  answers such queries hour by hour: merge each hour on its own, then `joinLogResults`. */
+export function mergeLogFrames(frames: readonly (readonly Uint8Array[])[], { limit, direction, intervalNs }: LogMerge): FrameEntry[] {
+  const backward = direction === 'backward';
+  // The sort is stable: entries of one stream at one time stay in the order of their frame.
+  const all = frames.flatMap(decodeLogFrame);
+  all.sort((a, b) => compareTimes(a.timeNs, b.timeNs, backward) || compareTexts(a.text, b.text) || compareTexts(a.origin, b.origin));
+  const best = all.slice(0, limit);
+  if (intervalNs === 0) return best;
+  const gap = BigInt(intervalNs);
+  let last: bigint | undefined;
+  return best.filter(({ timeNs }) => {
+    if (last !== undefined && (backward ? last - timeNs : timeNs - last) < gap) return false;
+    last = timeNs;
+    return true;
+  });
+}
+
+/** One answer from the answers for consecutive times, given in the query's direction. */
+export function joinLogResults(results: readonly (readonly FrameEntry[])[], limit: number): FrameEntry[] {
+  return results.flat().slice(0, limit);
+}
+
+function compareTimes(a: bigint, b: bigint, backward: boolean): number {
+  return a === b ? 0 : a < b !== backward ? -1 : 1;
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

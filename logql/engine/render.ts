@@ -1,0 +1,114 @@
+import type { Labels } from '../model.ts';
+import { printSample } from '../syntax/print-number.ts';
+import { JsonWriter } from './json-writer.ts';
+import { labelsJson } from './labels-json.ts';
+import type { FrameEntry } from './log-frame.ts';
+import type { Matrix, Series } from './matrix.ts';
+import { type QueryStats, statsBody } from './response-stats.ts';
+import type { EvaluationTimes } from './windows.ts';
+
+/** What stands around a result in an answer. */
+export interface AnswerFrame {
+  readonly stats: QueryStats;
+  /** Why the answer may be less than complete. */
+  readonly warnings?: readonly string[];
+}
+
+const CHUNK = 256 * 1024;
+
+/** Entries by stream, as they are ordered; streams by their first entry. */
+export function renderStreams(
+  entries: readonly FrameEntry[],
+  { categorize, ...frame }: AnswerFrame & { readonly categorize: boolean },
+): Uint8Array[] {
+  const streams = new Map<string, { labels: Labels; values: Uint8Array[] }>();
+  for (const { text, labels, value } of entries) {
+    const stream = streams.get(text);
+    if (stream === undefined) streams.set(text, { labels, values: [value] });
+    else stream.values.push(value);
+  }
+  const flags = categorize ? '"encodingFlags":["categorize-labels"],' : '';
+  return renderAnswer('streams', flags, frame, entries.length, (body) => {
+    body.list([...streams.values()], ({ labels, values }) => {
+      body.json.raw(`{"stream":${labelsJson(labels)},"values":`);
+      body.list(values, (value) => body.json.bytes(value));
+      body.json.raw('}');
+    });
+  });
+}
+
+export function renderMatrix({ series }: Matrix, times: EvaluationTimes, frame: AnswerFrame): Uint8Array[] {
+  const timeOf = (step: number): string => secondsText(times.startNs + BigInt(step) * BigInt(times.stepNs));
+  const texts: string[] = [];
+  return renderAnswer('matrix', '', frame, series.length, (body) => {
+    body.list(series, ({ labels, from, values, present }) => {
+      body.json.raw(`{"metric":${labelsJson(labels)},"values":[`);
+      let separator = '';
+      for (let at = 0; at < values.length; at++) {
+        if (present[at] === 0) continue;
+        texts[from + at] ??= timeOf(from + at);
+        body.json.raw(`${separator}[${texts[from + at]},"${printSample(values[at])}"]`);
+        separator = ',';
+      }
+      body.json.raw(']}');
+    });
+  });
+}
+
+/** `series`: of one step, in the order of the answer. */
+export function renderVector(series: readonly Series[], timeNs: bigint, frame: AnswerFrame): Uint8Array[] {
+  const time = secondsText(timeNs);
+  return renderAnswer('vector', '', frame, series.length, (body) => {
+    body.list(series, ({ labels, values }) =>
+      body.json.raw(`{"metric":${labelsJson(labels)},"value":[${time},"${printSample(values[0])}"]}`),
+    );
+  });
+}
+
+export function renderScalar(value: number, timeNs: bigint, frame: AnswerFrame): Uint8Array[] {
+  return renderAnswer('scalar', '', frame, 1, (body) => body.json.raw(`[${secondsText(timeNs)},"${printSample(value)}"]`));
+}
+
+/** Seconds with at most three decimals: Prometheus counts milliseconds. */
+function secondsText(timeNs: bigint): string {
+  return String(Number(timeNs / 1_000_000n) / 1000);
+}
+
+function renderAnswer(
+  resultType: string,
+  flags: string,
+  { stats, warnings }: AnswerFrame,
+  returned: number,
+  result: (body: Body) => void,
+): Uint8Array[] {
+  const body = new Body();
+  body.json.raw(
+    `{"status":"success",${warnings === undefined || warnings.length === 0 ? '' : `"warnings":${JSON.stringify(warnings)},`}"data":{${flags}`,
+  );
+  body.json.raw(`"resultType":"${resultType}","result":`);
+  result(body);
+  body.json.raw(`,"stats":${JSON.stringify(statsBody(stats, returned))}}}`);
+  return body.finish();
+}
+
+/** JSON that is cut into chunks while it grows. */
+class Body {
+  readonly json = new JsonWriter();
+  readonly #chunks: Uint8Array[] = [];
+
+  list<T>(items: readonly T[], write: (item: T) => void): void {
+    let separator = '[';
+    for (const item of items) {
+      this.json.raw(separator);
+      write(item);
+      separator = ',';
+      if (this.json.length >= CHUNK) this.#chunks.push(this.json.take());
+    }
+    this.json.raw(items.length === 0 ? '[]' : ']');
+  }
+
+  finish(): Uint8Array[] {
+    this.#chunks.push(this.json.take());
+    return this.#chunks;
+  }
+}

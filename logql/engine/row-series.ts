@@ -1,0 +1,133 @@
+import { Fault } from '../../ops/base/fault.ts';
+import { type Block, type BlockOutline, formatLabels, type Label, type Labels, labelValue, toLabels } from '../model.ts';
+import type { LabelSet, Row } from '../pipeline/pipeline.ts';
+import { keepLabels, type SeriesLabels } from './grouping.ts';
+import type { SeriesAccumulator } from './series-accumulator.ts';
+
+/** Combinations of metadata values up to which a table finds a row's series; a map beyond. */
+const TABLE_SIZE = 65_536;
+const MOST_SETS = 10_000;
+
+/** Finds the series of one stream's entries. */
+export class RowSeries {
+  readonly #keep: SeriesLabels;
+  readonly #stream: Labels;
+  readonly #seriesOf: (labels: Labels) => SeriesAccumulator;
+  /** Whether metadata cannot change an entry's series: all names it is known by are labels of the stream, which metadata does not override. */
+  readonly #fixed: boolean;
+  readonly #mayKeepErrors: boolean;
+  /** What was found lately: an unwrapped label makes about every entry's set another one. */
+  readonly #bySet = new Map<LabelSet, SeriesAccumulator>();
+  readonly #byKey = new Map<string, SeriesAccumulator>();
+
+  constructor(keep: SeriesLabels, stream: Labels, seriesOf: (labels: Labels) => SeriesAccumulator) {
+    this.#keep = keep;
+    this.#stream = stream;
+    this.#seriesOf = seriesOf;
+    this.#fixed = keep.kind === 'by' && keep.names.every((name) => labelValue(stream, name) !== '');
+    this.#mayKeepErrors = keep.kind === 'by' && keep.names.includes('__error__');
+  }
+
+  /** Whether every row of `block`, as it was pushed, has the series that the stream's labels give. */
+  isStreamWide(block: BlockOutline): boolean {
+    return this.#fixed || block.metadataBytes === 0 || !block.metadataKeys().some((key) => this.#isRelevant(key));
+  }
+
+  /** Whether a metadata column can tell rows apart. A key that a label of the stream has too is known by another name. */
+  #isRelevant(key: string): boolean {
+    return this.#keep.kind !== 'by' || this.#keep.names.some((name) => name === key || name === `${key}_extracted`);
+  }
+
+  /** A function from the rows of `block`, as they were pushed, to their series. */
+  ofBlock(block: Block): (row: number) => SeriesAccumulator {
+    const columns = block.metadata().filter(({ key }) => this.#isRelevant(key));
+    const create = (row: number): SeriesAccumulator => this.#seriesOf(keepLabels(this.#pushedLabels(block, row), this.#keep));
+    if (columns.length === 1) {
+      const { index, values } = columns[0];
+      const table: (SeriesAccumulator | undefined)[] = new Array(values.length + 1);
+      return (row) => {
+        let series = table[index[row]];
+        if (series === undefined) {
+          series = create(row);
+          table[index[row]] = series;
+        }
+        return series;
+      };
+    }
+    const combinations = columns.reduce((product, { values }) => product * (values.length + 1), 1);
+    if (combinations > Number.MAX_SAFE_INTEGER) return create;
+    const known: { get(code: number): SeriesAccumulator | undefined; set(code: number, series: SeriesAccumulator): void } =
+      combinations <= TABLE_SIZE ? tableOf(combinations) : new Map();
+    return (row) => {
+      let code = 0;
+      for (const { index, values } of columns) code = code * (values.length + 1) + index[row];
+      let series = known.get(code);
+      if (series === undefined) {
+        series = create(row);
+        known.set(code, series);
+      }
+      return series;
+    };
+  }
+
+  /** The labels that the pipeline gives a row when no stage changes them, made without a look at the row's line. */
+  #pushedLabels(block: Block, row: number): Labels {
+    const pairs: Label[] = [...this.#stream];
+    for (const { key, values, index } of block.metadata()) {
+      if (index[row] === 0) continue;
+      pairs.push([labelValue(this.#stream, key) === '' ? key : `${key}_extracted`, values[index[row] - 1]]);
+    }
+    return toLabels(pairs);
+  }
+
+  /** The series of an entry that went through the pipeline. Throws Fault pipeline_error if the entry has an error that must not be counted. */
+  of(row: Row): SeriesAccumulator {
+    if (row.error !== '' && !(this.#mayKeepErrors && PARSER_ERRORS.has(row.error))) throw this.#pipelineError(row);
+    if (this.#keep.kind === 'by') return this.#ofKey(row, this.#keep.names);
+    const set = row.labelSet();
+    let series = this.#bySet.get(set);
+    if (series === undefined) {
+      series = this.#seriesOf(keepLabels(set.all, this.#keep));
+      if (this.#bySet.size >= MOST_SETS) this.#bySet.clear();
+      this.#bySet.set(set, series);
+    }
+    return series;
+  }
+
+  #pipelineError(row: Row): Fault {
+    const { text, all } = row.labelSet();
+    // Of an entry that is known by a few names only, the pipeline keeps no other labels; its stream's tell people where to look.
+    const series = this.#keep.kind === 'by' ? formatLabels(toLabels([...this.#stream, ...all])) : text;
+    return new Fault(
+      'pipeline_error',
+      `pipeline error: '${row.error}' for series: '${series}'.\n` +
+        `Use a label filter to intentionally skip this error. (e.g | __error__!="${row.error}").\n` +
+        'To skip all potential errors you can match empty errors.(e.g __error__="")\n' +
+        'The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )\n',
+    );
+  }
+
+  #ofKey(row: Row, names: readonly string[]): SeriesAccumulator {
+    let key = names.length === 0 ? '' : row.label(names[0]);
+    for (let index = 1; index < names.length; index++) key += `\0${row.label(names[index])}`;
+    let series = this.#byKey.get(key);
+    if (series === undefined) {
+      series = this.#seriesOf(names.length === 0 ? [] : keepLabels(row.labelSet().all, this.#keep));
+      this.#byKey.set(key, series);
+    }
+    return series;
+  }
+}
+
+function tableOf(size: number) {
+  const table: (SeriesAccumulator | undefined)[] = new Array(size);
+  return {
+    get: (code: number) => table[code],
+    set: (code: number, series: SeriesAccumulator) => {
+      table[code] = series;
+    },
+  };
+}
+
+/** Errors that a sum by (__error__) counts. All others fail the query. */
+const PARSER_ERRORS = new Set(['JSONParserErr', 'LogfmtParserErr']);

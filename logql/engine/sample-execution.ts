@@ -1,0 +1,236 @@
+import { Fault } from '../../ops/base/fault.ts';
+import { type Block, type BlockOutline, formatLabels, type Labels, type Matcher } from '../model.ts';
+import { compilePipeline } from '../pipeline/compile.ts';
+import type { Observed, Pipeline, StreamPipeline } from '../pipeline/pipeline.ts';
+import { type Leaf, readLeaf } from '../plan.ts';
+import type { Stage } from '../syntax/ast.ts';
+import { parseExpr } from '../syntax/parse.ts';
+import { operationOf } from './accumulate.ts';
+import { lowerBound, RowBuffer, upperBound } from './columns.ts';
+import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
+import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
+import { RowSeries } from './row-series.ts';
+import { encodeSampleFrame } from './sample-frame.ts';
+import { accumulatorFactory, type SeriesAccumulator } from './series-accumulator.ts';
+import { type EvaluationTimes, type PaneLocator, Windows } from './windows.ts';
+
+/** One leaf of a metric query over the streams and blocks it is given. */
+export interface SampleExecution {
+  readonly matchers: readonly Matcher[];
+  /** Entries in [fromNs, toNs) are needed. */
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  /** Texts that every line must contain to count; for skip filters. */
+  readonly required: readonly string[];
+  readonly stats: ExecutionStats;
+  stream(labels: Labels): StreamSamples;
+  /** The result so far, encoded; see sample-frame.ts. */
+  frame(): Uint8Array[];
+}
+
+/** Blocks of one stream, each once, in the order of time where their times touch. */
+export interface StreamSamples {
+  /** Whether the outline tells all that the query wants of a block: then it is counted, and not to be given to `block`. */
+  header(block: BlockOutline): boolean;
+  /** Throws Fault pipeline_error if an entry within a window has an error. */
+  block(block: Block): void;
+}
+
+/** Runs `query`, a leaf's text. Throws QueryError if it is none. */
+export function sampleExecution(query: string, times: EvaluationTimes): SampleExecution {
+  const leaf = readLeaf(parseExpr(query));
+  if (leaf === undefined) throw new Fault('bad_request', `not a range aggregation: ${query}`);
+  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs));
+}
+
+/** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
+ *  them the errors they would have found. */
+function stagesOf({ range }: Leaf, keep: SeriesLabels): readonly Stage[] {
+  const { stages } = range.log;
+  if (keep.kind !== 'by' || keep.names.length > 0 || range.unwrap !== undefined) return stages;
+  if (stages.some(({ kind }) => kind === 'label_filter' || kind === 'line_format' || kind === 'label_format')) return stages;
+  const parsers = new Set<Stage['kind']>(['json', 'logfmt', 'regexp', 'pattern', 'drop', 'keep']);
+  return stages.filter(({ kind }) => !parsers.has(kind));
+}
+
+class LeafExecution implements SampleExecution {
+  readonly matchers: readonly Matcher[];
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  readonly required: readonly string[];
+  readonly stats = noStats();
+  readonly leaf: Leaf;
+  readonly windows: Windows;
+  readonly keep: SeriesLabels;
+  readonly sample: 'one' | 'bytes' | 'value';
+  readonly rows = new RowBuffer();
+  readonly pipeline: Pipeline;
+  readonly #series = new Map<string, SeriesAccumulator>();
+  readonly #create: (labels: Labels) => SeriesAccumulator;
+
+  constructor(leaf: Leaf, windows: Windows) {
+    this.leaf = leaf;
+    this.windows = windows;
+    this.matchers = leaf.range.log.matchers;
+    this.fromNs = windows.fromNs;
+    this.toNs = windows.toNs;
+    this.keep = seriesLabelsOf(leaf);
+    this.sample = operationOf(leaf.range).sample;
+    const { unwrap } = leaf.range;
+    const observed: Observed = this.keep.kind === 'by' ? new Set(this.keep.names) : 'all';
+    this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, ...(unwrap === undefined ? {} : { unwrap }) });
+    this.required = this.pipeline.required;
+    this.#create = accumulatorFactory(leaf.range, windows);
+  }
+
+  stream(labels: Labels): StreamSamples {
+    return new StreamExecution(this, labels);
+  }
+
+  /** The series with these labels. */
+  seriesOf(labels: Labels): SeriesAccumulator {
+    const text = formatLabels(labels);
+    let series = this.#series.get(text);
+    if (series === undefined) {
+      series = this.#create(labels);
+      this.#series.set(text, series);
+    }
+    return series;
+  }
+
+  frame(): Uint8Array[] {
+    const series = [...this.#series.values()].map((one) => ({ labels: one.labels, ...one.windows() }));
+    return encodeSampleFrame(this.windows.steps, series);
+  }
+}
+
+class StreamExecution implements StreamSamples {
+  readonly #execution: LeafExecution;
+  readonly #labels: Labels;
+  readonly #pipeline: StreamPipeline;
+  readonly #rowSeries: RowSeries;
+  /** In [0, 1): which stream's sample counts as the earlier one of two at the same time. Follows from the labels, not from who comes first. */
+  readonly #tie: number;
+  #whole: SeriesAccumulator | undefined;
+
+  constructor(execution: LeafExecution, labels: Labels) {
+    this.#execution = execution;
+    this.#labels = labels;
+    this.#tie = hash(formatLabels(labels)) / 2 ** 32;
+    this.#pipeline = execution.pipeline.forStream(labels);
+    this.#rowSeries = new RowSeries(execution.keep, labels, (kept) => execution.seriesOf(kept));
+  }
+
+  header(block: BlockOutline): boolean {
+    const { windows, stats, pipeline, sample } = this.#execution;
+    const from = Number(windows.fromNs - block.baseNs);
+    const to = Number(windows.toNs - block.baseNs);
+    if (block.rows === 0 || block.maxOffset < from || block.minOffset >= to) return true;
+    if (block.minOffset < from || block.maxOffset >= to) return false;
+    const locator = windows.locator(block.baseNs);
+    const pane = locator.pane(block.minOffset);
+    if (block.maxOffset > locator.until) return false;
+    const isCount = pipeline.empty && sample !== 'value' && this.#rowSeries.isStreamWide(block);
+    if (pane >= 0 && !isCount) return false;
+    countBlock(stats, block);
+    stats.blocksByHeader++;
+    if (pane < 0) return true; // between two windows
+    stats.matchedLines += block.rows;
+    this.#streamSeries().addMany(pane, block.rows, sample === 'bytes' ? block.lineBytes : block.rows);
+    return true;
+  }
+
+  block(block: Block): void {
+    if (this.header(block)) return;
+    const { windows, stats, pipeline, sample } = this.#execution;
+    countBlock(stats, block);
+    const from = Number(windows.fromNs - block.baseNs);
+    const to = Number(windows.toNs - block.baseNs);
+    const locator = windows.locator(block.baseNs);
+    const times = block.times();
+    const first = block.minOffset >= from ? 0 : lowerBound(times, from, 0, block.rows);
+    const end = block.maxOffset < to ? block.rows : lowerBound(times, to, first, block.rows);
+    if (first === end) return;
+    if (sample === 'value' || !pipeline.columnsOnly) this.#byRow(block, times, first, end, locator);
+    else if (pipeline.empty && this.#rowSeries.isStreamWide(block)) this.#byRun(block, times, first, end, locator);
+    else this.#byColumn(block, times, first, end, locator);
+  }
+
+  /** The one series of a stream whose entries all have the same. */
+  #streamSeries(): SeriesAccumulator {
+    this.#whole ??= this.#execution.seriesOf(keepLabels(this.#labels, this.#execution.keep));
+    return this.#whole;
+  }
+
+  /** Every row of [first, end) counts, all in one series: one step per pane. */
+  #byRun(block: Block, times: Float64Array, first: number, end: number, locator: PaneLocator): void {
+    const ends = this.#execution.sample === 'bytes' ? block.ends() : undefined;
+    const series = this.#streamSeries();
+    for (let row = first; row < end; ) {
+      const pane = locator.pane(times[row]);
+      const next = upperBound(times, locator.until, row, end);
+      if (pane >= 0) {
+        const bytes = ends === undefined ? next - row : ends[next - 1] - (row === 0 ? 0 : ends[row - 1]);
+        series.addMany(pane, next - row, bytes);
+        this.#execution.stats.matchedLines += next - row;
+      }
+      row = next;
+    }
+  }
+
+  /** Rows that the column stages leave count; a row's series follows from its metadata alone. */
+  #byColumn(block: Block, times: Float64Array, first: number, end: number, locator: PaneLocator): void {
+    const { stats, sample } = this.#execution;
+    const rows = this.#execution.rows.atLeast(end - first);
+    const count = this.#pipeline.select(block, first, end, rows);
+    if (count === 0) return;
+    stats.matchedLines += count;
+    const ends = sample === 'bytes' ? block.ends() : undefined;
+    const seriesOf = this.#rowSeries.isStreamWide(block) ? undefined : this.#rowSeries.ofBlock(block);
+    let series = seriesOf === undefined ? this.#streamSeries() : seriesOf(rows[0]);
+    let pane = -1;
+    locator.until = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < count; index++) {
+      const row = rows[index];
+      if (times[row] > locator.until) pane = locator.pane(times[row]);
+      if (pane < 0) continue;
+      if (seriesOf !== undefined) series = seriesOf(row);
+      series.addMany(pane, 1, ends === undefined ? 1 : ends[row] - (row === 0 ? 0 : ends[row - 1]));
+    }
+  }
+
+  /** Every row goes through the pipeline. */
+  #byRow(block: Block, times: Float64Array, first: number, end: number, locator: PaneLocator): void {
+    const { stats, sample, windows } = this.#execution;
+    const rows = this.#execution.rows.atLeast(end - first);
+    const count = this.#pipeline.select(block, first, end, rows);
+    const shiftNs = block.baseNs - windows.originNs;
+    const shift = Number(shiftNs);
+    const isExact = Number.isSafeInteger(shift + block.maxOffset);
+    let pane = -1;
+    locator.until = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < count; index++) {
+      const at = rows[index];
+      if (times[at] > locator.until) pane = locator.pane(times[at]);
+      if (pane < 0) continue;
+      const row = this.#pipeline.apply(block, at);
+      if (row === undefined) continue;
+      stats.matchedLines++;
+      const series = this.#rowSeries.of(row);
+      const value = sample === 'value' ? row.sample : sample === 'bytes' ? row.line().length : 1;
+      if (isExact) series.add(pane, value, times[at] + shift, this.#tie);
+      else {
+        const timeNs = shiftNs + BigInt(times[at]);
+        const rounded = Number(timeNs);
+        series.add(pane, value, rounded, Number(timeNs - BigInt(rounded)) + this.#tie);
+      }
+    }
+  }
+}
+
+/** FNV-1a over the text's code units, 32 bits. */
+function hash(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,129 @@
+import { formatLabels, type Labels } from '../model.ts';
+import type { Grouping, VectorAggregation, VectorOp } from '../syntax/ast.ts';
+import { groupLabels } from './grouping.ts';
+import { emptySeries, isEmpty, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
+
+/** A vector aggregation over its operand. Sorting leaves a matrix as it is: only an instant answer has an order. */
+export function aggregate({ op, parameter, grouping }: VectorAggregation, inner: Matrix): Matrix {
+  const { steps } = inner;
+  switch (op) {
+    case 'sort':
+    case 'sort_desc':
+      return inner;
+    case 'topk':
+    case 'bottomk':
+    case 'approx_topk':
+      return { steps, series: groupsOf(inner, grouping).flatMap(({ members }) => selectBest(members, parameter ?? 0, op === 'bottomk')) };
+    default:
+      return { steps, series: groupsOf(inner, grouping).map(({ labels, members }) => FOLDS[op](labels, members)) };
+  }
+}
+
+interface Group {
+  readonly labels: Labels;
+  readonly members: Series[];
+}
+
+function groupsOf({ series }: Matrix, grouping: Grouping | undefined): Group[] {
+  const groups = new Map<string, Group>();
+  for (const one of series) {
+    const labels = groupLabels(one.labels, grouping);
+    const text = formatLabels(labels);
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, { labels, members: [one] });
+    else group.members.push(one);
+  }
+  return [...groups.values()];
+}
+
+type Fold = (labels: Labels, members: readonly Series[]) => Series;
+
+/** Folds the values of each step, in the order of the series. `counts`: how many values the step had before. */
+function folding(add: (out: Float64Array, at: number, value: number, count: number) => void): Fold {
+  return (labels, members) => {
+    const { from, to } = stepsOf(members);
+    const out = emptySeries(labels, from, to);
+    const counts = new Uint32Array(to - from);
+    for (const member of members) {
+      const shift = member.from - from;
+      for (let at = 0; at < member.values.length; at++) {
+        if (member.present[at] === 0) continue;
+        out.present[shift + at] = 1;
+        add(out.values, shift + at, member.values[at], counts[shift + at]++);
+      }
+    }
+    return out;
+  };
+}
+
+/** Population variance by Welford's algorithm, then `finish`. */
+function spread(finish: (variance: number) => number): Fold {
+  return (labels, members) => {
+    const { from, to } = stepsOf(members);
+    const out = emptySeries(labels, from, to);
+    for (let step = from; step < to; step++) {
+      let count = 0;
+      let mean = 0;
+      let squares = 0;
+      for (const member of members) {
+        const at = positionAt(member, step);
+        if (at < 0) continue;
+        const delta = member.values[at] - mean;
+        mean += delta / ++count;
+        squares += delta * (member.values[at] - mean);
+      }
+      if (count === 0) continue;
+      out.present[step - from] = 1;
+      out.values[step - from] = finish(squares / count);
+    }
+    return out;
+  };
+}
+
+const FOLDS: { [K in Exclude<VectorOp, 'sort' | 'sort_desc' | 'topk' | 'bottomk' | 'approx_topk'>]: Fold } = {
+  sum: folding((out, at, value) => {
+    out[at] += value;
+  }),
+  avg: folding((out, at, value, count) => {
+    out[at] += Number.isFinite(out[at]) && Number.isFinite(value) ? (value - out[at]) / (count + 1) : value;
+  }),
+  count: folding((out, at, _value, count) => {
+    out[at] = count + 1;
+  }),
+  max: folding((out, at, value, count) => {
+    if (count === 0 || value > out[at] || Number.isNaN(out[at])) out[at] = value;
+  }),
+  min: folding((out, at, value, count) => {
+    if (count === 0 || value < out[at] || Number.isNaN(out[at])) out[at] = value;
+  }),
+  stddev: spread(Math.sqrt),
+  stdvar: spread((variance) => variance),
+};
+
+/** The `k` series with the largest (or smallest) value at each step; of equal values the one that comes first. NaN is worse than any number. */
+function selectBest(members: readonly Series[], k: number, smallest: boolean): Series[] {
+  const { from, to } = stepsOf(members);
+  const out = members.map((member) => ({ ...member, present: new Uint8Array(member.present.length) }));
+  const best: number[] = []; // indices of members, best first
+  const values: number[] = [];
+  const better = (a: number, b: number): boolean => (smallest ? a < b : a > b) || (Number.isNaN(b) && !Number.isNaN(a));
+  for (let step = from; step < to; step++) {
+    best.length = 0;
+    values.length = 0;
+    for (let member = 0; member < members.length; member++) {
+      const at = positionAt(members[member], step);
+      if (at < 0) continue;
+      const value = members[member].values[at];
+      if (best.length === k && !better(value, values[k - 1])) continue;
+      let rank = best.length === k ? k - 1 : best.length;
+      for (; rank > 0 && better(value, values[rank - 1]); rank--) {
+        best[rank] = best[rank - 1];
+        values[rank] = values[rank - 1];
+      }
+      best[rank] = member;
+      values[rank] = value;
+    }
+    for (const member of best) out[member].present[step - out[member].from] = 1;
+  }
+  return out.filter((series) => !isEmpty(series));
+}

@@ -1,0 +1,162 @@
+import { Fault } from '../../ops/base/fault.ts';
+import { meaningError } from '../errors.ts';
+import type { Block, Labels } from '../model.ts';
+import type { Stage, Unwrap } from '../syntax/ast.ts';
+import { printStage } from '../syntax/print.ts';
+import { jsonExtractor } from './extract-json.ts';
+import { jsonPathExtractor } from './extract-json-path.ts';
+import { logfmtExtractor, logfmtFieldExtractor } from './extract-logfmt.ts';
+import { patternExtractor, regexpExtractor, unpacker } from './extract-pattern.ts';
+import { decolorizer, dropper, keeper, labelFormatter, lineFormatter } from './format.ts';
+import { compilePredicate } from './label-filter.ts';
+import { type LabelContext, LabelState } from './label-state.ts';
+import { type CompiledLineFilter, compileLineFilter } from './line-filter.ts';
+import type { Observed, Pipeline, Row, StreamPipeline } from './pipeline.ts';
+import { compileUnwrap } from './unwrap.ts';
+import { type Wanted, wantedLabels } from './wanted.ts';
+
+/** A stage for one row; false drops the entry. Keeps nothing of `state`, which serves every row. */
+export type Step = (state: LabelState) => boolean;
+
+export interface PipelineOptions {
+  readonly observed: Observed;
+  readonly unwrap?: Unwrap;
+  /** The clock of the template function `now`. */
+  readonly nowNs?: () => bigint;
+}
+
+const systemNowNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
+
+/** Throws QueryError for a stage that cannot be: a bad pattern, template, expression or address. */
+export function compilePipeline(stages: readonly Stage[], { observed, unwrap, nowNs = systemNowNs }: PipelineOptions): Pipeline {
+  const wanted = wantedLabels(stages, observed, unwrap);
+  // Line filters look at lines only, so those in front of anything that changes them can run over columns, even behind label filters:
+  // all of these only drop rows, and an error that a label filter notes drops none that a line filter keeps.
+  const filters: CompiledLineFilter[] = [];
+  const steps: Step[] = [];
+  let leading = true;
+  for (const stage of stages) {
+    if (leading && stage.kind === 'line_filter') filters.push(inStage(stage, () => compileLineFilter(stage)));
+    else {
+      leading &&= KEEPS_LINE[stage.kind];
+      steps.push(inStage(stage, () => compileStage(stage, wanted)));
+    }
+  }
+  if (unwrap !== undefined) {
+    steps.push(compileUnwrap(unwrap));
+    for (const filter of unwrap.filters) steps.push(compilePredicate(filter));
+  }
+  return new CompiledPipeline(filters, steps, { observed, nowNs, interner: new Map() });
+}
+
+/** Whether lines are after the stage what they were before it. */
+const KEEPS_LINE: Readonly<Record<Stage['kind'], boolean>> = {
+  line_filter: true,
+  label_filter: true,
+  json: true,
+  logfmt: true,
+  regexp: true,
+  pattern: true,
+  unpack: false,
+  line_format: false,
+  label_format: true,
+  decolorize: false,
+  drop: true,
+  keep: true,
+};
+
+const always =
+  (change: (state: LabelState) => void): Step =>
+  (state) => {
+    change(state);
+    return true;
+  };
+
+/** By kind: a new one fails to compile until it is listed. */
+const STAGES: { readonly [K in Stage['kind']]: (stage: Extract<Stage, { kind: K }>, wanted: Wanted) => Step } = {
+  line_filter: (stage) => {
+    const filter = compileLineFilter(stage);
+    return (state) => filter.test(state.bytes, state.from, state.to);
+  },
+  label_filter: ({ predicate }) => compilePredicate(predicate),
+  json: ({ expressions }, wanted) => always(expressions.length === 0 ? jsonExtractor(wanted) : jsonPathExtractor(expressions, wanted)),
+  logfmt: (stage, wanted) =>
+    always(stage.expressions.length === 0 ? logfmtExtractor(stage, wanted) : logfmtFieldExtractor(stage.expressions, stage, wanted)),
+  regexp: ({ pattern }, wanted) => always(regexpExtractor(pattern, wanted)),
+  pattern: ({ pattern }, wanted) => always(patternExtractor(pattern, wanted)),
+  unpack: (_stage, wanted) => always(unpacker(wanted)),
+  line_format: ({ template }) => always(lineFormatter(template)),
+  label_format: ({ assignments }) => always(labelFormatter(assignments)),
+  decolorize: () => always(decolorizer()),
+  drop: ({ items }) => always(dropper(items)),
+  keep: ({ items }) => always(keeper(items)),
+};
+
+function compileStage<K extends Stage['kind']>(stage: Extract<Stage, { kind: K }>, wanted: Wanted): Step {
+  return STAGES[stage.kind as K](stage, wanted);
+}
+
+/** Says in which stage something is wrong. */
+function inStage<T>(stage: Stage, compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    if (error instanceof Fault && error.code !== 'parse_error') throw error;
+    const { message } = error as Error;
+    const named = stage.kind === 'regexp' || stage.kind === 'pattern';
+    throw meaningError(stage.at, named ? `invalid ${stage.kind} parser: ${message}` : `stage '${printStage(stage)}' : ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+class CompiledPipeline implements Pipeline {
+  readonly empty: boolean;
+  readonly columnsOnly: boolean;
+  readonly required: readonly string[];
+  readonly #filters: readonly CompiledLineFilter[];
+  readonly #steps: readonly Step[];
+  readonly #context: LabelContext;
+
+  constructor(filters: readonly CompiledLineFilter[], steps: readonly Step[], context: LabelContext) {
+    this.#context = context;
+    this.#filters = filters;
+    this.#steps = steps;
+    this.columnsOnly = steps.length === 0;
+    this.empty = this.columnsOnly && filters.length === 0;
+    this.required = filters.flatMap(({ literals }) => literals);
+  }
+
+  forStream(labels: Labels): StreamPipeline {
+    return new BoundPipeline(this.#filters, this.#steps, new LabelState(labels, this.#context));
+  }
+}
+
+class BoundPipeline implements StreamPipeline {
+  readonly #filters: readonly CompiledLineFilter[];
+  readonly #steps: readonly Step[];
+  readonly #state: LabelState;
+
+  constructor(filters: readonly CompiledLineFilter[], steps: readonly Step[], state: LabelState) {
+    this.#filters = filters;
+    this.#steps = steps;
+    this.#state = state;
+  }
+
+  select(block: Block, from: number, to: number, out: Uint32Array): number {
+    let count = to - from;
+    for (let index = 0; index < count; index++) out[index] = from + index;
+    for (const filter of this.#filters) {
+      if (count === 0) return 0;
+      count = filter.narrow(block.lines(), block.ends(), out, count);
+    }
+    return count;
+  }
+
+  apply(block: Block, row: number): Row | undefined {
+    const state = this.#state;
+    state.reset(block, row);
+    for (const step of this.#steps) if (!step(state)) return undefined;
+    return state;
+  }
+}

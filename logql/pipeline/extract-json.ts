@@ -1,0 +1,118 @@
+import {
+  blockEnd,
+  CLOSE_BRACE,
+  COLON,
+  COMMA,
+  JSON_FAULTS,
+  JsonValue,
+  OPEN_BRACE,
+  skipSpace,
+  unescapedText,
+  unescapeJson,
+  valueText,
+} from './json-bytes.ts';
+import { hashByte, type KeyEntry, KeyTable } from './key-table.ts';
+import type { LabelState } from './label-state.ts';
+import type { Wanted } from './wanted.ts';
+
+/** Objects deeper than this are passed over, so that names cannot grow with the square of the line. */
+const MOST_DEPTH = 128;
+
+/** Makes a label of each scalar field of the line; fields of nested objects are joined by `_`, arrays and null are passed over.
+ *  Stops reading once every wanted label is found, so what is wrong behind goes unnoticed. */
+export function jsonExtractor(wanted: Wanted): (state: LabelState) => void {
+  if (wanted.nothing) return () => {};
+  const walker = new JsonWalker(wanted);
+  return (state) => {
+    const fault = walker.run(state);
+    if (fault !== undefined) state.fail('JSONParserErr', fault);
+  };
+}
+
+class JsonWalker {
+  readonly #wanted: Wanted;
+  readonly #keys: KeyTable;
+  readonly #value = new JsonValue();
+  /** The objects that the walk is inside of. */
+  readonly #path: KeyEntry[] = [];
+
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+    this.#keys = new KeyTable(wanted);
+  }
+
+  /** Returns what is wrong with the line, if anything. */
+  run(state: LabelState): string | undefined {
+    const { bytes, to: end } = state;
+    let at = skipSpace(bytes, state.from, end);
+    if (at < 0 || bytes[at] !== OPEN_BRACE) return JSON_FAULTS.object;
+    this.#path.length = 0;
+    at = skipSpace(bytes, at + 1, end);
+    if (at < 0) return JSON_FAULTS.malformed;
+    // `at` is where a key or the end of the object has to be.
+    for (;;) {
+      if (bytes[at] === CLOSE_BRACE) {
+        if (this.#path.length === 0) return undefined;
+        this.#path.pop();
+        at = skipSpace(bytes, at + 1, end);
+      } else {
+        const keyFrom = at + 1;
+        if (bytes[at] !== 0x22) return JSON_FAULTS.object;
+        let hash = 0;
+        let escaped = false;
+        let keyTo = keyFrom;
+        for (; keyTo < end && bytes[keyTo] !== 0x22; keyTo++) {
+          if (bytes[keyTo] === 0x5c) {
+            escaped = true;
+            keyTo++;
+          } else hash = hashByte(hash, bytes[keyTo]);
+        }
+        if (keyTo >= end) return JSON_FAULTS.malformed;
+        at = skipSpace(bytes, keyTo + 1, end);
+        if (at < 0 || bytes[at] !== COLON) return JSON_FAULTS.malformed;
+        at = skipSpace(bytes, at + 1, end);
+        if (at < 0) return JSON_FAULTS.malformed;
+        const parent = this.#path.at(-1);
+        const entry = escaped ? this.#unescapedEntry(bytes, keyFrom, keyTo, parent) : this.#keys.find(bytes, keyFrom, keyTo, hash, parent);
+        if (entry === undefined) return JSON_FAULTS.escape;
+        if (bytes[at] === OPEN_BRACE && entry.wantedInside && this.#path.length < MOST_DEPTH) {
+          // An object that never closes is an error before any of its fields counts.
+          if (parent === undefined && blockEnd(bytes, at, end) < 0) return JSON_FAULTS.object;
+          this.#path.push(entry);
+          at = skipSpace(bytes, at + 1, end);
+          if (at < 0) return JSON_FAULTS.malformed;
+          if (bytes[at] === 0x22 || bytes[at] === CLOSE_BRACE) continue;
+          return JSON_FAULTS.object;
+        }
+        const fault = this.#value.read(bytes, at, end);
+        if (fault !== undefined) return fault;
+        if (entry.wanted && this.#keep(state, entry)) return undefined;
+        at = skipSpace(bytes, this.#value.next, end);
+      }
+      // Behind a value: a comma and another key, or the end of the object.
+      if (at < 0) return JSON_FAULTS.array;
+      if (bytes[at] === CLOSE_BRACE) continue;
+      if (bytes[at] !== COMMA) return JSON_FAULTS.object;
+      at = skipSpace(bytes, at + 1, end);
+      if (at < 0) return JSON_FAULTS.array;
+    }
+  }
+
+  #unescapedEntry(bytes: Buffer, from: number, to: number, parent: KeyEntry | undefined): KeyEntry | undefined {
+    const key = unescapeJson(bytes.toString('utf8', from, to));
+    if (key === undefined) return undefined;
+    const plain = Buffer.from(key);
+    return this.#keys.find(plain, 0, plain.length, plain.reduce(hashByte, 0), parent);
+  }
+
+  /** Sets the label of the value just read; true once nothing else is wanted. */
+  #keep(state: LabelState, entry: KeyEntry): boolean {
+    const { type, from, to } = this.#value;
+    if (type === 'object' || type === 'array' || type === 'null') return false;
+    const name = state.extractedName(entry.name);
+    if (state.extracted.has(name) || !this.#wanted.has(name)) return false;
+    state.set(name, type === 'string' ? unescapedText(state.bytes, from, to) : valueText(state.bytes, from, to));
+    state.extracted.add(name);
+    return this.#wanted.complete(state);
+  }
+}

@@ -1,0 +1,112 @@
+import {
+  CLOSE_BRACE,
+  COLON,
+  COMMA,
+  closingQuote,
+  JSON_FAULTS,
+  JsonValue,
+  OPEN_BRACE,
+  skipSpace,
+  unescapedText,
+  unescapeJson,
+  valueText,
+} from './json-bytes.ts';
+import { sanitiseLabel } from './key-table.ts';
+import type { LabelState } from './label-state.ts';
+import { captureLine, parseCapturePattern } from './line-pattern.ts';
+import { compileRegex } from './regex.ts';
+import type { Wanted } from './wanted.ts';
+
+/** Makes labels of the named groups of a match. Throws Fault for what is not RE2, Error for a pattern without names or with one twice. */
+export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelState) => void {
+  const regex = compileRegex(pattern, { anchored: false, dotNewline: false });
+  const names = regex.names.map((name) => sanitiseLabel(name, true));
+  const given = names.filter((name) => name !== '');
+  if (given.length === 0) throw new Error('at least one named capture must be supplied');
+  const twice = given.find((name, index) => given.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`duplicate extracted label name '${twice}'`);
+  if (wanted.nothing) return () => {};
+  return (state) => {
+    const { bytes, from, to } = state;
+    const found = regex.captures(bytes, from, to);
+    if (found === undefined) return;
+    for (const [group, name] of names.entries()) {
+      if (name === '') continue;
+      const start = found[group * 2];
+      keep(state, wanted, name, start < 0 ? '' : valueText(bytes, from + start, from + found[group * 2 + 1]));
+    }
+  };
+}
+
+/** Makes labels of the captures of `<ip> - <_>`. Throws Error with the reason for a bad pattern. */
+export function patternExtractor(text: string, wanted: Wanted): (state: LabelState) => void {
+  const pattern = parseCapturePattern(text);
+  if (wanted.nothing) return () => {};
+  return (state) => {
+    const { bytes } = state;
+    captureLine(pattern, bytes, state.from, state.to, (name, from, to) => keep(state, wanted, name, valueText(bytes, from, to)));
+  };
+}
+
+function keep(state: LabelState, wanted: Wanted, name: string, value: string): void {
+  const kept = state.extractedName(name);
+  if (!wanted.has(kept)) return;
+  state.set(kept, value);
+  state.extracted.add(kept);
+}
+
+const PACKED_ENTRY = '_entry';
+
+/** Undoes Promtail's pack: the strings of a JSON object become labels and `_entry` the line, if there is one. Runs in any case, since later
+ *  stages look at the line. */
+export function unpacker(wanted: Wanted): (state: LabelState) => void {
+  const value = new JsonValue();
+  return (state) => {
+    const { bytes, to: end } = state;
+    if (state.from === end) return;
+    if (bytes[state.from] !== OPEN_BRACE) {
+      state.fail('JSONParserErr', 'expecting json object(6), but it is not');
+      return;
+    }
+    const fields: [name: string, value: string][] = [];
+    let entry: string | undefined;
+    const fault = eachField(bytes, state.from, end, value, (key) => {
+      if (value.type !== 'string') return;
+      const text = unescapedText(bytes, value.from, value.to);
+      if (key === PACKED_ENTRY) entry = text;
+      else fields.push([sanitiseLabel(key, true), text]);
+    });
+    if (fault !== undefined) {
+      state.fail('JSONParserErr', fault);
+      return;
+    }
+    if (entry === undefined) return;
+    for (const [name, text] of fields) if (name !== '') keep(state, wanted, name, text);
+    state.setLine(Buffer.from(entry));
+  };
+}
+
+/** Calls `visit` for each field of the object at `from`; returns what is wrong with the object, if anything. */
+function eachField(bytes: Buffer, from: number, end: number, value: JsonValue, visit: (key: string) => void): string | undefined {
+  let at = skipSpace(bytes, from + 1, end);
+  if (at < 0) return JSON_FAULTS.malformed;
+  if (bytes[at] === CLOSE_BRACE) return undefined;
+  for (;;) {
+    if (bytes[at] !== 0x22) return bytes[at] === CLOSE_BRACE ? undefined : JSON_FAULTS.object;
+    const keyTo = closingQuote(bytes, at + 1, end);
+    if (keyTo < 0) return JSON_FAULTS.malformed;
+    const key = unescapeJson(bytes.toString('utf8', at + 1, keyTo));
+    if (key === undefined) return JSON_FAULTS.escape;
+    at = skipSpace(bytes, keyTo + 1, end);
+    if (at < 0 || bytes[at] !== COLON) return JSON_FAULTS.malformed;
+    const fault = value.read(bytes, at + 1, end);
+    if (fault !== undefined) return fault;
+    visit(key);
+    at = skipSpace(bytes, value.next, end);
+    if (at < 0) return JSON_FAULTS.array;
+    if (bytes[at] === CLOSE_BRACE) return undefined;
+    if (bytes[at] !== COMMA) return JSON_FAULTS.object;
+    at = skipSpace(bytes, at + 1, end);
+    if (at < 0) return JSON_FAULTS.array;
+  }
+}

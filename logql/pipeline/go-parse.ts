@@ -1,0 +1,65 @@
+import { quoteGo } from '../model.ts';
+
+/** Why a label's value is no number, duration or size, in the words of Go's libraries: they end up in __error_details__. */
+export class ConversionError extends Error {}
+
+/** As Go's strconv.ParseFloat. Throws ConversionError. */
+export function parseGoFloat(text: string): number {
+  if (/^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/.test(text)) {
+    const value = Number(text);
+    if (!Number.isFinite(value)) throw new ConversionError(`strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`);
+    return value;
+  }
+  const special = /^([-+]?)(inf|infinity|nan)$/i.exec(text);
+  if (special !== null && special[2].toLowerCase() === 'nan') {
+    if (special[1] === '') return Number.NaN;
+  } else if (special !== null) return special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const hex = /^([-+]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?[pP]([-+]?\d+)$/.exec(text);
+  if (hex !== null && hex[2] + (hex[3] ?? '') !== '') {
+    const [, sign, whole, fraction = '', exponent] = hex;
+    const value = Number.parseInt(whole + fraction, 16) * 2 ** (Number(exponent) - 4 * fraction.length);
+    return sign === '-' ? -value : value;
+  }
+  throw new ConversionError(`strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`);
+}
+
+const DURATION_UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+
+/** Nanoseconds, as Go's time.ParseDuration. Throws ConversionError. */
+export function parseGoDuration(text: string): number {
+  const invalid = () => new ConversionError(`time: invalid duration ${quoteGo(text)}`);
+  const sign = text.startsWith('-') ? -1 : 1;
+  const rest = text.replace(/^[-+]/, '');
+  if (rest === '0') return 0;
+  if (rest === '') throw invalid();
+  const part = /(\d*)(\.\d*)?([^\d.]*)/y;
+  let total = 0;
+  while (part.lastIndex < rest.length) {
+    const [, whole, fraction = '', unit] = part.exec(rest)!;
+    if (whole === '' && fraction.length < 2) throw invalid();
+    if (unit === '') {
+      // A second dot instead of a unit is as bad as none.
+      throw part.lastIndex < rest.length ? invalid() : new ConversionError(`time: missing unit in duration ${quoteGo(text)}`);
+    }
+    const scale = Object.hasOwn(DURATION_UNITS, unit) ? DURATION_UNITS[unit] : undefined;
+    if (scale === undefined) throw new ConversionError(`time: unknown unit ${quoteGo(unit)} in duration ${quoteGo(text)}`);
+    total += Number(whole) * scale + Math.floor(Number(`0${fraction}`) * scale);
+  }
+  if (total >= 2 ** 63) throw invalid();
+  return sign * total;
+}
+
+const SIZE_PREFIXES = 'kmgtpe';
+
+/** Bytes, as go-humanize reads `2.3MiB`, `5 kB`, `1,000`. Throws ConversionError. */
+export function parseHumanBytes(text: string): number {
+  const digits = /^[\d.,]*/.exec(text)![0];
+  const amount = parseGoFloat(digits.replaceAll(',', ''));
+  const unit = text.slice(digits.length).trim().toLowerCase();
+  const match = /^(?:([kmgtpe])(i?))?b?$/.exec(unit);
+  if (match === null) throw new ConversionError(`unhandled size name: ${unit}`);
+  const power = match[1] === undefined ? 0 : SIZE_PREFIXES.indexOf(match[1]) + 1;
+  const bytes = amount * (match[2] ? 1024 : 1000) ** power;
+  if (bytes >= 2 ** 64) throw new ConversionError(`too large: ${text}`);
+  return Math.trunc(bytes);
+}

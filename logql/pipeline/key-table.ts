@@ -1,0 +1,73 @@
+import type { Wanted } from './wanted.ts';
+
+const MOST = 20_000;
+
+/** What is known of a key as it stands in lines. */
+export interface KeyEntry {
+  /** For keys inside this one. */
+  readonly id: number;
+  /** The label's name. '' if the key has none. */
+  readonly name: string;
+  /** Somebody looks at the label, or at the one that it becomes if the name is taken. */
+  readonly wanted: boolean;
+  /** Somebody may look at a label inside. */
+  readonly wantedInside: boolean;
+}
+
+/** The keys seen by one parser. They recur in every line, so that a string is made of each only once. */
+export class KeyTable {
+  readonly #wanted: Wanted;
+  readonly #byHash = new Map<number, { bytes: Buffer; parent: number; entry: KeyEntry }[]>();
+  #count = 0;
+  /** Ids are never used again, so that entries outlive the table's contents. */
+  #lastId = 0;
+
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+  }
+
+  /** The entry of bytes [from, to), a key inside `parent` if there is one. `hash`: of the bytes, by `hashByte`. */
+  find(bytes: Buffer, from: number, to: number, hash: number, parent: KeyEntry | undefined): KeyEntry {
+    const parentId = parent === undefined ? 0 : parent.id;
+    const mixed = (hash ^ Math.imul(parentId, 0x9e3779b1)) | 0;
+    const known = this.#byHash.get(mixed);
+    if (known !== undefined) {
+      for (const candidate of known) {
+        if (candidate.parent === parentId && same(candidate.bytes, bytes, from, to)) return candidate.entry;
+      }
+    }
+    const entry = this.#entry(bytes.toString('utf8', from, to), parent);
+    if (this.#count++ >= MOST) {
+      this.#byHash.clear();
+      this.#count = 1;
+    }
+    const record = { bytes: Buffer.from(bytes.subarray(from, to)), parent: parentId, entry };
+    this.#byHash.set(mixed, [...(this.#byHash.get(mixed) ?? []), record]);
+    return entry;
+  }
+
+  #entry(key: string, parent: KeyEntry | undefined): KeyEntry {
+    const own = sanitiseLabel(key, parent === undefined);
+    const name = parent === undefined || own === '' ? own : `${parent.name}_${own}`;
+    const wanted = name !== '' && (this.#wanted.has(name) || this.#wanted.has(`${name}_extracted`));
+    return { id: ++this.#lastId, name, wanted, wantedInside: this.#wanted.hasUnder(name) };
+  }
+}
+
+/** Goes on with a hash that starts at 0. */
+export function hashByte(hash: number, byte: number): number {
+  return (Math.imul(hash, 31) + byte) | 0;
+}
+
+function same(known: Buffer, bytes: Buffer, from: number, to: number): boolean {
+  if (known.length !== to - from) return false;
+  for (let at = 0; at < known.length; at++) if (known[at] !== bytes[from + at]) return false;
+  return true;
+}
+
+/** A label name of a field's: what no name may contain becomes `_`, and one goes in front of a digit where the name starts. */
+export function sanitiseLabel(key: string, starts: boolean): string {
+  const trimmed = key.trim();
+  const clean = trimmed.replace(/[^A-Za-z0-9_]/gu, '_');
+  return starts && /^\d/.test(clean) ? `_${clean}` : clean;
+}

@@ -1,0 +1,194 @@
+import { DECIMAL_OPS, fromDecimal, toDecimal } from './decimal.ts';
+import { parseGoDuration, parseHumanBytes } from './go-parse.ts';
+import { formatGoTime, GoTime, parseGoTime } from './go-time.ts';
+import { define, type EntryContext, type TemplateFunction } from './template-define.ts';
+import { sprintf } from './template-printf.ts';
+import { TEXT_FUNCTIONS } from './template-text.ts';
+import { fromBytes, isTrue, LabelMap, printValue, toBytes, toFloat, toInt, typeName, type Value } from './template-value.ts';
+
+const BILLION = 1_000_000_000n;
+
+function asTime(value: Value, entry: EntryContext): GoTime {
+  if (value instanceof GoTime) return value;
+  if (typeof value === 'bigint') return new GoTime(value * BILLION);
+  return new GoTime(entry.nowNs());
+}
+
+/** Folds int64 arguments. */
+const integers = (fold: (a: bigint, b: bigint) => bigint) =>
+  define('aa*', ([first, ...rest]) => rest.reduce((sum: bigint, value) => BigInt.asIntN(64, fold(sum, toInt(value))), toInt(first)));
+
+const twoIntegers = (combine: (a: bigint, b: bigint) => bigint) => define('aa', ([a, b]) => BigInt.asIntN(64, combine(toInt(a), toInt(b))));
+
+/** Folds numbers, in decimal. */
+const decimals = (op: keyof typeof DECIMAL_OPS) =>
+  define('aa*', (values) => {
+    const [first, ...rest] = values.map((value) => toDecimal(toFloat(value)));
+    return fromDecimal(rest.reduce(DECIMAL_OPS[op], first));
+  });
+
+const floats = (fold: (a: number, b: number) => number) =>
+  define('aa*', ([first, ...rest]) => rest.reduce((sum: number, value) => fold(sum, toFloat(value)), toFloat(first)));
+
+const pick = (a: bigint, b: bigint, second: boolean): bigint => (second ? b : a);
+
+function divisor(value: bigint): bigint {
+  if (value === 0n) throw new Error('runtime error: integer divide by zero');
+  return value;
+}
+
+function goRound(value: number, places: bigint): number {
+  const power = 10 ** Number(places);
+  const digit = power * value;
+  const fraction = digit - Math.trunc(digit);
+  return (fraction >= 0.5 ? Math.ceil(digit) : Math.floor(digit)) / power;
+}
+
+/** The instant that a text of digits means by its length: days, seconds, ms, us or ns. */
+function unixToTime(text: string): GoTime {
+  const unitNs: Readonly<Record<number, bigint>> = { 5: 86_400n * BILLION, 10: BILLION, 13: 1_000_000n, 16: 1000n, 19: 1n };
+  if (!/^[-+]?\d+$/.test(text)) throw new Error(`unable to parse time '${text}': strconv.ParseInt: parsing "${text}": invalid syntax`);
+  const unit = unitNs[text.length];
+  if (unit === undefined) throw new Error(`unable to parse time '${text}': invalid time`);
+  return new GoTime(BigInt(text) * unit);
+}
+
+function fromJson(text: string): Value {
+  const value = (json: unknown): Value => {
+    if (typeof json === 'string') return toBytes(json);
+    if (Array.isArray(json)) return json.map(value);
+    if (typeof json !== 'object' || json === null) return json as number | boolean | null;
+    return new Map(Object.entries(json).map(([name, inner]) => [toBytes(name), value(inner)]));
+  };
+  try {
+    return value(JSON.parse(fromBytes(text)));
+  } catch {
+    return null; // sprig's fromJson passes over what is wrong
+  }
+}
+
+function compare(a: Value, b: Value): number {
+  const kinds = [a, b].map((value) => typeName(value ?? null));
+  if (kinds[0] !== kinds[1]) throw new Error('incompatible types for comparison');
+  if (typeof a === 'string' || typeof a === 'bigint' || typeof a === 'number') return a < b! ? -1 : a > b! ? 1 : a === b ? 0 : Number.NaN;
+  throw new Error('invalid type for comparison');
+}
+
+function equal(a: Value, b: Value): boolean {
+  if (a === undefined || a === null || b === undefined || b === null) return (a ?? null) === (b ?? null);
+  if (typeof a === 'object' || typeof b === 'object') throw new Error(`non-comparable type ${printValue(a)}: ${typeName(a)}`);
+  if (typeof a !== typeof b) throw new Error('incompatible types for comparison');
+  return a === b;
+}
+
+function index(start: Value, keys: readonly Value[]): Value {
+  let value = start;
+  for (const key of keys) {
+    if (value instanceof Map) {
+      if (typeof key !== 'string') throw new Error(`value has type ${typeName(key)}; should be string`);
+      value = (value as ReadonlyMap<string, Value>).get(key) ?? (value instanceof LabelMap ? '' : undefined);
+      continue;
+    }
+    if (value === undefined || value === null) throw new Error('index of untyped nil');
+    if (typeof value !== 'string' && !Array.isArray(value)) throw new Error(`can't index item of type ${typeName(value)}`);
+    if (typeof key !== 'bigint') throw new Error(`cannot index slice/array with type ${typeName(key)}`);
+    const list = value as string | readonly Value[];
+    if (key < 0n || key >= BigInt(list.length)) throw new Error(`index out of range: ${key}`);
+    value = typeof list === 'string' ? BigInt(list.charCodeAt(Number(key))) : list[Number(key)];
+  }
+  return value;
+}
+
+function slice(value: Value, bounds: readonly Value[]): Value {
+  if (typeof value !== 'string' && !Array.isArray(value)) throw new Error(`can't slice item of type ${typeName(value)}`);
+  const list = value as string | readonly Value[];
+  for (const bound of bounds) {
+    if (typeof bound !== 'bigint') throw new Error(`cannot index slice/array with type ${typeName(bound)}`);
+    if (bound < 0n || bound > BigInt(list.length)) throw new Error(`index out of range: ${bound}`);
+  }
+  const [from = 0n, to = BigInt(list.length)] = bounds as readonly bigint[];
+  if (from > to) throw new Error(`invalid slice index: ${from} > ${to}`);
+  return list.slice(Number(from), Number(to));
+}
+
+/** As Go's fmt.Sprint: a space between two that are not both strings. */
+function sprint(args: readonly Value[]): string {
+  let out = '';
+  for (const [at, value] of args.entries()) {
+    if (at > 0 && typeof value !== 'string' && typeof args[at - 1] !== 'string') out += ' ';
+    out += printValue(value ?? null);
+  }
+  return out;
+}
+
+const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
+  ...TEXT_FUNCTIONS,
+  __line__: define('', (_args, entry) => entry.line()),
+  __timestamp__: define('', (_args, entry) => new GoTime(entry.timeNs())),
+
+  and: define('aa*', ([value]) => value),
+  or: define('aa*', ([value]) => value),
+  not: define('a', ([value]) => !isTrue(value)),
+  len: define('a', ([value]) => {
+    if (typeof value === 'string' || Array.isArray(value)) return BigInt(value.length);
+    if (value instanceof Map) return BigInt(value.size);
+    throw new Error(value === undefined || value === null ? 'len of nil pointer' : `len of type ${typeName(value)}`);
+  }),
+  index: define('aa*', ([value, ...keys]) => index(value, keys)),
+  slice: define('aa*', ([value, ...bounds]) => slice(value, bounds)),
+  print: define('a*', sprint),
+  println: define('a*', (args) => `${args.map((value) => printValue(value ?? null)).join(' ')}\n`),
+  printf: define('sa*', ([format, ...args]) => sprintf(format as string, args)),
+  eq: define('aa*', ([first, ...others]) => {
+    if (others.length === 0) throw new Error('missing argument for comparison');
+    return others.some((other) => equal(first, other));
+  }),
+  ne: define('aa', ([a, b]) => !equal(a, b)),
+  lt: define('aa', ([a, b]) => compare(a, b) < 0),
+  le: define('aa', ([a, b]) => compare(a, b) <= 0),
+  gt: define('aa', ([a, b]) => compare(a, b) > 0),
+  ge: define('aa', ([a, b]) => compare(a, b) >= 0),
+
+  int: define('a', ([value]) => toInt(value)),
+  float64: define('a', ([value]) => toFloat(value)),
+  add: integers((a, b) => a + b),
+  mul: integers((a, b) => a * b),
+  sub: twoIntegers((a, b) => a - b),
+  div: twoIntegers((a, b) => a / divisor(b)),
+  mod: twoIntegers((a, b) => a % divisor(b)),
+  max: integers((a, b) => pick(a, b, b > a)),
+  min: integers((a, b) => pick(a, b, b < a)),
+  addf: decimals('add'),
+  subf: decimals('sub'),
+  mulf: decimals('mul'),
+  divf: decimals('div'),
+  maxf: floats(Math.max),
+  minf: floats(Math.min),
+  ceil: define('a', ([value]) => Math.ceil(toFloat(value))),
+  floor: define('a', ([value]) => Math.floor(toFloat(value))),
+  round: define('aia*', ([value, places]) => goRound(toFloat(value), places as bigint)),
+
+  default: define('aa*', ([fallback, value]) => (isTrue(value) ? value : fallback)),
+  fromJson: define('s', ([text]) => fromJson(text as string)),
+  bytes: define('s', ([text]) => parseHumanBytes(fromBytes(text as string))),
+  duration: define('s', ([text]) => parseGoDuration(fromBytes(text as string)) / 1e9),
+  duration_seconds: define('s', ([text]) => parseGoDuration(fromBytes(text as string)) / 1e9),
+
+  now: define('', (_args, entry) => new GoTime(entry.nowNs())),
+  date: define('sa', ([layout, time], entry) => toBytes(formatGoTime(asTime(time, entry), fromBytes(layout as string)))),
+  toDate: define('ss', ([layout, text]) => parseGoTime(fromBytes(layout as string), fromBytes(text as string)) ?? new GoTime(ZERO_TIME)),
+  toDateInZone: define('sss', ([layout, zone, text]) => {
+    return parseGoTime(fromBytes(layout as string), fromBytes(text as string), fromBytes(zone as string)) ?? new GoTime(ZERO_TIME);
+  }),
+  unixEpoch: define('a', ([time], entry) => String(asTime(time, entry).unix)),
+  unixEpochMillis: define('a', ([time], entry) => String(asTime(time, entry).ns / 1_000_000n)),
+  unixEpochNanos: define('a', ([time], entry) => String(asTime(time, entry).ns)),
+  unixToTime: define('s', ([text]) => unixToTime(text as string)),
+};
+
+/** 0001-01-01T00:00:00Z, what Go's time is before it is set. */
+const ZERO_TIME = -62_135_596_800n * BILLION;
+
+export function findFunction(name: string): TemplateFunction | undefined {
+  return Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
+}

@@ -1,0 +1,77 @@
+import { compilePipeline } from './pipeline/compile.ts';
+import type { Expr, Grouping, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap } from './syntax/ast.ts';
+import { print } from './syntax/print.ts';
+
+/** What queriers compute over streams: one range aggregation, with a sum around it where that makes the answer small. */
+export interface Leaf {
+  /** Canonical text; equal leaves have equal texts. */
+  readonly query: string;
+  readonly range: RangeAggregation;
+  /** Grouping of the sum that is computed along with it. */
+  readonly sum?: Grouping;
+  /** Results over disjoint sets of streams can be merged into the result over all. */
+  readonly mergeable: boolean;
+}
+
+export type Plan =
+  | { readonly kind: 'logs'; readonly expr: LogExpr }
+  | {
+      readonly kind: 'metric';
+      readonly expr: MetricExpr;
+      /** Without repetition. */
+      readonly leaves: readonly Leaf[];
+      /** Index into `leaves` of every node of `expr` that is one. */
+      readonly leafOf: ReadonlyMap<MetricExpr, number>;
+    };
+
+/** Sums of these over streams are sums over their entries. */
+const ADDITIVE: ReadonlySet<RangeOp> = new Set(['rate', 'count_over_time', 'bytes_rate', 'bytes_over_time', 'sum_over_time']);
+/** These need every sample of a series in one place. */
+const WHOLE: ReadonlySet<RangeOp> = new Set(['quantile_over_time', 'rate_counter']);
+
+/** Says which parts of a query run on queriers; what is around them is evaluated over their results. Throws Fault parse_error for a stage that
+ *  cannot be (a template, pattern or address that is none), so that no work is begun for it. */
+export function planQuery(expr: Expr): Plan {
+  for (const { log, unwrap } of logRangesOf(expr)) compilePipeline(log.stages, { observed: 'all', ...(unwrap && { unwrap }) });
+  if (expr.kind === 'log') return { kind: 'logs', expr };
+  const leaves: Leaf[] = [];
+  const leafOf = new Map<MetricExpr, number>();
+  const visit = (node: MetricExpr): void => {
+    const leaf = readLeaf(node);
+    if (leaf === undefined) for (const operand of operandsOf(node)) visit(operand);
+    else {
+      const known = leaves.findIndex(({ query }) => query === leaf.query);
+      leafOf.set(node, known < 0 ? leaves.push(leaf) - 1 : known);
+    }
+  };
+  visit(expr);
+  return { kind: 'metric', expr, leaves, leafOf };
+}
+
+/** `node` as a leaf, if it is one. */
+export function readLeaf(node: Expr): Leaf | undefined {
+  if (node.kind === 'range_aggregation') return { query: print(node), range: node, mergeable: !WHOLE.has(node.op) };
+  if (node.kind !== 'vector_aggregation' || node.op !== 'sum') return undefined;
+  const { inner } = node;
+  if (inner.kind !== 'range_aggregation' || !ADDITIVE.has(inner.op)) return undefined;
+  return { query: print(node), range: inner, sum: node.grouping ?? { without: false, labels: [] }, mergeable: true };
+}
+
+function operandsOf(node: MetricExpr): readonly MetricExpr[] {
+  switch (node.kind) {
+    case 'vector_aggregation':
+    case 'label_replace':
+      return [node.inner];
+    case 'binary':
+      return [node.left, node.right];
+    default:
+      return [];
+  }
+}
+
+/** The log expressions of a query, each with its unwrap. */
+function* logRangesOf(expr: Expr): Generator<{ readonly log: LogExpr; readonly unwrap?: Unwrap }> {
+  if (expr.kind === 'log') yield { log: expr };
+  else if (expr.kind === 'range_aggregation') yield expr;
+  else for (const operand of operandsOf(expr)) yield* logRangesOf(operand);
+}

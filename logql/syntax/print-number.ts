@@ -1,0 +1,21 @@
+/** A number as Go's %v writes a float64: shortest digits that read back as the same number, an exponent from 1e21 up and below 1e-4. */
+export function printNumber(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
+  const magnitude = Math.abs(value);
+  if (magnitude !== 0 && (magnitude >= 1e21 || magnitude < 1e-4)) {
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+/** A number without an exponent, shortest digits that read back as the same number: how sample values are written. */
+export function printSample(value: number): string {
+  const text = printNumber(value);
+  const exponent = text.indexOf('e');
+  if (exponent < 0) return text;
+  const power = Number(text.slice(exponent + 1));
+  const [, sign, whole, fraction = ''] = /^(-?)(\d)(?:\.(\d+))?$/.exec(text.slice(0, exponent))!;
+  const digits = whole + fraction;
+  return power < 0 ? `${sign}0.${'0'.repeat(-power - 1)}${digits}` : `${sign}${digits.padEnd(power + 1, '0')}`;
+}

@@ -1,0 +1,160 @@
+import { type Matcher, quoteGo } from '../model.ts';
+import type {
+  BinaryOperation,
+  DropKeepItem,
+  Expr,
+  Grouping,
+  LabelPredicate,
+  LineFilterTerm,
+  LogExpr,
+  RangeAggregation,
+  Stage,
+  Unwrap,
+} from './ast.ts';
+import { printNumber } from './print-number.ts';
+import { printDuration, printGoDuration } from './units.ts';
+
+/** The canonical text of a query. Parsing it gives the same expression again, apart from spans. */
+export function print(expr: Expr): string {
+  switch (expr.kind) {
+    case 'log':
+      return printLog(expr);
+    case 'range_aggregation':
+      return printRangeAggregation(expr, printRange(expr));
+    case 'vector_aggregation':
+      return `${expr.op}${printGrouping(expr.grouping)}(${expr.parameter === undefined ? '' : `${printNumber(expr.parameter)},`}${print(expr.inner)})`;
+    case 'binary':
+      return `(${print(expr.left)} ${printOperator(expr)} ${print(expr.right)})`;
+    case 'label_replace':
+      return `label_replace(${[print(expr.inner), ...printReplacement(expr)].join(',')})`;
+    case 'number':
+      return printLiteral(expr.value);
+    case 'vector':
+      return `vector(${printVectorValue(expr.value)})`;
+  }
+}
+
+function printLog({ matchers, stages }: LogExpr): string {
+  return [printSelector(matchers), ...stages.map(printStage)].join(' ');
+}
+
+export function printSelector(matchers: readonly Matcher[]): string {
+  return `{${matchers.map(printMatcher).join(', ')}}`;
+}
+
+function printMatcher({ name, op, value }: Matcher): string {
+  return `${name}${op}${quoteGo(value)}`;
+}
+
+/** One stage as it stands behind a selector, its operator or pipe included. */
+export function printStage(stage: Stage): string {
+  switch (stage.kind) {
+    case 'line_filter':
+      return `${stage.op} ${stage.terms.map(printTerm).join(' or ')}`;
+    case 'label_filter':
+      return `| ${printPredicate(stage.predicate)}`;
+    case 'json':
+      return ['| json', ...printExtractions(stage.expressions)].join(' ');
+    case 'logfmt':
+      return [
+        '| logfmt',
+        ...(stage.strict ? ['--strict'] : []),
+        ...(stage.keepEmpty ? ['--keep-empty'] : []),
+        ...printExtractions(stage.expressions),
+      ].join(' ');
+    case 'regexp':
+    case 'pattern':
+      return `| ${stage.kind} ${quoteGo(stage.pattern)}`;
+    case 'line_format':
+      return `| line_format ${quoteGo(stage.template)}`;
+    case 'label_format':
+      return `| label_format ${stage.assignments.map((one) => `${one.label}=${one.kind === 'rename' ? one.from : quoteGo(one.template)}`).join(',')}`;
+    case 'unpack':
+    case 'decolorize':
+      return `| ${stage.kind}`;
+    case 'drop':
+    case 'keep':
+      return `| ${stage.kind} ${stage.items.map(printItem).join(',')}`;
+  }
+}
+
+function printTerm({ kind, text }: LineFilterTerm): string {
+  return kind === 'ip' ? `ip(${quoteGo(text)})` : quoteGo(text);
+}
+
+function printItem({ name, matcher }: DropKeepItem): string {
+  return matcher === undefined ? name : printMatcher(matcher);
+}
+
+/** As words behind the stage's name. */
+function printExtractions(expressions: readonly { label: string; expression: string }[]): string[] {
+  return expressions.length === 0 ? [] : [expressions.map(({ label, expression }) => `${label}=${quoteGo(expression)}`).join(',')];
+}
+
+function printPredicate(predicate: LabelPredicate): string {
+  switch (predicate.kind) {
+    case 'and':
+      return `( ${printPredicate(predicate.left)} , ${printPredicate(predicate.right)} )`;
+    case 'or':
+      return `( ${printPredicate(predicate.left)} or ${printPredicate(predicate.right)} )`;
+    case 'string':
+      return printMatcher(predicate.matcher);
+    case 'ip':
+      return `${predicate.name}${predicate.op}ip(${quoteGo(predicate.text)})`;
+    default:
+      return `${predicate.name}${predicate.op}${predicate.text}`;
+  }
+}
+
+function printUnwrap({ label, conversion, filters }: Unwrap): string {
+  const source = conversion === undefined ? label : `${conversion}(${label})`;
+  return [`| unwrap ${source}`, ...filters.map((filter) => `| ${printPredicate(filter)}`)].join(' ');
+}
+
+/** The words of a log range behind its selector and stages: the unwrap and the window. */
+export function printWindow({ unwrap, rangeNs, offsetNs }: RangeAggregation): { unwrap: string; window: string } {
+  const offset = offsetNs === 0 ? '' : ` offset ${printGoDuration(offsetNs)}`;
+  return { unwrap: unwrap === undefined ? '' : printUnwrap(unwrap), window: `[${printDuration(rangeNs)}]${offset}` };
+}
+
+function printRange(expr: RangeAggregation): string {
+  const { unwrap, window } = printWindow(expr);
+  return `${printLog(expr.log)}${unwrap === '' ? '' : ` ${unwrap}`}${window}`;
+}
+
+/** The aggregation around `range`, its printed log range. */
+export function printRangeAggregation({ op, parameter, grouping }: RangeAggregation, range: string): string {
+  return `${op}(${parameter === undefined ? '' : `${printNumber(parameter)},`}${range})${printGrouping(grouping)}`;
+}
+
+export function printGrouping(grouping: Grouping | undefined): string {
+  return grouping === undefined ? '' : ` ${grouping.without ? 'without' : 'by'} (${grouping.labels.join(',')})`;
+}
+
+/** `/ on (a) group_left (b)`: what stands between the operands. */
+export function printOperator({ op, returnBool, matching }: BinaryOperation): string {
+  const words: string[] = [op];
+  if (returnBool) words.push('bool');
+  if (matching !== undefined) {
+    words.push(matching.on ? 'on' : 'ignoring', `(${matching.labels.join(',')})`);
+    if (matching.card !== 'one_to_one')
+      words.push(matching.card === 'many_to_one' ? 'group_left' : 'group_right', `(${matching.include.join(',')})`);
+  }
+  return words.join(' ');
+}
+
+/** The arguments of label_replace behind the first. */
+export function printReplacement(expr: { target: string; replacement: string; source: string; pattern: string }): string[] {
+  return [expr.target, expr.replacement, expr.source, expr.pattern].map(quoteGo);
+}
+
+/** LogQL has no literal for what folding may yield, so a division that folds to it stands for it. */
+function printLiteral(value: number): string {
+  if (Number.isNaN(value)) return '(0 / 0)';
+  return Number.isFinite(value) ? printNumber(value) : `(${value > 0 ? '' : '-'}1 / 0)`;
+}
+
+/** Six decimals, unless they would say another number. */
+function printVectorValue(value: number): string {
+  return Number(value.toFixed(6)) === value ? value.toFixed(6) : printNumber(value);
+}

@@ -1,0 +1,21 @@
+// What must be set before the server's process starts. Plain JavaScript: the launcher may be run by a Node too old for the sources.
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** `env` with what the server needs, unless it is set already. */
+export function serverEnvironment(env) {
+  return {
+    // libuv reads the size of its pool once, at start. Four threads are not enough: shards that fsync at once made reads 37 times slower.
+    UV_THREADPOOL_SIZE: String(Math.max(16, 4 * availableParallelism())),
+    // glibc: buffers of a megabyte go back to the system when they are freed, instead of into arenas of each thread. 80 MB less at the peak of ingest, as fast.
+    MALLOC_ARENA_MAX: '2',
+    MALLOC_MMAP_THRESHOLD_: '1048576',
+    MALLOC_TRIM_THRESHOLD_: '1048576',
+    // Sources without their types, compiled: every thread loads them, and so starts in half the time.
+    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node'),
+    ...env,
+  };
+}

@@ -1,0 +1,151 @@
+import { type Direction, quoteGo } from '../../logql/model.ts';
+import { parseDuration } from '../../logql/syntax/units.ts';
+import { Fault } from '../base/fault.ts';
+
+/** Reads the parameters of the query endpoints. Faults are bad_request with Loki's texts, which Grafana shows to its users. */
+
+const NS_PER_SECOND = 1_000_000_000;
+const HOUR_NS = 3_600n * 1_000_000_000n;
+const MAX_INT64 = (1n << 63n) - 1n;
+const MIN_INT64 = -(1n << 63n);
+const DEFAULT_LIMIT = 100;
+/** Most evaluations of one series; enough for a week at 60 s. */
+const MAX_POINTS = 11_000n;
+
+/** How far back a query looks that says nothing about its start. */
+export const QUERY_SINCE_NS = HOUR_NS;
+export const LABELS_SINCE_NS = 6n * HOUR_NS;
+
+export interface TimeRange {
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+/** `start`, `end` and `since`. Without a start it is `since` (or `defaultSinceNs`) before the end, or before now if the end lies ahead. */
+export function timeRange(params: URLSearchParams, nowNs: bigint, defaultSinceNs: bigint): TimeRange {
+  const since = params.get('since') ?? '';
+  const sinceNs = since === '' ? defaultSinceNs : BigInt(named('since', () => calendarDuration(since)));
+  const endNs = named('end', () => timestamp(params.get('end') ?? '', nowNs));
+  const startNs = named('start', () => timestamp(params.get('start') ?? '', (endNs > nowNs ? nowNs : endNs) - sinceNs));
+  if (endNs < startNs) throw bad('end timestamp must not be before or equal to start time');
+  return { startNs, endNs };
+}
+
+function named<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw bad(`could not parse '${name}' parameter: ${(error as Error).message}`);
+  }
+}
+
+/** Nanoseconds of: RFC 3339 with up to nine decimals, seconds (with a point, to the millisecond, or of at most ten digits), or nanoseconds. */
+export function timestamp(text: string, fallbackNs: bigint): bigint {
+  if (text === '') return fallbackNs;
+  if (text.includes('.') && /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(text))
+    return inRange(text, decimalSeconds(Number(text)));
+  if (/^[+-]?\d+$/.test(text)) {
+    const whole = inRange(text, BigInt(text.replace('+', '')));
+    return text.length <= 10 ? whole * BigInt(NS_PER_SECOND) : whole;
+  }
+  const ns = rfc3339(text);
+  if (ns === undefined) throw bad(`strconv.ParseInt: parsing ${quoteGo(text)}: invalid syntax`);
+  return ns;
+}
+
+function decimalSeconds(seconds: number): bigint | undefined {
+  if (Math.abs(seconds) > Number.MAX_SAFE_INTEGER) return undefined;
+  const whole = Math.trunc(seconds);
+  return BigInt(whole) * BigInt(NS_PER_SECOND) + BigInt(Math.round((seconds - whole) * 1_000)) * 1_000_000n;
+}
+
+function inRange(text: string, ns: bigint | undefined): bigint {
+  if (ns === undefined || ns > MAX_INT64 || ns < MIN_INT64) throw bad(`strconv.ParseInt: parsing ${quoteGo(text)}: value out of range`);
+  return ns;
+}
+
+/** Nanoseconds, or undefined if `text` is no such time. */
+function rfc3339(text: string): bigint | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\d*(Z|[+-]\d\d:\d\d)$/.exec(text);
+  if (match === null) return undefined;
+  const [, seconds, fraction = '', zone] = match;
+  const local = Date.parse(`${seconds}Z`);
+  const ms = Date.parse(`${seconds}${zone}`);
+  // Date.parse takes 2026-02-30 and 24:00:00 for other times.
+  if (Number.isNaN(ms) || new Date(local).toISOString().slice(0, seconds.length) !== seconds) return undefined;
+  return BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+}
+
+/** Nanoseconds of a whole-number duration: `90s`, `1h30m`, `1d`. */
+function calendarDuration(text: string): number {
+  if (text === '0') return 0;
+  if (text === '' || !/^(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?$/.test(text)) {
+    throw bad(`not a valid duration string: ${quoteGo(text)}`);
+  }
+  const ns = parseDuration(text);
+  if (ns > Number(MAX_INT64)) throw bad('duration out of range');
+  return ns;
+}
+
+/** Nanoseconds of seconds with decimals or of a duration. */
+function secondsOrDuration(text: string): number {
+  if (/^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)$/i.test(text)) {
+    const ns = Number(text.replace(/inf(?:inity)?/i, 'Infinity')) * NS_PER_SECOND;
+    if (Math.abs(ns) > Number(MAX_INT64)) throw bad(`cannot parse ${quoteGo(text)} to a valid duration. It overflows int64`);
+    return Math.trunc(ns);
+  }
+  try {
+    return calendarDuration(text);
+  } catch (error) {
+    throw bad(`cannot parse ${quoteGo(text)} to a valid duration`, error);
+  }
+}
+
+/** `step` in nanoseconds, above zero. Without one: 250 steps over the range, in whole seconds and at least one. */
+export function step(params: URLSearchParams, { startNs, endNs }: TimeRange): number {
+  const text = params.get('step') ?? '';
+  const seconds = Math.max(Number((endNs - startNs) / (250n * BigInt(NS_PER_SECOND))), 1);
+  const stepNs = text === '' ? seconds * NS_PER_SECOND : secondsOrDuration(text);
+  if (stepNs <= 0) throw bad('zero or negative query resolution step widths are not accepted. Try a positive integer');
+  if ((endNs - startNs) / BigInt(stepNs) > MAX_POINTS) {
+    throw bad('exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter');
+  }
+  return stepNs;
+}
+
+/** `interval` in nanoseconds; 0 without one. */
+export function interval(params: URLSearchParams): number {
+  const text = params.get('interval') ?? '';
+  const intervalNs = text === '' ? 0 : secondsOrDuration(text);
+  if (intervalNs < 0) throw bad('interval must be >= 0');
+  return intervalNs;
+}
+
+export function limit(params: URLSearchParams): number {
+  const text = params.get('limit') ?? '';
+  if (text === '') return DEFAULT_LIMIT;
+  if (!/^[+-]?\d+$/.test(text)) throw bad(`strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
+  const value = Number(text);
+  if (Math.abs(value) >= Number(MAX_INT64)) throw bad(`strconv.Atoi: parsing ${quoteGo(text)}: value out of range`);
+  if (value <= 0) throw bad('limit must be a positive value');
+  return Math.min(value, Number.MAX_SAFE_INTEGER);
+}
+
+export function direction(params: URLSearchParams): Direction {
+  const text = params.get('direction') ?? '';
+  if (text === '') return 'backward';
+  const known = text.toLowerCase();
+  if (known !== 'forward' && known !== 'backward') throw bad(`invalid direction '${text}'`);
+  return known;
+}
+
+/** `match` and `match[]`, each once, in order. */
+export function matches(params: URLSearchParams): string[] {
+  const all = [...new Set([...params.getAll('match'), ...params.getAll('match[]')])];
+  if (all.length === 0) throw bad('0 matcher groups supplied');
+  return all;
+}
+
+function bad(message: string, cause?: unknown): Fault {
+  return new Fault('bad_request', message, cause === undefined ? {} : { cause });
+}

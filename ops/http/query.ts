@@ -1,0 +1,139 @@
+import type { Asker } from '../../actors/kernel/define.ts';
+import type { TenantLimits } from '../../actors/limits.ts';
+import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
+import { parseExpr } from '../../logql/syntax/parse.ts';
+import { prettyPrint } from '../../logql/syntax/pretty.ts';
+import { printDuration, printGoDuration } from '../../logql/syntax/units.ts';
+import { Fault } from '../base/fault.ts';
+import type { World } from '../base/world.ts';
+import {
+  direction,
+  interval,
+  LABELS_SINCE_NS,
+  limit,
+  matches,
+  QUERY_SINCE_NS,
+  step,
+  type TimeRange,
+  timeRange,
+  timestamp,
+} from './query-params.ts';
+import { type HttpReply, type HttpRequest, JSON_TYPE, type Route } from './route.ts';
+
+export type QueryLimits = Pick<TenantLimits, 'maxEntriesLimitPerQuery' | 'maxQueryLength' | 'queryTimeout'>;
+
+export interface QueryDeps {
+  readonly asker: Asker;
+  readonly world: World;
+  readonly limits: (tenant: string) => QueryLimits;
+}
+
+/** What an endpoint asks the frontend. */
+type ReadAsk = (params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits) => FrontendAsk;
+
+const READ: Readonly<Record<string, ReadAsk>> = {
+  '/loki/api/v1/query_range': range,
+  '/loki/api/v1/query': instant,
+  '/loki/api/v1/labels': labels,
+  '/loki/api/v1/label': labels,
+  '/loki/api/v1/label/:name/values': labelValues,
+  '/loki/api/v1/series': series,
+};
+
+export function queryRoutes(deps: QueryDeps): Route[] {
+  const routes = Object.entries(READ).map(
+    ([path, read]): Route => ({ methods: ['GET', 'POST'], path, access: 'tenant', handle: (request) => answer(read, request, deps) }),
+  );
+  return [...routes, { methods: ['GET', 'POST'], path: '/loki/api/v1/format_query', access: 'tenant', handle: formatQuery }];
+}
+
+async function answer(read: ReadAsk, request: HttpRequest, { asker, world, limits }: QueryDeps): Promise<HttpReply> {
+  const { tenant, signal, trace } = request;
+  const tenantLimits = limits(tenant);
+  const nowNs = BigInt(Math.trunc(world.clock.nowMs())) * 1_000_000n;
+  const ask = read(await request.params(), request, nowNs, tenantLimits);
+  const deadlineMs = world.clock.monotonicMs() + tenantLimits.queryTimeout;
+  const reply: BodyReply = await asker.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, 'any', ask, {
+    tenant,
+    deadlineMs,
+    signal,
+    trace,
+  });
+  return { status: 200, type: JSON_TYPE, body: reply.body };
+}
+
+function range(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  const between = timeRange(params, nowNs, QUERY_SINCE_NS);
+  const entries = limit(params);
+  const ask: FrontendAsk = {
+    kind: 'range',
+    query: queryOf(params),
+    ...between,
+    limit: entries,
+    direction: direction(params),
+    stepNs: step(params, between),
+    intervalNs: interval(params),
+    categorize: wantsCategories(request),
+  };
+  checkEntries(ask.query, entries, limits);
+  checkLength(between, limits);
+  return ask;
+}
+
+function instant(params: URLSearchParams, request: HttpRequest, nowNs: bigint): FrontendAsk {
+  return {
+    kind: 'instant',
+    query: queryOf(params),
+    timeNs: timestamp(params.get('time') ?? '', nowNs),
+    limit: limit(params),
+    direction: direction(params),
+    categorize: wantsCategories(request),
+  };
+}
+
+function labels(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  return { kind: 'labels', ...metadataRange(params, nowNs, limits), query: queryOf(params) };
+}
+
+function labelValues(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  return { kind: 'label_values', name: request.pathParam('name'), ...metadataRange(params, nowNs, limits), query: queryOf(params) };
+}
+
+function series(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  return { kind: 'series', ...metadataRange(params, nowNs, limits), matches: matches(params) };
+}
+
+async function formatQuery(request: HttpRequest): Promise<HttpReply> {
+  const data = prettyPrint(parseExpr(queryOf(await request.params())));
+  return { status: 200, type: JSON_TYPE, body: JSON.stringify({ status: 'success', data }) };
+}
+
+function queryOf(params: URLSearchParams): string {
+  return params.get('query') ?? '';
+}
+
+function metadataRange(params: URLSearchParams, nowNs: bigint, limits: QueryLimits): TimeRange {
+  const between = timeRange(params, nowNs, LABELS_SINCE_NS);
+  checkLength(between, limits);
+  return between;
+}
+
+/** The limit is one of entries: of a metric query it says nothing. */
+function checkEntries(query: string, entries: number, { maxEntriesLimitPerQuery: most }: QueryLimits): void {
+  if (most === 0 || entries <= most || parseExpr(query).kind !== 'log') return;
+  throw new Fault('limit_exceeded', `max entries limit per query exceeded, limit > max_entries_limit_per_query (${entries} > ${most})`);
+}
+
+function checkLength({ startNs, endNs }: TimeRange, { maxQueryLength }: QueryLimits): void {
+  const lengthNs = Number(endNs - startNs);
+  const limitNs = maxQueryLength * 1e6;
+  if (limitNs === 0 || lengthNs <= limitNs) return;
+  const message = `the query time range exceeds the limit (query length: ${printGoDuration(lengthNs)}, limit: ${printDuration(limitNs)})`;
+  throw new Fault('limit_exceeded', message);
+}
+
+/** Whether values come with their labels by origin: stream, structured metadata, parsed. */
+function wantsCategories(request: HttpRequest): boolean {
+  const flags = request.header('x-loki-response-encoding-flags').split(',');
+  return flags.some((flag) => flag.trim() === 'categorize-labels');
+}

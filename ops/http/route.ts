@@ -1,0 +1,48 @@
+import type { HeldBody } from './body.ts';
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+
+/** What a route's handler is given; nothing of the server library is visible here. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Of X-Scope-OrgID, `fake` without authentication, '' on open routes. */
+  readonly tenant: string;
+  /** W3C traceparent. */
+  readonly trace: string;
+  /** Aborted when the client is gone or the server stops; the reason is a Fault. */
+  readonly signal: AbortSignal;
+  /** '' when absent. */
+  header(name: string): string;
+  /** A decoded `:name` part of the path. */
+  pathParam(name: string): string;
+  /** The parameters of the URL, after those of a form body, so that the body wins where one value is asked for. */
+  params(): Promise<URLSearchParams>;
+  /** The whole body as one Buffer that owns its ArrayBuffer. Throws Fault too_large, or rate_limited when too many bodies are in memory. */
+  body(limitBytes: number): Promise<HeldBody>;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Chunks are sent one after the other as the client takes them. */
+  readonly body?: string | readonly Uint8Array[];
+}
+
+export interface Route {
+  readonly methods: readonly Method[];
+  /** `/loki/api/v1/label/:name/values` */
+  readonly path: string;
+  /** `tenant`: a request without a valid tenant does not get here. */
+  readonly access: 'tenant' | 'open';
+  /** Throws Faults; anything else becomes an `internal` one. */
+  handle(request: HttpRequest): Promise<HttpReply>;
+}
+
+export const JSON_TYPE = 'application/json; charset=UTF-8';
+export const TEXT_TYPE = 'text/plain; charset=utf-8';
+
+/** The `route` label of a path, as Loki's dashboards expect it: `loki_api_v1_push`. */
+export function routeLabel(path: string): string {
+  return path === '/' ? 'root' : path.slice(1).replaceAll(':', '').replaceAll('/', '_');
+}

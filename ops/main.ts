@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { frontend } from '../actors/frontend/frontend.ts';
+import { ActorSystem } from '../actors/kernel/system.ts';
+import { SharedLimits } from '../actors/limits.ts';
+import { openFsBlobStore } from '../storage/blob/fs.ts';
+import { Router } from '../topology/transport/thread.ts';
+import { MiB } from './base/bytes.ts';
+import { makeDurableDirectory } from './base/durable-directory.ts';
+import { realWorld } from './base/world.ts';
+import { ConfigError, type Configuration, commonOptions, configure, generalOptions, serverOptions } from './config.ts';
+import { openDataFolder } from './data-folder.ts';
+import { adminRoutes } from './http/admin.ts';
+import { pushRoutes } from './http/push.ts';
+import { queryRoutes } from './http/query.ts';
+import { createHttpServer } from './http/server.ts';
+import { Logs } from './log.ts';
+import { sections, workerOptions } from './sections.ts';
+import { type BuildInfo, exposition, Telemetry } from './telemetry.ts';
+import { Workers } from './workers.ts';
+
+/** As much as a body may come to when it is decompressed. */
+const MAX_BODY_BYTES = 64 * MiB;
+const PUSH_TIMEOUT_MS = 30_000;
+const FLUSH_TIMEOUT_MS = 300_000;
+/** Whatever hangs, the process is gone this long after the time that running requests were given. */
+const STOP_LIMIT_MS = 4_500;
+
+try {
+  const configuration = configure(sections, {
+    argv: process.argv.slice(2),
+    env: process.env,
+    readFile: (path) => readFileSync(path, 'utf8'),
+  });
+  if (configuration.action === 'run') await serve(configuration);
+  else console.log(textFor(configuration));
+} catch (error) {
+  console.error(error instanceof ConfigError ? error.problems.join('\n') : `millrace: ${error instanceof Error ? error.message : error}`);
+  process.exit(1);
+}
+
+function textFor(configuration: Configuration): string {
+  if (configuration.action === 'help') return configuration.helpText();
+  return configuration.action === 'version' ? `millrace ${buildInfo().version}` : configuration.toYaml();
+}
+
+/** Runs the whole store in this process until it is told to stop. */
+async function serve(configuration: Configuration): Promise<void> {
+  const { target, authEnabled } = configuration.valuesOf(generalOptions);
+  if (target !== 'all') throw new Error(`-target=${target}: only all is supported, every component in one process`);
+  const server = configuration.valuesOf(serverOptions);
+  const world = realWorld();
+  const logs = new Logs(server.logLevel);
+  const telemetry = new Telemetry('main', logs);
+  const build = buildInfo();
+  telemetry.describeProcess(build);
+  const instruments = telemetry.instruments('main');
+
+  const folder = await openDataFolder(configuration.valuesOf(commonOptions).pathPrefix);
+  await makeDurableDirectory(world.files, folder.logs);
+  await openFsBlobStore({ root: folder.objects, world });
+
+  const fail = (what: string, error: unknown): void => {
+    instruments.log.error(`${what}, ending the process`, { error });
+    process.exit(1);
+  };
+  const router = new Router({ world, instruments });
+  const system = new ActorSystem({
+    world,
+    transport: router,
+    instruments,
+    onFailed: (actor, error) => fail(`${actor} failed for good`, error),
+  });
+  const shared = new SharedLimits();
+  const options = workerOptions(configuration);
+  const workers = new Workers({
+    world,
+    instruments,
+    logs,
+    router,
+    asker: system,
+    data: {
+      workers: server.workers === 0 ? availableParallelism() : server.workers,
+      logRoot: folder.logs,
+      objectRoot: folder.objects,
+      options,
+      limitsMemory: shared.memory,
+    },
+    onFailed: (error) => fail('worker threads cannot be kept running', error),
+  });
+  const limits = () => options.limits;
+  await system.spawn(frontend, { asker: system, queriers: workers.instances, limits }, { instance: '0' });
+
+  const served = [
+    ...pushRoutes({
+      asker: system,
+      world,
+      distributors: workers.instances,
+      tenantCell: (tenant) => shared.tenantCell(tenant),
+      maxBodyBytes: MAX_BODY_BYTES,
+      timeoutMs: PUSH_TIMEOUT_MS,
+    }),
+    ...queryRoutes({ asker: system, world, limits }),
+  ];
+  const admin = adminRoutes(
+    {
+      asker: system,
+      world,
+      build,
+      ingesters: workers.instances,
+      flushTimeoutMs: FLUSH_TIMEOUT_MS,
+      ready: () => workers.ready(),
+      metrics: async () => exposition([await telemetry.snapshot(), ...(await workers.metrics())]),
+      config: () => configuration.toYaml(),
+      services: async () => [...system.observe(), ...(await workers.observe())].map(({ address, state }) => ({ name: address, state })),
+      logLevel: {
+        get: () => logs.level,
+        set: (level) => {
+          logs.level = level;
+          void workers.setLogLevel(level);
+        },
+      },
+    },
+    served,
+  );
+  const http = createHttpServer([...served, ...admin], {
+    world,
+    instruments: telemetry.instruments('http'),
+    options: { ...server, authEnabled },
+  });
+
+  const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
+    await http.close(server.gracefulShutdownTimeout);
+    await workers.stop();
+    await system.stop();
+    instruments.log.info('stopped');
+    process.exit(0);
+  });
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+
+  const port = await http.listen();
+  await workers.start();
+  const url = `http://${server.httpListenAddress || 'localhost'}:${port}`;
+  console.log(`millrace ${build.version} listens on ${url}, data in ${folder.root}`);
+  console.log(`  push   ${url}/loki/api/v1/push`);
+  console.log(`  query  ${url}/loki/api/v1/query_range, or Grafana's Loki data source at ${url}`);
+}
+
+/** `stop`, run by the first call only; the process ends after `limitMs` even if it hangs. */
+function stopOnce(limitMs: number, stop: () => Promise<void>): () => void {
+  let stopping = false;
+  return () => {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(1), limitMs).unref();
+    stop().catch((error) => {
+      console.error(error);
+      process.exit(1);
+    });
+  };
+}
+
+function buildInfo(): BuildInfo {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return { version, revision: '', branch: '' };
+}

@@ -1,0 +1,30 @@
+import { ingesterOptions } from '../actors/ingester/ingester.ts';
+import { limitsOptions } from '../actors/limits.ts';
+import { querierOptions } from '../actors/querier/querier.ts';
+import type { OptionsOf, Rows, Section } from './base/options.ts';
+import { type Configuration, commonOptions, generalOptions, serverOptions } from './config.ts';
+
+/** Every option of the program. */
+export const sections: readonly Section<Rows>[] = [
+  generalOptions,
+  serverOptions,
+  commonOptions,
+  limitsOptions,
+  ingesterOptions,
+  querierOptions,
+];
+
+/** The values that the worker threads need; plain data. */
+export interface WorkerOptions {
+  readonly limits: OptionsOf<typeof limitsOptions>;
+  readonly ingester: OptionsOf<typeof ingesterOptions>;
+  readonly querier: OptionsOf<typeof querierOptions>;
+}
+
+export function workerOptions(configuration: Configuration): WorkerOptions {
+  return {
+    limits: configuration.valuesOf(limitsOptions),
+    ingester: configuration.valuesOf(ingesterOptions),
+    querier: configuration.valuesOf(querierOptions),
+  };
+}

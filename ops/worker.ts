@@ -1,0 +1,116 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { distributor } from '../actors/distributor/distributor.ts';
+import { ingester } from '../actors/ingester/ingester.ts';
+import { defineActor } from '../actors/kernel/define.ts';
+import { ActorSystem } from '../actors/kernel/system.ts';
+import { SharedLimits } from '../actors/limits.ts';
+import { type ThreadAsk, type ThreadReply, threadProtocol } from '../actors/protocol/thread.ts';
+import { querier } from '../actors/querier/querier.ts';
+import { FsBlobStore } from '../storage/blob/fs.ts';
+import { Router } from '../topology/transport/thread.ts';
+import { reportProgress } from '../topology/transport/thread-watch.ts';
+import { realWorld } from './base/world.ts';
+import { type LogLevel, Logs } from './log.ts';
+import type { WorkerOptions } from './sections.ts';
+import { Telemetry } from './telemetry.ts';
+
+/** What a worker thread is started with. */
+export interface WorkerData {
+  readonly index: number;
+  readonly workers: number;
+  readonly logRoot: string;
+  readonly objectRoot: string;
+  readonly options: WorkerOptions;
+  readonly limitsMemory: SharedArrayBuffer;
+  /** Of the worker's place: the next thread there is given the same. See ActiveStreams. */
+  readonly countedStreams: SharedArrayBuffer;
+  readonly progress: SharedArrayBuffer;
+  readonly logLevel: LogLevel;
+  /** To the main thread's router. */
+  readonly port: MessagePort;
+}
+
+/** What it tells the main thread, and is told: everything else goes between actors. */
+export type WorkerEvent = { readonly kind: 'started' } | { readonly kind: 'stopped' };
+export type WorkerOrder = { readonly kind: 'stop' };
+
+const PROGRESS_EVERY_MS = 200;
+
+const data = workerData as WorkerData;
+const name = `worker-${data.index}`;
+const instance = String(data.index);
+const instances = Array.from({ length: data.workers }, (_, index) => String(index));
+const world = realWorld();
+const logs = new Logs(data.logLevel);
+const telemetry = new Telemetry(name, logs);
+const router = new Router({ world, instruments: telemetry.instruments('transport') });
+router.connect('main', data.port);
+reportProgress(data.progress, world.timers, PROGRESS_EVERY_MS);
+
+const system = new ActorSystem({
+  world,
+  transport: router,
+  instruments: telemetry.instruments(name),
+  onFailed: (address, error) => {
+    logs.of(name).error('actor failed for good, ending the thread', { actor: address, error });
+    process.exit(1);
+  },
+});
+
+/** The thread's own affairs, as an actor. */
+const thread = defineActor<ThreadAsk, ThreadReply, null>({
+  name: threadProtocol.component,
+  mailbox: { messages: 64, bytes: 1024, concurrency: 64, whenFull: 'refuse' },
+  restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
+  async start() {
+    return {
+      handlers: {
+        metrics: async () => ({ snapshot: await telemetry.snapshot() }),
+        observe: async () => ({ actors: system.observe().map(({ address, state }) => ({ address, state })) }),
+        log_level: async ({ level }) => {
+          logs.level = level as LogLevel;
+          return {};
+        },
+      },
+      observe: () => ({}),
+      stop: async () => {},
+    };
+  },
+});
+
+const blobs = new FsBlobStore(data.objectRoot, world);
+const shared = new SharedLimits(data.limitsMemory);
+const { limits: tenantLimits, ingester: ingesterOptions, querier: querierOptions } = data.options;
+const limits = () => tenantLimits;
+const recentObjectsMs = querierOptions.maxListingAge + tenantLimits.queryTimeout;
+
+await system.spawn(thread, null, { instance });
+await system.spawn(
+  ingester,
+  {
+    options: ingesterOptions,
+    logRoot: data.logRoot,
+    blobs,
+    shard: { index: data.index, of: data.workers },
+    limits,
+    shared,
+    countedStreams: new Int32Array(data.countedStreams),
+    recentObjectsMs,
+  },
+  { instance },
+);
+await system.spawn(querier(querierOptions), { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
+await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared }, { instance });
+tell({ kind: 'started' });
+
+parentPort?.on('message', async (order: WorkerOrder) => {
+  if (order.kind !== 'stop') return;
+  await system.stop();
+  await router.close();
+  tell({ kind: 'stopped' });
+  process.exit(0);
+});
+
+function tell(event: WorkerEvent): void {
+  parentPort?.postMessage(event);
+}

@@ -1,0 +1,172 @@
+import { Worker } from 'node:worker_threads';
+import type { Asker } from '../actors/kernel/define.ts';
+import { type IngesterStatus, ingesterProtocol } from '../actors/protocol/ingest.ts';
+import { type ActorState, threadProtocol } from '../actors/protocol/thread.ts';
+import type { Router } from '../topology/transport/thread.ts';
+import { progressCounter, watchThread } from '../topology/transport/thread-watch.ts';
+import type { Instruments, Logger } from './base/instruments.ts';
+import type { World } from './base/world.ts';
+import type { LogLevel, Logs } from './log.ts';
+import { countsOf, type MetricsSnapshot } from './telemetry.ts';
+import type { WorkerData, WorkerEvent, WorkerOrder } from './worker.ts';
+
+export interface WorkersDeps {
+  readonly world: World;
+  readonly instruments: Instruments;
+  readonly logs: Logs;
+  readonly router: Router;
+  readonly asker: Asker;
+  /** What every worker is given, apart from what is its own. */
+  readonly data: Omit<WorkerData, 'index' | 'countedStreams' | 'progress' | 'port' | 'logLevel'>;
+  /** A thread ended more often than it may: the process is to end. */
+  readonly onFailed: (error: Error) => void;
+}
+
+/** A thread that does not turn its event loop for this long is ended and started again. */
+const STALL_MS = 30_000;
+const MOST_RESTARTS = 5;
+const RESTART_WINDOW_MS = 60_000;
+const ASK_MS = 2_000;
+
+/** The worker threads of the process: started, watched, and started again when they end unasked. What a thread's actors knew is recovered from what is durable. */
+export class Workers {
+  readonly instances: readonly string[];
+  readonly #deps: WorkersDeps;
+  readonly #log: Logger;
+  /** Those that have not ended. */
+  readonly #threads = new Set<Worker>();
+  readonly #countedStreams: readonly SharedArrayBuffer[];
+  readonly #lastMetrics = new Map<string, MetricsSnapshot>();
+  readonly #endedMetrics: MetricsSnapshot[] = [];
+  #exits: number[] = [];
+  #stopping = false;
+
+  constructor(deps: WorkersDeps) {
+    this.#deps = deps;
+    this.#log = deps.instruments.log;
+    this.instances = Array.from({ length: deps.data.workers }, (_, index) => String(index));
+    // As large as the limits' own memory, so with room for a number for each tenant.
+    this.#countedStreams = this.instances.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
+  }
+
+  /** Resolves once every thread's actors run. */
+  async start(): Promise<void> {
+    await Promise.all(this.instances.map((_, index) => this.#spawn(index)));
+  }
+
+  #spawn(index: number): Promise<void> {
+    const { world, router, logs, data } = this.#deps;
+    const name = `worker-${index}`;
+    const port = router.admit(name);
+    const progress = progressCounter();
+    const countedStreams = this.#countedStreams[index];
+    const workerData: WorkerData = { ...data, index, countedStreams, progress, port, logLevel: logs.level };
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port], name });
+    this.#threads.add(worker);
+    worker.once('exit', () => this.#threads.delete(worker));
+    watchThread(worker, {
+      timers: world.timers,
+      log: this.#log,
+      name,
+      progress,
+      stallMs: STALL_MS,
+      onExit: ({ code, error }) => this.#exited(index, code, error),
+    });
+    return new Promise((resolve, reject) => {
+      worker.on('message', (event: WorkerEvent) => {
+        if (event.kind === 'started') resolve();
+      });
+      worker.once('exit', (code) => reject(new Error(`${name} ended with code ${code} before it had started`)));
+    });
+  }
+
+  #exited(index: number, code: number, error: unknown): void {
+    const last = this.#lastMetrics.get(String(index));
+    if (last !== undefined) this.#endedMetrics.push(countsOf(last));
+    this.#lastMetrics.delete(String(index));
+    if (this.#stopping) return;
+    this.#log.error('worker thread ended, starting it again', { worker: index, code, error });
+    const nowMs = this.#deps.world.clock.monotonicMs();
+    this.#exits = [...this.#exits.filter((atMs) => nowMs - atMs < RESTART_WINDOW_MS), nowMs];
+    if (this.#exits.length > MOST_RESTARTS) {
+      this.#deps.onFailed(new Error(`worker threads ended ${this.#exits.length} times within a minute`));
+      return;
+    }
+    const delayMs = 100 * 2 ** this.#exits.length;
+    void this.#deps.world.timers.sleep(delayMs).then(() => {
+      if (!this.#stopping) this.#spawn(index).catch(() => {}); // its exit is seen here again
+    });
+  }
+
+  /** Whether every shard takes pushes and queries, and why not. */
+  async ready(): Promise<{ ready: boolean; reason: string }> {
+    const { asker } = this.#deps;
+    const states = await Promise.all(
+      this.instances.map((instance) =>
+        asker.ask(ingesterProtocol, instance, { kind: 'status' }, this.#options()).catch((error: Error) => error.message),
+      ),
+    );
+    const notReady = states.flatMap((state, index) =>
+      typeof state === 'string' || state.state !== 'ready' ? [`ingester/${index}: ${describe(state)}`] : [],
+    );
+    return { ready: notReady.length === 0, reason: notReady.join('\n') };
+  }
+
+  /** Metrics of all threads; of those that have ended, the counts. */
+  async metrics(): Promise<MetricsSnapshot[]> {
+    const { asker } = this.#deps;
+    await Promise.all(
+      this.instances.map(async (instance) => {
+        try {
+          const { snapshot } = await asker.ask(threadProtocol, instance, { kind: 'metrics' }, this.#options());
+          this.#lastMetrics.set(instance, snapshot as MetricsSnapshot);
+        } catch {
+          // A thread that does not answer is shown as it was.
+        }
+      }),
+    );
+    return [...this.#lastMetrics.values(), ...this.#endedMetrics];
+  }
+
+  /** Every actor of the worker threads; a thread that does not answer shows as itself. */
+  async observe(): Promise<ActorState[]> {
+    const threads = this.instances.map(async (instance) => {
+      try {
+        return (await this.#deps.asker.ask(threadProtocol, instance, { kind: 'observe' }, this.#options())).actors;
+      } catch {
+        return [{ address: `worker-${instance}`, state: 'unavailable' }];
+      }
+    });
+    return (await Promise.all(threads)).flat();
+  }
+
+  async setLogLevel(level: LogLevel): Promise<void> {
+    await Promise.allSettled(
+      this.instances.map((instance) => this.#deps.asker.ask(threadProtocol, instance, { kind: 'log_level', level }, this.#options())),
+    );
+  }
+
+  /** Resolves once every thread has stopped its actors and ended. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      [...this.#threads].map(
+        (worker) =>
+          new Promise<void>((ended) => {
+            worker.once('exit', () => ended());
+            const order: WorkerOrder = { kind: 'stop' };
+            worker.postMessage(order);
+          }),
+      ),
+    );
+  }
+
+  #options(): { tenant: string; deadlineMs: number } {
+    return { tenant: '', deadlineMs: this.#deps.world.clock.monotonicMs() + ASK_MS };
+  }
+}
+
+function describe(state: IngesterStatus | string): string {
+  if (typeof state === 'string') return state;
+  return `replaying the ingest log, ${state.replayedRecords} records so far, ${state.replayLeft} logs left`;
+}

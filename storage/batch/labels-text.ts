@@ -1,0 +1,219 @@
+import { isUtf8 } from 'node:buffer';
+import { type Label, type Labels, quoteGo, toLabels } from '../../logql/model.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import { JsonScanner } from './json-scanner.ts';
+import type { LabelForm } from './push-sink.ts';
+
+const QUOTE = 0x22;
+/** As in Loki; more is no label set but an attack. */
+const MAX_LABELS_BYTES = 16 * 1024 * 1024;
+const NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/** The label pairs that a push request names, in their order; a name may come twice, and values may be empty. No bytes at all are no labels.
+ *  Throws Fault bad_request with the text of Prometheus' parser, which is what Loki's clients see. */
+export function readLabels(form: LabelForm, bytes: Buffer, from: number, to: number): Label[] {
+  if (from === to) return [];
+  if (to - from > MAX_LABELS_BYTES) {
+    throw new Fault('too_large', `request body too large: stream labels of ${to - from} bytes, limit: ${MAX_LABELS_BYTES} bytes`);
+  }
+  if (form === 'json') return labelsOfObject(bytes, from);
+  if (!isUtf8(bytes.subarray(from, to))) throw new Fault('bad_request', "couldn't parse labels: invalid UTF-8 rune");
+  return parseLabelText(bytes.toString('utf8', from, to));
+}
+
+/** The members of a JSON object. A value that is no string counts as its own text, as in Loki. */
+function labelsOfObject(bytes: Buffer, from: number): Label[] {
+  const byName = new Map<string, string>();
+  const scanner = new JsonScanner(bytes, from);
+  scanner.object(() => {
+    const name = scanner.text();
+    const first = scanner.peek();
+    const start = scanner.at;
+    scanner.skip();
+    byName.set(name, first === QUOTE ? scanner.text() : scanner.rawText(start, scanner.at));
+  });
+  const pairs = [...byName];
+  if (pairs.every(([name]) => NAME.test(name))) return pairs;
+  // What is no name is refused, or read otherwise, by what it makes of the text; the position in the message refers to this text.
+  const sorted = pairs.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return parseLabelText(`{${sorted.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`);
+}
+
+/** The labels whose canonical text `text` is. */
+export function parseCanonicalLabels(text: string): Labels {
+  return toLabels(parseLabelText(text));
+}
+
+/** Reads `{a="b", c='d'}` or `name{a="b"}`, which is `__name__`. */
+export function parseLabelText(text: string): Label[] {
+  return new LabelTextParser(text).labels();
+}
+
+class LabelTextParser {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  labels(): Label[] {
+    const pairs: Label[] = [];
+    this.#space();
+    if (NAME_START.test(this.#char())) pairs.push(['__name__', this.#match(METRIC_NAME)]);
+    this.#space();
+    if (this.#char() === '{') {
+      this.#at++;
+      this.#pairs(pairs);
+    } else if (this.#char() !== '') throw this.#fault(`unexpected character: ${quoteRune(this.#char())}`);
+    this.#space();
+    if (this.#char() !== '') throw this.#fault(`unexpected ${quoteRune(this.#char())} after the labels`);
+    return pairs;
+  }
+
+  #pairs(pairs: Label[]): void {
+    for (;;) {
+      this.#space();
+      if (this.#take('}')) return;
+      pairs.push(this.#pair());
+      this.#space();
+      if (this.#take('}')) return;
+      if (!this.#take(',')) throw this.#unexpected('expected "," or "}"');
+    }
+  }
+
+  #pair(): Label {
+    const quoted = this.#char() === '"' || this.#char() === "'" || this.#char() === '`';
+    if (!quoted && !NAME_START.test(this.#char())) throw this.#unexpected('expected identifier or "}"');
+    const name = quoted ? this.#string() : this.#match(LABEL_NAME);
+    this.#space();
+    if (!this.#take('=')) throw this.#unexpected('expected "="');
+    this.#space();
+    if (!['"', "'", '`'].includes(this.#char())) throw this.#unexpected('expected string');
+    return [name, this.#string()];
+  }
+
+  #space(): void {
+    for (;;) {
+      this.#match(SPACE);
+      if (this.#char() !== '#') return;
+      this.#match(COMMENT);
+    }
+  }
+
+  /** The character here, as a code point; '' at the end. */
+  #char(): string {
+    const code = this.#text.codePointAt(this.#at);
+    return code === undefined ? '' : String.fromCodePoint(code);
+  }
+
+  #take(char: string): boolean {
+    if (this.#char() !== char) return false;
+    this.#at++;
+    return true;
+  }
+
+  #match(pattern: RegExp): string {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0] ?? '';
+    this.#at += found.length;
+    return found;
+  }
+
+  #string(): string {
+    const start = this.#at;
+    const quote = this.#char();
+    const text = this.#text;
+    if (quote === '`') {
+      const end = text.indexOf('`', start + 1);
+      if (end < 0) throw this.#faultAt(start, 'unterminated raw string');
+      this.#at = end + 1;
+      return text.slice(start + 1, end);
+    }
+    for (let at = start + 1; at < text.length; at++) {
+      const char = text[at];
+      if (char === '\n') break;
+      if (char === '\\') at++;
+      else if (char === quote) {
+        this.#at = at + 1;
+        const inner = text.slice(start + 1, at);
+        return inner.includes('\\') ? this.#unquote(inner, quote, start) : inner;
+      }
+    }
+    throw this.#faultAt(start, 'unterminated quoted string');
+  }
+
+  /** Go's escapes. Escaped bytes (`\xff`, `\377`) may together be UTF-8, so the value is put together from bytes. */
+  #unquote(inner: string, quote: string, start: number): string {
+    const parts: Buffer[] = [];
+    let at = 0;
+    while (at < inner.length) {
+      const next = inner.indexOf('\\', at);
+      if (next < 0) {
+        parts.push(Buffer.from(inner.slice(at)));
+        break;
+      }
+      if (next > at) parts.push(Buffer.from(inner.slice(at, next)));
+      ESCAPE.lastIndex = next;
+      const found = ESCAPE.exec(inner);
+      const part = found === null ? undefined : escaped(found, quote);
+      if (found === null || part === undefined) {
+        const code = inner.codePointAt(next + 1) ?? 0;
+        throw this.#faultAt(start + 1 + next, `unknown escape sequence U+${code.toString(16).toUpperCase().padStart(4, '0')}`);
+      }
+      parts.push(part);
+      at = next + found[0].length;
+    }
+    return Buffer.concat(parts).toString('utf8');
+  }
+
+  #unexpected(expected: string): Fault {
+    const char = this.#char();
+    if (char === '') return this.#fault('unexpected end of input inside braces');
+    if (char === '{') return this.#fault(`unexpected left brace ${quoteRune(char)}`);
+    if (!EXPECTED_CHAR.test(char)) return this.#fault(`unexpected character inside braces: ${quoteRune(char)}`);
+    return this.#fault(`unexpected ${quoteGo(char)} in label set, ${expected}`);
+  }
+
+  #fault(what: string): Fault {
+    return this.#faultAt(this.#at, what);
+  }
+
+  /** Lines and columns count from 1, columns in bytes. */
+  #faultAt(at: number, what: string): Fault {
+    const before = this.#text.slice(0, at);
+    const lineStart = before.lastIndexOf('\n') + 1;
+    const line = before.split('\n').length;
+    return new Fault(
+      'bad_request',
+      `couldn't parse labels: ${line}:${Buffer.byteLength(before.slice(lineStart)) + 1}: parse error: ${what}`,
+    );
+  }
+}
+
+const SPACE = /[ \t\n\r]*/y;
+const COMMENT = /#[^\n]*/y;
+const NAME_START = /^[a-zA-Z_]/;
+const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
+const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
+/** What may begin a token inside braces. */
+const EXPECTED_CHAR = /^[a-zA-Z_,=!"'`}]/;
+const ESCAPE = /\\(?:([abfnrtv\\'"])|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y;
+const SIMPLE_ESCAPES: Record<string, string> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\' };
+
+/** The bytes that an escape stands for; undefined if it stands for none: the other quote, or no code point. */
+function escaped([, simple, hex, octal, short, long]: RegExpExecArray, quote: string): Buffer | undefined {
+  if (simple !== undefined) {
+    if (simple === '"' || simple === "'") return simple === quote ? Buffer.from(simple) : undefined;
+    return Buffer.from(SIMPLE_ESCAPES[simple]);
+  }
+  if (hex !== undefined) return Buffer.of(Number.parseInt(hex, 16));
+  if (octal !== undefined) return Buffer.of(Number.parseInt(octal, 8));
+  const code = Number.parseInt(short ?? long, 16);
+  return code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? undefined : Buffer.from(String.fromCodePoint(code));
+}
+
+/** A Go rune literal. */
+function quoteRune(char: string): string {
+  return char === '"' ? "'\"'" : char === "'" ? "'\\''" : `'${quoteGo(char).slice(1, -1)}'`;
+}

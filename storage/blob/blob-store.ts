@@ -1,0 +1,21 @@
+/** Immutable objects under string keys: what a directory, S3 and GCS can all do, and no more. Safe to call concurrently.
+ *  Keys: '/'-separated, no empty, '.' or '..' part, no leading '/'; no object's key is another's up to a '/'; text from outside becomes
+ *  a part by keyPart. Ranges: byte offsets [from, to), cut at the object's end.
+ *  Bytes returned belong to the caller. Deleting what is absent succeeds, so retries are harmless.
+ *  Throws Fault not_found (404), exists (409, from ifAbsent), denied (403), disk_full (503), unavailable (503, retry). */
+export interface BlobStore {
+  /** Resolves once the object survives a power cut. With ifAbsent: `exists` if there is one already, whatever its content. */
+  put(key: string, body: Uint8Array | readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<void>;
+  get(key: string, range?: readonly [from: number, to: number]): Promise<Buffer>;
+  /** Objects whose key starts with `prefix`, in key order (UTF-8). What is listed survives a power cut, also if the process that put it was killed before its put
+   *  resolved. */
+  list(prefix: string): AsyncIterable<BlobInfo>;
+  delete(key: string): Promise<void>;
+}
+
+export interface BlobInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** By the store's own clock, milliseconds since the epoch. */
+  readonly createdMs: number;
+}

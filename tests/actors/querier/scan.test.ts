@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { distributorProtocol } from '../../../actors/protocol/ingest.ts';
+import { frontendProtocol, querierProtocol } from '../../../actors/protocol/query.ts';
+import { type FakeWorld, fakeWorld } from '../../../ops/base/world-fake.ts';
+import { isFault } from '../../support/checks.ts';
+import { PowerCutFiles } from '../../support/power-cut-files.ts';
+import { SingleStore, type SingleStoreOptions } from '../../support/single-store.ts';
+
+const HOUR_NS = 3_600_000_000_000n;
+const START_NS = 482_120n * HOUR_NS;
+const ASKED = { tenant: 'fake', deadlineMs: Number.POSITIVE_INFINITY };
+const EVERYTHING = { index: 0, of: 1 };
+
+interface Rig {
+  readonly world: FakeWorld;
+  readonly files: PowerCutFiles;
+  readonly store: SingleStore;
+}
+
+async function rig(options: Partial<SingleStoreOptions> = {}): Promise<Rig> {
+  const files = new PowerCutFiles();
+  const world = fakeWorld(1, files);
+  const store = await SingleStore.boot(world, { shards: 1, ...options });
+  while (!(await store.ready())) await world.settle();
+  return { world, files, store };
+}
+
+async function push({ store }: Rig, values: [timeNs: bigint, line: string][], app = 'a'): Promise<void> {
+  const streams = [{ stream: { app }, values: values.map(([timeNs, line]) => [String(timeNs), line]) }];
+  const ask = {
+    kind: 'push' as const,
+    body: Buffer.from(JSON.stringify({ streams })),
+    contentType: 'application/json',
+    contentEncoding: '',
+  };
+  const { fault } = await store.system.ask(distributorProtocol, '0', { ...ask, tenantCell: 0 }, ASKED);
+  assert.equal(fault, undefined);
+}
+
+const samples = ({ store }: Rig, query: string, endNs = START_NS + HOUR_NS) =>
+  store.system.ask(querierProtocol, '0', { kind: 'samples', query, startNs: endNs, endNs, stepNs: 0, shard: EVERYTHING }, ASKED);
+
+for (const [what, query, fetched] of [
+  ['a count', 'sum(count_over_time({app="a"}[2h]))', false],
+  ['bytes by a label of the stream', 'sum by (app) (bytes_over_time({app="a"}[2h]))', false],
+  ['a rate in a window of years', 'sum(rate({app="a"}[10y]))', false],
+  ['an absence', 'absent_over_time({app="a"}[2h])', false],
+  ['a count by metadata', 'sum by (detected_level) (count_over_time({app="a"}[2h]))', true],
+  ['a line filter', 'sum(count_over_time({app="a"} |= "line" [2h]))', true],
+  ['a part of the block', 'sum(count_over_time({app="a"}[1h]))', true],
+] as const) {
+  test(`${what}: the block is ${fetched ? 'fetched' : 'not fetched, its header does'}`, async () => {
+    const one = await rig();
+    await push(one, [
+      [START_NS, 'line 1'],
+      [START_NS + 5n, 'line 2'],
+    ]);
+    await one.store.flush();
+    await samples(one, query); // lists storage and reads footers
+    const before = one.files.steps;
+    const { stats } = await samples(one, query);
+    assert.equal(one.files.steps > before, fetched);
+    assert.equal(stats.blocksByHeader, fetched ? 0 : 1);
+    assert.equal(stats.compressedBytes > 0, fetched);
+    assert.equal(stats.lines, 2);
+  });
+}
+
+test('blocks that overlap in time are fetched to count what both have once, others of the stream are not', async () => {
+  const one = await rig();
+  for (const from of [0n, 5n, 1_000n]) {
+    await push(one, [
+      [START_NS + from, 'line'],
+      [START_NS + from + 5n, 'line'],
+    ]);
+    await one.store.flush();
+  }
+  const { stats } = await samples(one, 'sum(count_over_time({app="a"}[2h]))');
+  assert.deepEqual([stats.lines, stats.duplicates, stats.blocksByHeader], [5, 1, 2]); // of the two, one was merged
+  assert.equal(await one.store.count('{app="a"}'), 5);
+});
+
+test('lines of one time that are in several blocks of a chunk stay in their order, either way', async () => {
+  const one = await rig();
+  const line = (number: number): string => `${number} ${'x'.repeat(200_000)}`;
+  const numbers = Array.from({ length: 12 }, (_, number) => number);
+  await push(one, [[START_NS - 1n, 'before'], ...numbers.map((number): [bigint, string] => [START_NS, line(number)])]);
+  const found = async (direction: 'forward' | 'backward') =>
+    (await one.store.lines('{app="a"} |= "x"', { direction })).map((text) => Number(text.split(' ')[0]));
+  for (const where of ['head', 'object']) {
+    assert.deepEqual(await found('forward'), numbers, where);
+    assert.deepEqual(await found('backward'), numbers.toReversed(), where);
+    await one.store.flush();
+  }
+});
+
+test('a large head is scanned in pieces', async () => {
+  const one = await rig();
+  const line = 'x'.repeat(200_000);
+  await push(
+    one,
+    Array.from({ length: 20 }, (_, ns): [bigint, string] => [START_NS + BigInt(ns), line]),
+  );
+  const { stats } = await samples(one, 'sum(count_over_time({app="a"} |= "x" [2h]))');
+  assert.deepEqual([stats.matchedLines, stats.blocks], [20, 4]);
+  const whole = await samples(one, 'sum(count_over_time({app="a"}[2h]))');
+  assert.deepEqual([whole.stats.matchedLines, whole.stats.blocks], [20, 1]);
+});
+
+test('a log query that would hold too much in memory fails and says what to do', async () => {
+  const one = await rig({ querier: { maxAnswerBytes: 500_000 } });
+  const line = 'x'.repeat(200_000);
+  await push(
+    one,
+    [0n, 1n, 2n, 3n, 4n].map((ns): [bigint, string] => [START_NS + ns, line]),
+  );
+  const logs = (limit: number) =>
+    one.store.system.ask(
+      frontendProtocol,
+      '0',
+      {
+        kind: 'range',
+        query: '{app="a"}',
+        startNs: 0n,
+        endNs: START_NS + HOUR_NS,
+        stepNs: 1e9,
+        intervalNs: 0,
+        limit,
+        direction: 'backward',
+        categorize: false,
+      },
+      ASKED,
+    );
+  await logs(2);
+  await assert.rejects(logs(3), isFault('limit_exceeded'));
+});
+
+test('a query over many streams gives way, and ends when its caller leaves', async () => {
+  const one = await rig();
+  for (let number = 0; number < 300; number++) await push(one, [[START_NS, 'line']], `a${number}`);
+  await one.store.flush();
+  await samples(one, 'sum(count_over_time({app=~"a.*"}[2h]))');
+  const monotonicMs = one.world.clock.monotonicMs;
+  let now = monotonicMs();
+  Object.assign(one.world.clock, { monotonicMs: () => (now += 1) });
+  const caller = new AbortController();
+  let turns = 0;
+  let over = false;
+  const count = (): void => {
+    turns++;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  const ask = { kind: 'samples' as const, query: 'sum(count_over_time({app=~"a.*"}[2h]))', stepNs: 0, shard: EVERYTHING };
+  const endNs = START_NS + HOUR_NS;
+  const { stats } = await one.store.system.ask(querierProtocol, '0', { ...ask, startNs: endNs, endNs }, ASKED);
+  over = true;
+  assert.equal(stats.blocksByHeader, 300);
+  assert.ok(turns > 20, `${turns} turns`);
+  const running = () => one.store.system.observe().find(({ address }) => address === 'querier/0')?.detail.running;
+  const left = one.store.system.ask(querierProtocol, '0', { ...ask, startNs: endNs, endNs }, { ...ASKED, signal: caller.signal });
+  while (running() !== 1) await nextTurn();
+  caller.abort();
+  await assert.rejects(left);
+  for (let wait = 0; wait < 5; wait++) await nextTurn();
+  assert.equal(running(), 0);
+});
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

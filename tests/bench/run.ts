@@ -1,0 +1,197 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { TestServer } from '../support/server.ts';
+import { type Corpus, readBodies, writeCorpus } from './corpus.ts';
+import { questions } from './questions.ts';
+import { type SystemKind, systemKinds } from './systems.ts';
+
+const USAGE = `usage: npm run bench -- [options] [NAME=KIND|URL|PID[|DATA_DIR]...]
+
+Pushes a corpus into a server of our own, and into the peers named, one after the other, and asks each the same questions.
+KIND is loki or vlogs. CPU time and memory are those of PID, disk use that of DATA_DIR.
+
+  --mib N        size of the corpus (256); it is kept in .cache for a day
+  --reps N       times each question is asked (3)
+  --only ID      one question
+  --conc N       pushes in flight (4)
+  --settle MS    wait between flush and questions (5000)
+  --json FILE    write everything there
+  --no-ours      only the peers
+  --no-push      the peers hold the corpus already`;
+
+const LIFTED = [
+  '-distributor.ingestion-rate-limit-mb=1000',
+  '-distributor.ingestion-burst-size-mb=2000',
+  '-ingester.per-stream-rate-limit=1GB',
+  '-ingester.per-stream-rate-limit-burst=2GB',
+  '-ingester.max-global-streams-per-user=0',
+  '-store.max-query-length=0',
+];
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+interface System {
+  name: string;
+  kind: SystemKind;
+  url: string;
+  pid: number;
+  dataDir: string | undefined;
+}
+
+interface Outcome {
+  ingest?: { mbPerS: number; cpuS: number; cpuFlushedS: number; refused: number; peakMb: number; diskMb: number | undefined };
+  queries: Record<string, { firstMs: number; bestMs: number; bestCpuMs: number; answer: string }>;
+  peakMb: number;
+}
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    mib: { type: 'string', default: '256' },
+    reps: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    conc: { type: 'string', default: '4' },
+    settle: { type: 'string', default: '5000' },
+    json: { type: 'string' },
+    'no-ours': { type: 'boolean', default: false },
+    'no-push': { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+async function main(): Promise<void> {
+  const peers = positionals.map(peer);
+  const folder = fileURLToPath(new URL(`../../.cache/corpus${options.mib}`, import.meta.url));
+  const corpus = corpusIn(folder, Number(options.mib));
+  console.log(`${corpus.lines} lines, ${mb(corpus.bytes)} MB in ${corpus.bodies} pushes, ${corpus.streams} streams`);
+  const outcomes: Record<string, Outcome> = {};
+  if (!options['no-ours']) {
+    await using server = await TestServer.start({ flags: LIFTED });
+    const ours: System = { name: 'millrace', kind: systemKinds.loki, url: server.url, pid: server.process.pid, dataDir: server.dataDir };
+    outcomes[ours.name] = await measure(ours, folder, corpus, true);
+  }
+  for (const system of peers) outcomes[system.name] = await measure(system, folder, corpus, !options['no-push']);
+  const sameLanguage = new Set(['millrace', ...peers.filter(({ kind }) => kind === systemKinds.loki).map(({ name }) => name)]);
+  compareAnswers(Object.entries(outcomes).filter(([name]) => sameLanguage.has(name)));
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ corpus, outcomes }, null, 1)}\n`);
+}
+
+function peer(text: string): System {
+  const match = /^([^=]+)=(\w+)\|([^|]+)\|(\d+)(?:\|(.+))?$/.exec(text);
+  const kind = match === null ? undefined : systemKinds[match[2]];
+  if (match === null || kind === undefined) throw new Error(`not NAME=KIND|URL|PID[|DATA_DIR]: ${text}\n${USAGE}`);
+  return { name: match[1], kind, url: match[3], pid: Number(match[4]), dataDir: match[5] };
+}
+
+/** The corpus in the cache, made if it is missing or so old that servers would refuse it. */
+function corpusIn(folder: string, mib: number): Corpus {
+  const meta = join(folder, 'meta.json');
+  if (existsSync(meta)) {
+    const corpus = JSON.parse(readFileSync(meta, 'utf8')) as Corpus;
+    if (Date.now() - corpus.startMs < DAY_MS) return corpus;
+  }
+  console.log(`making a corpus of ${mib} MiB in ${folder}`);
+  const hoursBack = 3 + Math.ceil(mib / 150); // 256 MiB span 1.8 h
+  return writeCorpus(folder, { mib, seed: 1, streams: 30, startMs: Math.floor(Date.now() / HOUR_MS) * HOUR_MS - hoursBack * HOUR_MS });
+}
+
+async function measure(system: System, folder: string, corpus: Corpus, pushing: boolean): Promise<Outcome> {
+  const outcome: Outcome = { queries: {}, peakMb: 0 };
+  if (pushing) {
+    outcome.ingest = await ingest(system, readBodies(folder), corpus);
+    console.log(system.name.padEnd(10), 'ingest', JSON.stringify(outcome.ingest));
+  }
+  for (const question of questions(corpus)) {
+    if (options.only !== undefined && options.only !== question.id) continue;
+    const runs: { ms: number; cpuMs: number; answer: string }[] = [];
+    for (let repeat = 0; repeat < Number(options.reps); repeat++) {
+      const [cpu, started] = [cpuSeconds(system.pid), performance.now()];
+      const answer = await system.kind.ask(system.url, question, corpus);
+      runs.push({ ms: performance.now() - started, cpuMs: (cpuSeconds(system.pid) - cpu) * 1_000, answer });
+    }
+    const [{ ms: firstMs }] = runs;
+    const bestMs = Math.min(...runs.map(({ ms }) => ms));
+    const bestCpuMs = Math.min(...runs.map(({ cpuMs }) => cpuMs));
+    const { answer } = runs[runs.length - 1];
+    outcome.queries[question.id] = { firstMs: round(firstMs), bestMs: round(bestMs), bestCpuMs: round(bestCpuMs), answer };
+    console.log(
+      system.name.padEnd(10),
+      question.id.padEnd(18),
+      `first ${round(firstMs)} ms`.padEnd(18),
+      `best ${round(bestMs)} ms`.padEnd(18),
+      answer,
+    );
+  }
+  outcome.peakMb = peakMb(system.pid);
+  console.log(system.name.padEnd(10), `peak ${outcome.peakMb} MB`);
+  return outcome;
+}
+
+async function ingest(system: System, bodies: readonly Buffer[], corpus: Corpus): Promise<NonNullable<Outcome['ingest']>> {
+  const [cpu, started] = [cpuSeconds(system.pid), performance.now()];
+  let next = 0;
+  let refused = 0;
+  const client = async (): Promise<void> => {
+    while (next < bodies.length) if (!(await pushOne(system, bodies[next++]))) refused += 1;
+  };
+  await Promise.all(Array.from({ length: Number(options.conc) }, client));
+  const wallS = (performance.now() - started) / 1_000;
+  const cpuS = round(cpuSeconds(system.pid) - cpu);
+  await (await system.kind.flush(system.url)).text();
+  await sleep(Number(options.settle));
+  return {
+    mbPerS: round(corpus.bytes / 1e6 / wallS),
+    cpuS,
+    cpuFlushedS: round(cpuSeconds(system.pid) - cpu),
+    refused,
+    peakMb: peakMb(system.pid),
+    diskMb: system.dataDir === undefined ? undefined : Number(execFileSync('du', ['-sm', system.dataDir]).toString().split('\t')[0]),
+  };
+}
+
+/** Pushes until the server accepts or refuses; false if it refused for good. */
+async function pushOne({ name, kind, url }: System, body: Buffer): Promise<boolean> {
+  for (let attempt = 0; ; attempt++) {
+    const response = await kind.push(url, body);
+    const text = await response.text();
+    if (response.ok) return true;
+    if ((response.status !== 429 && response.status !== 503) || attempt === 100) {
+      console.error(`${name}: a push was refused with ${response.status}: ${text.slice(0, 200)}`);
+      return false;
+    }
+    await sleep(Number(response.headers.get('retry-after') ?? 0.2) * 1_000);
+  }
+}
+
+/** A fast wrong answer is worth nothing. Wants systems that speak the same language. */
+function compareAnswers(outcomes: [name: string, outcome: Outcome][]): void {
+  if (outcomes.length === 0) return;
+  const [[reference, first], ...others] = outcomes;
+  for (const [name, { queries }] of others) {
+    for (const [id, { answer }] of Object.entries(queries)) {
+      const expected = first.queries[id]?.answer;
+      if (answer !== expected) console.log(`ANSWERS DIFFER ${id}: ${reference} '${expected}', ${name} '${answer}'`);
+    }
+  }
+}
+
+/** User and system time of a process so far (Linux). */
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function peakMb(pid: number): number {
+  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;
+const mb = (bytes: number): number => round(bytes / 1e6);
+
+if (options.help) console.log(USAGE);
+else await main();

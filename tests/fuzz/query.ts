@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { planQuery } from '../../logql/plan.ts';
+import { parseExpr } from '../../logql/syntax/parse.ts';
+import { print } from '../../logql/syntax/print.ts';
+import type { Target } from './fuzzer.ts';
+
+export const queryTargets: readonly Target[] = [
+  {
+    name: 'query text',
+    corpus: 'query',
+    run(bytes) {
+      const expr = parseExpr(bytes.toString());
+      // What was understood can be said again, and is then understood as the same.
+      const text = print(expr);
+      assert.equal(print(parseExpr(text)), text);
+      planQuery(expr);
+    },
+  },
+];

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { compileRegex } from '../../../logql/pipeline/regex.ts';
+import { Re2jsRegex } from '../../../logql/pipeline/regex-re2js.ts';
+import { repairUtf8 } from '../../../logql/pipeline/utf8-repair.ts';
+import { randomFrom } from './block-of.ts';
+
+const ATOMS =
+  'a b c k s é ☕ 🦊 1 . \\d \\w \\s \\W \\D [a-c] [^a] [^b1] [é-ü] [a☕] \\pL \\p{Greek} [[:alpha:]] [^[:space:]] \\n σ \\x{e9} \\xe9 \\. _ ß'.split(
+    ' ',
+  );
+const CHARS = [
+  'a',
+  'b',
+  'c',
+  'A',
+  'K',
+  '\u212a',
+  's',
+  'ſ',
+  'é',
+  'É',
+  '☕',
+  '🦊',
+  '1',
+  '2',
+  ' ',
+  '\n',
+  '\r',
+  'σ',
+  'ς',
+  'Σ',
+  '_',
+  'ß',
+  'ẞ',
+  '.',
+];
+const STRAY = [0x80, 0xc3, 0xff, 0xe2, 0xa9, 0xf0, 0xed];
+const LINES = 10;
+
+class Generator {
+  readonly #random: () => number;
+  #names = 0;
+  constructor(seed: number) {
+    this.#random = randomFrom(seed);
+  }
+  chance(share: number): boolean {
+    return this.#random() < share;
+  }
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)];
+  }
+  pattern(depth: number): string {
+    const inner = () => this.pattern(depth - 1);
+    const makers: readonly (() => string)[] = [
+      () => inner() + inner(),
+      () => inner() + inner(),
+      () => `(?:${inner()}|${inner()})`,
+      () => `(${inner()})`,
+      () => `(?P<n${this.#names++}>${inner()}|${inner()})`,
+      () => `(?:${inner()})${this.pick(['*', '+', '?', '*?', '+?', '??', '{2}', '{1,3}', '{0,2}?', '{2,}'])}`,
+      () => this.pick(['^', '$', '\\b', '\\A', '\\z', '\\B', '(?m:^)', '(?m:$)']) + inner(),
+      () => inner() + this.pick(['^', '$', '\\b', '\\z']),
+      () => `(?${this.pick(['i', 's', 'U', 'is'])}:${inner()})`,
+    ];
+    return depth === 0 || this.chance(0.35) ? this.pick(ATOMS) : this.pick(makers)();
+  }
+  line(): Buffer {
+    const parts = Array.from({ length: Math.floor(this.#random() * 9) }, () =>
+      this.chance(0.05) ? Buffer.from([this.pick(STRAY)]) : Buffer.from(this.pick(CHARS)),
+    );
+    return Buffer.concat(parts);
+  }
+}
+
+function expectedCaptures(reference: Re2jsRegex, line: Buffer): number[] | undefined {
+  const repaired = repairUtf8(line, 0, line.length);
+  const found = reference.captures(repaired?.bytes ?? line, 0);
+  return found && [...found].map((at) => (at < 0 || repaired === undefined ? at : repaired.original(at)));
+}
+
+for (const seed of [1, 2, 3, 4]) {
+  test(`regex: matches, captures and rows are those of re2js, seed ${seed}`, () => {
+    const generator = new Generator(seed);
+    for (let count = 0; count < 250; count++) {
+      const pattern = generator.pattern(4);
+      const options = { anchored: generator.chance(0.2), dotNewline: generator.chance(0.5) };
+      const reference = new Re2jsRegex(pattern, options);
+      const regex = compileRegex(pattern, options);
+      const lines = Array.from({ length: LINES }, () => generator.line());
+      const expectedRows: number[] = [];
+      for (const [row, line] of lines.entries()) {
+        const what = `${JSON.stringify(pattern)} ${JSON.stringify(options)} on ${line.toString('hex')}`;
+        const matches = reference.test(line, 0, line.length);
+        if (matches) expectedRows.push(row);
+        assert.equal(regex.test(line, 0, line.length), matches, what);
+        const found = regex.captures(line, 0, line.length);
+        assert.deepEqual(found && [...found], expectedCaptures(reference, line), what);
+      }
+      const ends = Uint32Array.from(lines, (_, row) => lines.slice(0, row + 1).reduce((sum, { length }) => sum + length, 0));
+      const rows = Uint32Array.from({ length: LINES }, (_, row) => row);
+      const kept = regex.rowsMatching(Buffer.concat(lines), ends, rows, LINES);
+      assert.deepEqual([...rows.subarray(0, kept)], expectedRows, `rows of ${JSON.stringify(pattern)}`);
+    }
+  });
+}

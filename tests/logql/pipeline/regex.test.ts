@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { compileFilterMatcher, compileLineRegex, compileMatcher, compileRegex, validateRegex } from '../../../logql/pipeline/regex.ts';
+import { linearEngineWorks } from '../../../logql/pipeline/regex-linear.ts';
+import type { Fault } from '../../../ops/base/fault.ts';
+
+const faults: [pattern: string, message: string][] = [
+  ['(a', 'error parsing regexp: missing closing ): `(a`'],
+  ['a)', 'error parsing regexp: unexpected ): `a)`'],
+  ['[a', 'error parsing regexp: missing closing ]: `[a`'],
+  ['a**', 'error parsing regexp: invalid nested repetition operator: `**`'],
+  ['*', 'error parsing regexp: missing argument to repetition operator: `*`'],
+  ['a|*', 'error parsing regexp: missing argument to repetition operator: `*`'],
+  ['a{2,1}', 'error parsing regexp: invalid repeat count: `{2,1}`'],
+  ['a{1001}', 'error parsing regexp: invalid repeat count: `{1001}`'],
+  ['(a{100}){11}', 'error parsing regexp: invalid repeat count: `{11}`'],
+  ['\\8', 'error parsing regexp: invalid escape sequence: `\\8`'],
+  ['(?P<n', 'error parsing regexp: invalid named capture: `(?P<n`'],
+  ['(?P<>a)', 'error parsing regexp: invalid named capture: `(?P<>`'],
+  ['(?=a)', 'error parsing regexp: invalid or unsupported Perl syntax: `(?=`'],
+  ['[b-a]', 'error parsing regexp: invalid character class range: `b-a`'],
+  ['\\p{Foo}', 'error parsing regexp: invalid character class range: `\\p{Foo}`'],
+  ['x\\', 'error parsing regexp: trailing backslash at end of expression: ``'],
+];
+for (const [pattern, message] of faults) {
+  test(`regex: ${pattern} is refused`, () => {
+    assert.throws(
+      () => validateRegex(pattern),
+      (fault: Fault) => fault.code === 'parse_error' && fault.message === message,
+    );
+  });
+}
+
+test('regex: repetitions that expand too far are refused by the limit', () => {
+  assert.throws(() => compileRegex('(?:a{30}){1,30}b{1000}c{999}', { anchored: false, dotNewline: false }), { code: 'limit_exceeded' });
+});
+
+const cases: [pattern: string, text: string, matches: boolean][] = [
+  ['^.$', 'é', true],
+  ['^[^a]$', '☕', true],
+  ['^..$', 'é', false],
+  ['\\s', 'à', false],
+  ['\\s', '\v', false],
+  ['^.$', '\xff', true],
+  ['(?i)straße', 'STRAßE', true],
+  ['(?i)k', '\u212a', true],
+  ['(?i)[^k]', '\u212a', false],
+  ['\\pL+ß', 'Straße', true],
+  ['^\\p{Greek}+$', 'σίσυφος', true],
+  ['[[:upper:]]{2}', 'aBCd', true],
+  ['\\Qa.b\\E+', 'a.bbb', true],
+  ['\\x{1F98A}', '🦊', true],
+  ['\\101', 'A', true],
+  ['a{2,3}$', 'aaaa', true],
+  ['^a{2,3}$', 'aaaa', false],
+  ['a{,2}', 'a{,2}', true],
+  ['(?U)^a+?$', 'aaa', true],
+  ['(?m)^b$', 'a\nb', true],
+  ['^b$', 'a\nb', false],
+  ['(?s)a.b', 'a\nb', true],
+  ['a.b', 'a\nb', false],
+  ['\\Aab\\z', 'ab', true],
+  ['a\\Bb', 'ab', true],
+  ['\\Bé', 'é', true],
+  ['a\\b', 'aé', true],
+  ['[]a]', ']', true],
+  ['[a\\-z]', 'b', false],
+];
+for (const [pattern, text, matches] of cases) {
+  test(`regex: ${pattern} ${matches ? 'matches' : 'does not match'} ${JSON.stringify(text)}`, () => {
+    const bytes = text === '\xff' ? Buffer.from([0xff]) : Buffer.from(text);
+    assert.equal(compileRegex(pattern, { anchored: false, dotNewline: false }).test(bytes, 0, bytes.length), matches);
+  });
+}
+
+test('regex: captures are byte ranges, in branches and optional parts too', () => {
+  const regex = compileRegex('é(?P<word>\\w+)(?: (\\d)|-(?<tail>.))?', { anchored: false, dotNewline: false });
+  assert.deepEqual(regex.names, ['', 'word', '', 'tail']);
+  const bytes = Buffer.from('☕éab-ü');
+  assert.deepEqual([...regex.captures(bytes, 0, bytes.length)!], [3, 10, 5, 7, -1, -1, 8, 10]);
+  assert.equal(regex.captures(bytes, 0, 4), undefined);
+});
+
+test('regex: what it must contain is known', () => {
+  const literals = (pattern: string) => compileRegex(pattern, { anchored: false, dotNewline: false }).literals;
+  assert.deepEqual(literals('foo(bar)+baz|x'), []);
+  assert.deepEqual(literals('a(bc)d.*(?:ef)+g?'), ['abcd', 'ef']);
+  assert.deepEqual(literals('(?i)ab1'), ['1']);
+});
+
+test('regex: rows match each for itself, whatever the neighbouring lines hold', () => {
+  const lines = ['abc', '12', 'b3', '', 'xb', '3x', 'ab12'];
+  const ends = Uint32Array.from(lines, (_, row) => lines.slice(0, row + 1).join('').length);
+  const column = Buffer.from(lines.join(''));
+  const rows = (pattern: string, among = [0, 1, 2, 3, 4, 5, 6]) => {
+    const narrowed = Uint32Array.from(among);
+    const regex = compileRegex(pattern, { anchored: false, dotNewline: false });
+    return [...narrowed.subarray(0, regex.rowsMatching(column, ends, narrowed, among.length))];
+  };
+  assert.deepEqual(rows('[a-c][0-9]'), [2, 6]);
+  assert.deepEqual(rows('[a-c][0-9]', [0, 1, 3, 6]), [6]);
+  assert.deepEqual(rows('b3'), [2]);
+  assert.deepEqual(rows('^[0-9]'), [1, 5]);
+  assert.deepEqual(rows('[b-x]$'), [0, 4, 5]);
+  assert.deepEqual(rows('^$'), [3]);
+  assert.deepEqual(rows('.*'), [0, 1, 2, 3, 4, 5, 6]);
+});
+
+const matchers: [op: '=~' | '!~', pattern: string, value: string, matches: boolean][] = [
+  ['=~', 'a|b(c|d)', 'bd', true],
+  ['=~', 'a|b(c|d)', 'b', false],
+  ['=~', 'a.*', 'ba', false],
+  ['=~', '.*', '', true],
+  ['!~', '.+', '', true],
+  ['=~', '(?i)zürich', 'ZÜRICH', true],
+  ['=~', 'a.b', 'a\nb', false],
+];
+for (const [op, value, text, matches] of matchers) {
+  test(`matcher ${op} ${value}: ${matches ? 'takes' : 'refuses'} ${JSON.stringify(text)}`, () => {
+    assert.equal(compileMatcher({ op, value })(text), matches);
+  });
+}
+
+test('matcher of a label filter looks for the text in front of .* anywhere, and else for all of the value', () => {
+  const test = (value: string, text: string) => compileFilterMatcher({ op: '=~', value })(text);
+  assert.equal(test('a.*', 'xay'), true);
+  assert.equal(test('.*b|a.*', 'xay'), true);
+  assert.equal(test('a|b', 'xay'), false);
+  assert.equal(test('a.', 'xay'), false);
+  assert.equal(test('5..', '1500'), false);
+});
+
+test('regex: a line filter that is but a text without regard to case compares in lower case', () => {
+  const test = (pattern: string, text: string) => compileLineRegex(pattern).test(Buffer.from(text), 0, Buffer.byteLength(text));
+  assert.equal(test('(?i)łuk', 'ŁUKASZ'), true);
+  assert.equal(test('(?i)ς', 'Σ'), false);
+  assert.equal(test('(?i)(err|WARN)', 'a Warning'), true);
+});
+
+const EVIL: [pattern: string, unit: string][] = [
+  ['^(a+)+$', 'a'],
+  ['^(a|a)*$', 'a'],
+  ['^(a|aa)+$', 'a'],
+  ['(x+x+)+y', 'x'],
+  ['(?i)(x+x+)+y', 'x'],
+  ['^(\\w+\\s?)*$', 'aaa '],
+  ['^(?P<n>\\w+\\s?)*$', 'aaa '],
+  ['(a*)*b', 'a'],
+  ['(a*)*(a*)*b', 'a'],
+  ['^(([a-z])+.)+[A-Z]([a-z])+$', 'a'],
+  ['(.*)*=(.*)*z', 'a='],
+  ['(?:a?){50}a{50}b', 'a'],
+  ['(a{1,20}){1,20}b', 'a'],
+  ['a{1,100}a{1,100}a{1,100}b', 'a'],
+  ['(.*a){12}b', 'a'],
+  ['([^,]*,)*z', 'a,'],
+  ['"(?:[^"\\\\]|\\\\.)*"z', '\\"'],
+  ['(?:é+)+z', 'é'],
+  ['(?i)(?:é+É*)+z', 'é'],
+  ['(?:\\pL+)+1', 'é'],
+  ['(?:[^b]+)+b', '☕'],
+  ['(?:.+)+\\x{1F98A}', '☕'],
+  ['^(?:a\\b|a)+$', 'a'],
+  ['(?:\\b\\w+\\b ?)+!', 'aa '],
+  ['(?:(?:a+)+)+$z', 'a'],
+  ['\\Ba+a+a+b', 'a'],
+  ['(?m)^(a+)+$z', 'a'],
+  ['(?:a|b|ab)*c', 'ab'],
+  ['(?:a*a*a*a*a*)*b', 'a'],
+  ['(?s)(.+)+\\z\\w', 'a\n'],
+];
+const timeMs = (work: () => void): number => {
+  let best = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const start = performance.now();
+    work();
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+};
+for (const [pattern, unit] of EVIL) {
+  test(`regex: ${pattern} takes time in proportion to the text`, () => {
+    const regex = compileRegex(pattern, { anchored: false, dotNewline: false });
+    // Small steps first: what is exponential shows there, before it would run for hours.
+    for (const sizes of [
+      [16, 20, 24],
+      [500, 1000, 2000],
+    ]) {
+      let before = Number.POSITIVE_INFINITY;
+      for (const size of sizes) {
+        const bytes = Buffer.from(`${unit.repeat(size)}!`);
+        const spent = timeMs(() => regex.test(bytes, 0, bytes.length));
+        assert.ok(spent < 8 * Math.max(before, 2), `${size} units took ${spent} ms after ${before} ms`);
+        before = spent;
+      }
+    }
+  });
+}
+
+test("regex: V8's linear engine is there", () => assert.equal(linearEngineWorks(), true));

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Expr } from '../../../logql/syntax/ast.ts';
+import { parseExpr } from '../../../logql/syntax/parse.ts';
+import { prettyPrint } from '../../../logql/syntax/pretty.ts';
+import { print } from '../../../logql/syntax/print.ts';
+import { QueryGenerator } from '../../support/query-generator.ts';
+
+/** Everything but spans; NaN and -0 are told apart. */
+function meaning(expr: Expr): string {
+  return JSON.stringify(expr, (key, value) =>
+    key === 'at' ? undefined : typeof value === 'number' ? (Object.is(value, -0) ? '-0' : String(value)) : value,
+  );
+}
+
+for (let seed = 1; seed <= 400; seed++) {
+  test(`what is printed means the same, seed ${seed}`, () => {
+    const query = new QueryGenerator(seed).query();
+    const expr = parseExpr(query);
+    const printed = print(expr);
+    assert.equal(meaning(parseExpr(printed)), meaning(expr), `${query}\n${printed}`);
+    assert.equal(print(parseExpr(printed)), printed);
+    const pretty = prettyPrint(expr);
+    assert.equal(meaning(parseExpr(pretty)), meaning(expr), pretty);
+    if (printed.length <= 100) assert.equal(pretty, printed);
+  });
+}
+
+test('a long query is broken at its parts', () => {
+  const query =
+    'topk(5, sum by (level)(rate({app="foo", namespace="bar", cluster="prod-eu-west"} |= "error" != "timeout" | json | unwrap latency | __error__="" [5m] offset 1h))) / on(level) sum(rate({app="x"}[5m]))';
+  assert.equal(
+    prettyPrint(parseExpr(query)),
+    `(
+  topk(
+    5,
+    sum by (level)(
+      rate(
+        {app="foo", namespace="bar", cluster="prod-eu-west"}
+          |= "error"
+          != "timeout"
+          | json
+          | unwrap latency | __error__=""
+        [5m] offset 1h0m0s
+      )
+    )
+  )
+/ on (level)
+  sum(rate({app="x"}[5m]))
+)`,
+  );
+});

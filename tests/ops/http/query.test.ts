@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { realWorld } from '../../../ops/base/world.ts';
+import { type QueryLimits, queryRoutes } from '../../../ops/http/query.ts';
+import { Edge, FakeAsker } from './harness.ts';
+
+const NOW_MS = 1_768_471_200_000;
+const NOW = BigInt(NOW_MS) * 1_000_000n;
+const S = 1_000_000_000n;
+const HOUR = 3_600n * S;
+const LIMITS: QueryLimits = { maxEntriesLimitPerQuery: 5_000, maxQueryLength: 721 * 3_600_000, queryTimeout: 60_000 };
+const API = '/loki/api/v1';
+
+function start(asker: FakeAsker, limits: Partial<QueryLimits> = {}): Promise<Edge> {
+  const world = { ...realWorld(), clock: { nowMs: () => NOW_MS, monotonicMs: () => 1_000 } };
+  return Edge.start(queryRoutes({ asker, world, limits: () => ({ ...LIMITS, ...limits }) }));
+}
+
+function answering(): FakeAsker {
+  return new FakeAsker(() => ({ body: [Buffer.from('{"status":'), Buffer.from('"success"}')] }));
+}
+
+const rangeDefaults = {
+  kind: 'range',
+  query: '{a="b"}',
+  startNs: NOW - HOUR,
+  endNs: NOW,
+  stepNs: 14e9,
+  intervalNs: 0,
+  limit: 100,
+  direction: 'backward',
+  categorize: false,
+};
+const asks: [path: string, params: Record<string, string> | [string, string][], ask: object][] = [
+  ['/query_range', { query: '{a="b"}' }, rangeDefaults],
+  [
+    '/query_range',
+    { query: '{a="b"}', start: '1000', end: '2000', step: '5', interval: '2s', limit: '7', direction: 'forward' },
+    { ...rangeDefaults, startNs: 1_000n * S, endNs: 2_000n * S, stepNs: 5e9, intervalNs: 2e9, limit: 7, direction: 'forward' },
+  ],
+  ['/query_range', {}, { ...rangeDefaults, query: '' }],
+  ['/query', { query: '1+1' }, { kind: 'instant', query: '1+1', timeNs: NOW, limit: 100, direction: 'backward', categorize: false }],
+  [
+    '/query',
+    { query: 'x', time: '5', limit: '6000', direction: 'forward' },
+    { kind: 'instant', query: 'x', timeNs: 5n * S, limit: 6_000, direction: 'forward', categorize: false },
+  ],
+  ['/labels', {}, { kind: 'labels', startNs: NOW - 6n * HOUR, endNs: NOW, query: '' }],
+  ['/label', { query: '{a="b"}', since: '1h' }, { kind: 'labels', startNs: NOW - HOUR, endNs: NOW, query: '{a="b"}' }],
+  ['/label/app/values', { start: '1', end: '2' }, { kind: 'label_values', name: 'app', startNs: S, endNs: 2n * S, query: '' }],
+  ['/label/a%2Fb%20%C3%BC/values', {}, { kind: 'label_values', name: 'a/b ü', startNs: NOW - 6n * HOUR, endNs: NOW, query: '' }],
+  [
+    '/series',
+    [
+      ['match', '{a="b"}'],
+      ['match[]', '{c="d"}'],
+    ],
+    { kind: 'series', startNs: NOW - 6n * HOUR, endNs: NOW, matches: ['{a="b"}', '{c="d"}'] },
+  ],
+];
+for (const [path, params, ask] of asks) {
+  const encoded = String(new URLSearchParams(params));
+  test(`GET ${path}?${encoded}`, async () => {
+    const asker = answering();
+    await using edge = await start(asker);
+    const { status, headers, text } = await edge.get(`${API}${path}?${encoded}`);
+    assert.deepEqual([status, text, headers['content-type']], [200, '{"status":"success"}', 'application/json; charset=UTF-8']);
+    assert.equal(asker.asked[0].to, 'query-frontend/any');
+    assert.deepEqual(asker.asked[0].ask, ask);
+    assert.equal(asker.asked[0].options.deadlineMs, 61_000);
+  });
+  test(`POST ${path} with form ${encoded}`, async () => {
+    const asker = answering();
+    await using edge = await start(asker);
+    const { status } = await edge.post(`${API}${path}`, encoded, { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' });
+    assert.equal(status, 200);
+    assert.deepEqual(asker.asked[0].ask, ask);
+  });
+}
+
+test('form and URL are merged; the form goes first', async () => {
+  const asker = answering();
+  await using edge = await start(asker);
+  await edge.post(`${API}/query_range?limit=1&direction=forward`, 'limit=2&query=x', {
+    'content-type': 'application/x-www-form-urlencoded',
+  });
+  assert.deepEqual(asker.asked[0].ask, { ...rangeDefaults, query: 'x', limit: 2, direction: 'forward' });
+});
+
+test('a POST whose body is no form has the parameters of its URL', async () => {
+  const asker = answering();
+  await using edge = await start(asker);
+  assert.equal((await edge.post(`${API}/query_range?query=x`, 'query=y', { 'content-type': 'text/plain' })).status, 200);
+  assert.equal(asker.asked[0].ask.query, 'x');
+});
+
+for (const [flags, categorize] of [
+  ['categorize-labels', true],
+  ['other, categorize-labels', true],
+  ['other', false],
+] as const) {
+  test(`response encoding flags "${flags}"`, async () => {
+    const asker = answering();
+    await using edge = await start(asker);
+    await edge.get(`${API}/query_range?query=x`, { 'X-Loki-Response-Encoding-Flags': flags });
+    assert.equal(asker.asked[0].ask.categorize, categorize);
+  });
+}
+
+const LONG = 'the query time range exceeds the limit (query length: 1113h6m40s, limit: 30d1h)';
+const refused: [path: string, params: Record<string, string>, message: string][] = [
+  ['/query_range', { start: 'yesterday' }, `could not parse 'start' parameter: strconv.ParseInt: parsing "yesterday": invalid syntax`],
+  ['/query_range', { start: '0', end: '4007200' }, LONG],
+  ['/labels', { start: '0', end: '4007200' }, LONG],
+  ['/series', { start: '0', end: '4007200', match: '{}' }, LONG],
+  [
+    '/query_range',
+    { query: '{a="b"}', limit: '5001' },
+    'max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)',
+  ],
+  ['/query_range', { query: '{a=', limit: '5001' }, 'parse error at line 1, col 4: syntax error: unexpected $end, expecting STRING'],
+  ['/query_range', { query: 'x', limit: 'ten' }, 'strconv.Atoi: parsing "ten": invalid syntax'],
+  ['/query', { query: 'x', time: 'soon' }, 'strconv.ParseInt: parsing "soon": invalid syntax'],
+  ['/label/app/values', { end: 'x' }, `could not parse 'end' parameter: strconv.ParseInt: parsing "x": invalid syntax`],
+  ['/series', {}, '0 matcher groups supplied'],
+  ['/format_query', { query: '{app=}' }, 'parse error at line 1, col 6: syntax error: unexpected }, expecting STRING'],
+];
+for (const [path, params, message] of refused) {
+  test(`400 for ${path} ${JSON.stringify(params)}`, async () => {
+    const asker = answering();
+    await using edge = await start(asker);
+    const { status, text } = await edge.get(`${API}${path}?${new URLSearchParams(params)}`);
+    assert.deepEqual([status, text], [400, message]);
+    assert.equal(asker.asked.length, 0);
+  });
+}
+
+const allowed: [what: string, params: Record<string, string>, limits: Partial<QueryLimits>][] = [
+  ['a metric query asks for more entries', { query: 'rate({a="b"}[1m])', limit: '5001' }, {}],
+  ['entries are not limited', { query: '{a="b"}', limit: '5001' }, { maxEntriesLimitPerQuery: 0 }],
+  ['the range is as long as the limit', { query: 'x', start: '0', end: '2595600' }, {}],
+  ['the range is not limited', { query: 'x', start: '0', end: '4007200' }, { maxQueryLength: 0 }],
+];
+for (const [what, params, limits] of allowed) {
+  test(`a query is let through when ${what}`, async () => {
+    await using edge = await start(answering(), limits);
+    assert.equal((await edge.get(`${API}/query_range?${new URLSearchParams(params)}`)).status, 200);
+  });
+}
+
+test('format_query prints the query', async () => {
+  await using edge = await start(answering());
+  const { text } = await edge.get(`${API}/format_query?${new URLSearchParams({ query: 'sum(rate({app="a"}|="x"[5m])) by (b,c)' })}`);
+  assert.deepEqual(JSON.parse(text), { status: 'success', data: 'sum by (b,c)(rate({app="a"} |= "x"[5m]))' });
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatLabels, type Label } from '../../../logql/model.ts';
+import { Fault } from '../../../ops/base/fault.ts';
+import { parseCanonicalLabels, parseLabelText, readLabels } from '../../../storage/batch/labels-text.ts';
+
+const cases: [text: string, pairs: Label[]][] = [
+  ['', []],
+  ['{}', []],
+  [' { } ', []],
+  ['{a="b"}', [['a', 'b']]],
+  [
+    '{a="b",c="d"}',
+    [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+  ],
+  [
+    '{ a = "b" ,\n c = \'d\' , }',
+    [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+  ],
+  ['{a="b"} # said', [['a', 'b']]],
+  ['{a=`r\\n"`}', [['a', 'r\\n"']]],
+  [
+    'up{a="b"}',
+    [
+      ['__name__', 'up'],
+      ['a', 'b'],
+    ],
+  ],
+  ['{"a.b"="c"}', [['a.b', 'c']]],
+  [
+    '{b="1",a="2",b="3"}',
+    [
+      ['b', '1'],
+      ['a', '2'],
+      ['b', '3'],
+    ],
+  ],
+  ['{_A9="\\n\\t\\"\\\\ \\x41\\101\\u00e9\\U0001F600 é"}', [['_A9', '\n\t"\\ AAé😀 é']]],
+  ['{a="\\xc3\\xa9"}', [['a', 'é']]],
+];
+for (const [text, pairs] of cases) test(`label text: ${JSON.stringify(text)}`, () => assert.deepEqual(parseLabelText(text), pairs));
+
+const bad: [text: string, message: string][] = [
+  ['{px-dash="v"}', "1:4: parse error: unexpected character inside braces: '-'"],
+  ['{1px="v"}', "1:2: parse error: unexpected character inside braces: '1'"],
+  ['{px ü="v"}', "1:5: parse error: unexpected character inside braces: 'ü'"],
+  ['{é="v"}', "1:2: parse error: unexpected character inside braces: 'é'"],
+  ['{a="b"\n-}', "2:1: parse error: unexpected character inside braces: '-'"],
+  ['{a="b"', '1:7: parse error: unexpected end of input inside braces'],
+  ['{a="b" c="d"}', '1:8: parse error: unexpected "c" in label set, expected "," or "}"'],
+  ['{a=}', '1:4: parse error: unexpected "}" in label set, expected string'],
+  ['{="b"}', '1:2: parse error: unexpected "=" in label set, expected identifier or "}"'],
+  ['{a="b}', '1:4: parse error: unterminated quoted string'],
+  ['{a=`b}', '1:4: parse error: unterminated raw string'],
+  ['{a="\\q"}', '1:5: parse error: unknown escape sequence U+0071'],
+  ['{a="b"}}', "1:8: parse error: unexpected '}' after the labels"],
+  ['{{', "1:2: parse error: unexpected left brace '{'"],
+  ['-', "1:1: parse error: unexpected character: '-'"],
+];
+for (const [text, message] of bad) {
+  test(`label text: ${JSON.stringify(text)} is refused`, () =>
+    assert.throws(
+      () => parseLabelText(text),
+      (error: unknown) => error instanceof Fault && error.status === 400 && error.message === `couldn't parse labels: ${message}`,
+    ));
+}
+
+function ofJson(text: string): readonly Label[] {
+  const bytes = Buffer.from(`x${text}y`);
+  return readLabels('json', bytes, 1, bytes.length - 1);
+}
+
+test('JSON labels: the last of equal names counts, and a value that is no string is its text', () => {
+  assert.deepEqual(ofJson('{"b":"x","a":5,"n":null,"o":{"k": [1]},"b":"y\\n"}'), [
+    ['b', 'y\n'],
+    ['a', '5'],
+    ['n', 'null'],
+    ['o', '{"k": [1]}'],
+  ]);
+});
+
+test('JSON labels: the place of a bad name is one in the label text', () => {
+  assert.throws(() => ofJson('{"zz":"v","a-b":"v"}'), {
+    message: "couldn't parse labels: 1:3: parse error: unexpected character inside braces: '-'",
+  });
+});
+
+test('label text that is not UTF-8 is refused', () => {
+  const bytes = Buffer.from([0x7b, 0x61, 0x3d, 0x22, 0xff, 0x22, 0x7d]);
+  assert.throws(() => readLabels('text', bytes, 0, bytes.length), { message: "couldn't parse labels: invalid UTF-8 rune" });
+});
+
+test('canonical text reads back as the labels it was made from', () => {
+  const labels: Label[] = [
+    ['a', 'quote " back \\ tab \t bell \x07 nul \0 nbsp \u00a0 é 😀'],
+    ['b', '{x="y"}'],
+  ];
+  assert.deepEqual(parseCanonicalLabels(formatLabels(labels)), labels);
+});

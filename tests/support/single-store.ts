@@ -1,0 +1,145 @@
+import { distributor } from '../../actors/distributor/distributor.ts';
+import { frontend } from '../../actors/frontend/frontend.ts';
+import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
+import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
+import { ActorSystem } from '../../actors/kernel/system.ts';
+import { limitsOptions, SharedLimits } from '../../actors/limits.ts';
+import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOutcome } from '../../actors/protocol/ingest.ts';
+import { frontendProtocol } from '../../actors/protocol/query.ts';
+import { querier, querierOptions } from '../../actors/querier/querier.ts';
+import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
+import { noInstruments } from '../../ops/base/instruments.ts';
+import { defaultsOf, type OptionsOf } from '../../ops/base/options.ts';
+import type { World } from '../../ops/base/world.ts';
+import { openFsBlobStore } from '../../storage/blob/fs.ts';
+import { InProcessTransport } from '../../topology/transport/in-process.ts';
+
+export interface SingleStoreOptions {
+  /** Distributor, ingester and querier instances. */
+  readonly shards: number;
+  /** What is not the default. */
+  readonly ingester?: Partial<OptionsOf<typeof ingesterOptions>>;
+  readonly querier?: Partial<OptionsOf<typeof querierOptions>>;
+  readonly onFailed?: (address: string, error: unknown) => void;
+}
+
+export interface Entry {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly timeNs: bigint;
+  readonly line: string;
+}
+
+/** Which entries a query is about; all of them unless said otherwise. */
+export interface Extent {
+  /** [fromNs, toNs) */
+  readonly fromNs?: bigint;
+  readonly toNs?: bigint;
+  readonly direction?: 'forward' | 'backward';
+}
+
+const TENANT = 'fake';
+const FOREVER = { tenant: TENANT, deadlineMs: Number.POSITIVE_INFINITY };
+const FAR_NS = 4_000_000_000_000_000_000n;
+
+/** The shipped actors in one thread, over the world that a test owns; bodies between them are encoded and frozen. */
+export class SingleStore {
+  readonly system: ActorSystem;
+  readonly #instances: readonly string[];
+  /** By address, the latest. */
+  readonly #incarnations: ReadonlyMap<string, Incarnation>;
+
+  private constructor(system: ActorSystem, instances: readonly string[], incarnations: ReadonlyMap<string, Incarnation>) {
+    this.system = system;
+    this.#instances = instances;
+    this.#incarnations = incarnations;
+  }
+
+  /** Resolves once every actor runs; the ingesters may still be replaying: see `ready`. */
+  static async boot(
+    world: World,
+    { shards, ingester: overrides = {}, querier: queries = {}, onFailed = () => {} }: SingleStoreOptions,
+  ): Promise<SingleStore> {
+    const instances = Array.from({ length: shards }, (_, index) => String(index));
+    await makeDurableDirectory(world.files, '/data/wal');
+    const blobs = await openFsBlobStore({ root: '/data/objects', world });
+    const transport = new InProcessTransport({ world, strict: true });
+    const system = new ActorSystem({ world, transport, instruments: noInstruments, onFailed });
+    const tenantLimits = { ...defaultsOf(limitsOptions), rejectOldSamples: false, ingestionRateMb: 1e6, ingestionBurstSizeMb: 1e6 };
+    const limits = () => tenantLimits;
+    const shared = new SharedLimits();
+    const options = { ...defaultsOf(ingesterOptions), ...overrides };
+    const incarnations = new Map<string, Incarnation>();
+    const known = <A extends { kind: string }, R extends Record<A['kind'], unknown>, D>(definition: ActorDefinition<A, R, D>) => ({
+      ...definition,
+      start: (deps: D, context: Parameters<typeof definition.start>[1]) => {
+        incarnations.set(`${definition.name}/${context.instance}`, context.incarnation);
+        return definition.start(deps, context);
+      },
+    });
+    for (const [index, instance] of instances.entries()) {
+      const shard = { index, of: shards };
+      const countedStreams = new Int32Array(1);
+      const ingesting = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: 120_000 };
+      await system.spawn(known(ingester), ingesting, { instance });
+      const querying = { ...defaultsOf(querierOptions), ...queries };
+      await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
+      await system.spawn(known(distributor), { asker: system, ingesters: instances, limits, shared }, { instance });
+    }
+    await system.spawn(frontend, { asker: system, queriers: instances, limits }, { instance: '0' });
+    return new SingleStore(system, instances, incarnations);
+  }
+
+  /** The actor at `address` fails, as if a loop of its own had died: its supervisor starts it anew. */
+  fail(address: string): void {
+    this.#incarnations.get(address)?.fail(new Error('told to fail'));
+  }
+
+  status(): Promise<IngesterStatus[]> {
+    return Promise.all(this.#instances.map((instance) => this.system.ask(ingesterProtocol, instance, { kind: 'status' }, FOREVER)));
+  }
+
+  /** Whether every shard has replayed its log. */
+  async ready(): Promise<boolean> {
+    return (await this.status()).every(({ state }) => state === 'ready');
+  }
+
+  push(entries: readonly Entry[], distributorInstance = '0'): Promise<PushOutcome> {
+    const streams = entries.map(({ labels, timeNs, line }) => ({ stream: labels, values: [[String(timeNs), line]] }));
+    const body = Buffer.from(JSON.stringify({ streams }));
+    const ask = { kind: 'push' as const, body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 };
+    return this.system.ask(distributorProtocol, distributorInstance, ask, FOREVER);
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all(this.#instances.map((instance) => this.system.ask(ingesterProtocol, instance, { kind: 'flush' }, FOREVER)));
+  }
+
+  /** Every line that the selector finds, in the order of the answer. */
+  async lines(selector: string, { fromNs = 0n, toNs = FAR_NS, direction = 'forward' }: Extent = {}): Promise<string[]> {
+    const ask = {
+      kind: 'range' as const,
+      query: selector,
+      startNs: fromNs,
+      endNs: toNs,
+      stepNs: 1e9,
+      intervalNs: 0,
+      limit: 1_000_000,
+      direction,
+      categorize: false,
+    };
+    const { data } = await this.#json(this.system.ask(frontendProtocol, '0', ask, FOREVER));
+    return data.result.flatMap(({ values }: { values: [string, string][] }) => values.map(([, line]) => line));
+  }
+
+  /** How many entries the selector counts. */
+  async count(selector: string): Promise<number> {
+    const query = `sum(count_over_time(${selector}[${100 * 365}d]))`;
+    const ask = { kind: 'instant' as const, query, timeNs: FAR_NS, limit: 100, direction: 'backward' as const, categorize: false };
+    const { data } = await this.#json(this.system.ask(frontendProtocol, '0', ask, FOREVER));
+    return Number(data.result[0]?.value[1] ?? 0);
+  }
+
+  async #json(reply: Promise<{ body: Uint8Array[] }>) {
+    return JSON.parse(Buffer.concat((await reply).body).toString());
+  }
+}
