@@ -1,15 +1,18 @@
 import { evaluateInstant, evaluateRange } from '../../logql/engine/evaluate.ts';
 import { type FrameEntry, joinLogResults, mergeLogFrames } from '../../logql/engine/log-frame.ts';
+import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Matrix } from '../../logql/engine/matrix.ts';
 import { renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
 import { mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
 import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts';
 import { type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
+import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { HOUR_NS } from '../../storage/batch/batch.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
+import { type CursorScope, decodeCursor, encodeCursor } from './cursor.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 
 type RangeAsk = Extract<FrontendAsk, { kind: 'range' }>;
@@ -20,9 +23,10 @@ export async function rangeQuery(ask: RangeAsk, services: FrontendServices, aske
   const jobs = new Jobs(services, asked);
   const plan = planQuery(parseExpr(ask.query));
   if (plan.kind === 'logs') {
-    const entries = await logEntries(ask, services, jobs, asked);
-    return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats() }) };
+    const { entries, ...page } = await logPage(ask, plan.expr, services, jobs, asked);
+    return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
   }
+  if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
   const times = { ...alignRange(ask.startNs, ask.endNs, ask.stepNs), stepNs: ask.stepNs };
   const matrix = evaluateRange(plan, await leafResults(plan, times, jobs), times, limitsOf(services, asked));
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
@@ -63,22 +67,56 @@ async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs): Promi
 
 const HOUR = BigInt(HOUR_NS);
 
-/** With an interval Loki answers hour by hour, beginning each hour anew, and clients see that: so do we. Without, the whole range is one piece. */
-async function logEntries(ask: RangeAsk, { limits }: FrontendServices, jobs: Jobs, { tenant }: AskContext): Promise<FrameEntry[]> {
-  const { query, direction, intervalNs, categorize } = ask;
-  const limit = ask.limit === 0 ? limits(tenant).maxEntriesLimitPerQuery : ask.limit;
-  const piece = async (fromNs: bigint, toNs: bigint, left: number): Promise<FrameEntry[]> => {
-    const replies = await jobs.run({ kind: 'logs', query, fromNs, toNs, limit: left, direction, categorize }, true);
-    return mergeLogFrames(
-      replies.map(({ frame }) => frame),
-      { limit: left, direction, intervalNs },
-    );
-  };
-  if (intervalNs === 0) return piece(ask.startNs, ask.endNs, limit);
+/** Entries of an answer, and what is said about those that are not in it. */
+interface LogPage {
+  readonly entries: FrameEntry[];
+  /** Whether more entries follow, and the cursor to ask for them with. Not known of a query with an interval. */
+  readonly more?: boolean;
+  readonly cursor?: string;
+}
+
+async function logPage(ask: RangeAsk, expr: LogExpr, services: FrontendServices, jobs: Jobs, asked: AskContext): Promise<LogPage> {
+  const limit = ask.limit === 0 ? services.limits(asked.tenant).maxEntriesLimitPerQuery : ask.limit;
+  if (ask.intervalNs > 0) {
+    if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor does not go with an interval');
+    return { entries: await sparseEntries(ask, limit, jobs) };
+  }
+  const scope: CursorScope = { expr, direction: ask.direction, categorize: ask.categorize };
+  const after = ask.cursor === undefined ? undefined : decodeCursor(ask.cursor, scope);
+  // One more than asked for tells whether more follow.
+  const entries = await logEntries({ ...ask, ...(after && { after }) }, startAfter(ask, after), limit + 1, jobs);
+  const more = entries.length > limit;
+  if (more) entries.length = limit;
+  return { entries, more, ...(more && { cursor: encodeCursor(entries[limit - 1], scope) }) };
+}
+
+/** What of the range can hold entries behind the place. */
+function startAfter({ startNs, endNs, direction }: RangeAsk, after: LogPosition | undefined): { startNs: bigint; endNs: bigint } {
+  if (after === undefined) return { startNs, endNs };
+  if (direction === 'forward') return { startNs: after.timeNs > startNs ? after.timeNs : startNs, endNs };
+  return { startNs, endNs: after.timeNs < endNs ? after.timeNs + 1n : endNs };
+}
+
+type LogAsk = Pick<RangeAsk, 'query' | 'direction' | 'categorize'> & { readonly after?: LogPosition; readonly intervalNs: number };
+
+/** The first `limit` entries of [startNs, endNs). */
+async function logEntries(ask: LogAsk, range: { startNs: bigint; endNs: bigint }, limit: number, jobs: Jobs): Promise<FrameEntry[]> {
+  const { query, direction, categorize, intervalNs, after } = ask;
+  const { startNs: fromNs, endNs: toNs } = range;
+  if (fromNs >= toNs) return [];
+  const replies = await jobs.run({ kind: 'logs', query, fromNs, toNs, limit, direction, categorize, ...(after && { after }) }, true);
+  return mergeLogFrames(
+    replies.map(({ frame }) => frame),
+    { limit, direction, intervalNs },
+  );
+}
+
+/** With an interval Loki answers hour by hour, beginning each hour anew, and clients see that: so do we. */
+async function sparseEntries(ask: RangeAsk, limit: number, jobs: Jobs): Promise<FrameEntry[]> {
   const results: FrameEntry[][] = [];
   let left = limit;
-  for (const [fromNs, toNs] of hours(ask.startNs, ask.endNs, direction === 'backward')) {
-    results.push(await piece(fromNs, toNs, left));
+  for (const [startNs, endNs] of hours(ask.startNs, ask.endNs, ask.direction === 'backward')) {
+    results.push(await logEntries(ask, { startNs, endNs }, left, jobs));
     left -= results.at(-1)!.length;
     if (left === 0) break;
   }

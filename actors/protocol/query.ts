@@ -1,3 +1,4 @@
+import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Direction } from '../../logql/model.ts';
 import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
@@ -12,6 +13,8 @@ export type QuerierAsk =
       limit: number;
       direction: Direction;
       categorize: boolean;
+      /** Only entries behind this place. */
+      after?: LogPosition;
       shard: StreamShard;
     }
   /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. */
@@ -26,6 +29,8 @@ export interface ScanStats {
   blocks: number;
   blocksSkipped: number;
   blocksByHeader: number;
+  /** Of a log query: how often rows were left out because the limit was reached. */
+  cutShort: number;
   compressedBytes: number;
   duplicates: number;
   headRows: number;
@@ -43,6 +48,7 @@ export function noScanStats(): ScanStats {
     blocks: 0,
     blocksSkipped: 0,
     blocksByHeader: 0,
+    cutShort: 0,
     compressedBytes: 0,
     duplicates: 0,
     headRows: 0,
@@ -71,6 +77,8 @@ export type FrontendAsk =
       limit: number;
       direction: Direction;
       categorize: boolean;
+      /** Where the page before ended; absent for the first page. Log queries without an interval only. */
+      cursor?: string;
     }
   | { kind: 'instant'; query: string; timeNs: bigint; limit: number; direction: Direction; categorize: boolean }
   | { kind: 'labels'; startNs: bigint; endNs: bigint; query: string }

@@ -7,7 +7,8 @@ import { lowerBound, RowBuffer } from './columns.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { JsonWriter } from './json-writer.ts';
 import { labelsJson } from './labels-json.ts';
-import { encodeLogFrame } from './log-frame.ts';
+import { encodeLogFrame, type FrameEntry } from './log-frame.ts';
+import { entryMark, type LogPosition } from './log-position.ts';
 
 export interface LogQueryOptions {
   /** Entries in [fromNs, toNs). */
@@ -19,6 +20,8 @@ export interface LogQueryOptions {
   readonly categorize: boolean;
   /** Bytes of the entries kept at a time, as JSON; any number if absent. */
   readonly maxBytes?: number;
+  /** Only entries behind this place in the answer's order; its time is in [fromNs, toNs), which leaves out all before it. */
+  readonly after?: LogPosition;
 }
 
 /** A log query over the streams and blocks it is given. */
@@ -45,17 +48,19 @@ export function logExecution(query: string, options: LogQueryOptions): LogExecut
 }
 
 /** An entry that is among the best so far. */
-interface Kept {
-  readonly timeNs: bigint;
-  /** The labels that the answer shows it under, and their canonical text. */
-  readonly labels: Labels;
-  readonly text: string;
-  /** Canonical text of the stream that it was pushed to. */
-  readonly origin: string;
+interface Kept extends FrameEntry {
   /** Order of arrival here. */
   readonly sequence: number;
-  /** `["<ns>","<line>"]` */
-  readonly value: Buffer;
+}
+
+/** Where an entry is, and what the pipeline made of it. */
+interface Offer {
+  readonly block: Block;
+  /** Its row in the block. */
+  readonly at: number;
+  readonly row: Row;
+  /** Canonical text of its stream. */
+  readonly origin: string;
 }
 
 /** Rows looked at in one go, at first: a query whose limit is reached soon should not filter a whole block. */
@@ -80,6 +85,8 @@ class StreamsExecution implements LogExecution {
   readonly #streams = new Map<LabelSet, { labels: Labels; text: string }>();
   #sequence = 0;
   #bytes = 0;
+  /** The entry that `after` names was met. */
+  #passed = false;
 
   constructor(matchers: readonly Matcher[], pipeline: Pipeline, options: LogQueryOptions) {
     this.matchers = matchers;
@@ -99,15 +106,19 @@ class StreamsExecution implements LogExecution {
     return this.#kept.length === this.#options.limit ? this.#kept[0]?.timeNs : undefined;
   }
 
-  /** Keeps an entry of the stream `origin`, unless `limit` better ones are known. Entries of one stream come in the query's direction. */
-  offer(timeNs: bigint, row: Row, origin: string): void {
+  /** Keeps an entry, unless `limit` better ones are known. Entries of one stream come in the query's direction. */
+  offer(offer: Offer): void {
+    const { block, at, row, origin } = offer;
+    const timeNs = block.baseNs + BigInt(block.times()[at]);
     const set = row.labelSet();
     const shown = this.#options.categorize ? this.#streamOf(set) : { labels: set.all, text: set.text };
     const place = { timeNs, origin, sequence: this.#sequence++, ...shown };
-    if (this.#kept.length < this.#options.limit) this.#raise({ ...place, value: this.#render(timeNs, row, set) });
+    if (!this.#follows(place, offer)) return;
+    this.stats.matchedLines++;
+    if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
     else if (this.#before(place, this.#kept[0])) {
       this.#bytes -= this.#kept[0].value.length;
-      this.#sink({ ...place, value: this.#render(timeNs, row, set) });
+      this.#sink(this.#keep(place, offer, set));
     }
     const { maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
     if (this.#bytes <= maxBytes) return;
@@ -115,6 +126,21 @@ class StreamsExecution implements LogExecution {
       'limit_exceeded',
       `the lines of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
     );
+  }
+
+  /** Whether an entry comes behind the place where the answer begins. */
+  #follows({ timeNs, text, origin }: Omit<Kept, 'value' | 'mark'>, { block, at }: Offer): boolean {
+    const { after } = this.#options;
+    if (after === undefined || timeNs !== after.timeNs) return true;
+    if (text !== after.text) return text > after.text;
+    if (origin !== after.origin) return origin > after.origin;
+    if (this.#passed) return true;
+    this.#passed = entryMark(block, at) === after.mark;
+    return false;
+  }
+
+  #keep(place: Omit<Kept, 'value' | 'mark'>, { block, at, row }: Offer, set: LabelSet): Kept {
+    return { ...place, value: this.#render(place.timeNs, row, set), mark: entryMark(block, at) };
   }
 
   #streamOf(set: LabelSet): { labels: Labels; text: string } {
@@ -155,7 +181,7 @@ class StreamsExecution implements LogExecution {
 
   /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and
    *  entries of a stream as they came: nothing that depends on where the entries lie. */
-  #before(a: Omit<Kept, 'value'>, b: Omit<Kept, 'value'>): boolean {
+  #before(a: Omit<Kept, 'value' | 'mark'>, b: Omit<Kept, 'value' | 'mark'>): boolean {
     if (a.timeNs !== b.timeNs) return a.timeNs < b.timeNs !== this.backward;
     if (a.text !== b.text) return a.text < b.text;
     return a.origin === b.origin ? a.sequence < b.sequence : a.origin < b.origin;
@@ -207,13 +233,8 @@ class StreamExecution {
     const { fromNs, toNs, stats, backward } = this.#execution;
     const low = Number(fromNs - block.baseNs);
     const high = Number(toNs - block.baseNs);
-    if (
-      block.rows === 0 ||
-      block.maxOffset < low ||
-      block.minOffset >= high ||
-      this.#isBeyond(block, backward ? block.maxOffset : block.minOffset)
-    )
-      return;
+    if (block.rows === 0 || block.maxOffset < low || block.minOffset >= high) return;
+    if (this.#isBeyond(block, backward ? block.maxOffset : block.minOffset)) return;
     countBlock(stats, block);
     const times = block.times();
     const first = block.minOffset >= low ? 0 : lowerBound(times, low, 0, block.rows);
@@ -234,12 +255,14 @@ class StreamExecution {
     }
   }
 
-  /** Whether an entry at this time is too late, or early, to matter. */
+  /** Whether an entry at this time is too late, or early, to matter: then it is left out, and all that follow in its block. */
   #isBeyond(block: Block, offset: number): boolean {
     const bound = this.#execution.bound();
     if (bound === undefined) return false;
     const boundOffset = Number(bound - block.baseNs);
-    return this.#execution.backward ? offset < boundOffset : offset > boundOffset;
+    const isBeyond = this.#execution.backward ? offset < boundOffset : offset > boundOffset;
+    if (isBeyond) this.#execution.stats.cutShort++;
+    return isBeyond;
   }
 
   #rows(block: Block, times: Float64Array, from: number, to: number): void {
@@ -250,9 +273,7 @@ class StreamExecution {
       const at = rows[execution.backward ? count - 1 - index : index];
       if (this.#isBeyond(block, times[at])) return;
       const row = this.#pipeline.apply(block, at);
-      if (row === undefined) continue;
-      execution.stats.matchedLines++;
-      execution.offer(block.baseNs + BigInt(times[at]), row, this.#origin);
+      if (row !== undefined) execution.offer({ block, at, row, origin: this.#origin });
     }
   }
 }

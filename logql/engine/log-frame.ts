@@ -10,8 +10,10 @@ export interface FrameEntry {
   readonly text: string;
   /** Canonical text of the stream that it was pushed to. */
   readonly origin: string;
-  /** The entry as JSON. */
+  /** The entry as JSON: `["<ns>","<line>"]`. */
   readonly value: Uint8Array;
+  /** See entryMark. */
+  readonly mark: bigint;
 }
 
 interface Header {
@@ -21,17 +23,18 @@ interface Header {
   origins: string[];
 }
 
-/** `entries`: in the order of the answer. A header as JSON; times as int64 ns; for each entry the number of its stream as uint32; the end of its value in
- *  the last part, exclusive, as uint32; all values end to end. */
+/** `entries`: in the order of the answer. A header as JSON; times as int64 ns; marks as uint64; for each entry the number of its stream as uint32; the end of
+ *  its value in the last part, exclusive, as uint32; all values end to end. */
 export function encodeLogFrame(entries: readonly FrameEntry[]): Uint8Array[] {
   const numbers = new Map<string, number>();
   const origins = new Map<string, number>();
   const header: Header = { entries: entries.length, streams: [], origins: [] };
   const times = new BigInt64Array(entries.length);
+  const marks = new BigUint64Array(entries.length);
   const streams = new Uint32Array(entries.length);
   const ends = new Uint32Array(entries.length);
   let end = 0;
-  for (const [index, { timeNs, labels, text, origin, value }] of entries.entries()) {
+  for (const [index, { timeNs, labels, text, origin, value, mark }] of entries.entries()) {
     const key = `${text}\0${origin}`;
     let number = numbers.get(key);
     if (number === undefined) {
@@ -45,12 +48,14 @@ export function encodeLogFrame(entries: readonly FrameEntry[]): Uint8Array[] {
     }
     end += value.length;
     times[index] = timeNs;
+    marks[index] = mark;
     streams[index] = number;
     ends[index] = end;
   }
   return [
     Buffer.from(JSON.stringify(header)),
     bytesOf(times),
+    bytesOf(marks),
     bytesOf(streams),
     bytesOf(ends),
     Buffer.concat(
@@ -62,12 +67,14 @@ export function encodeLogFrame(entries: readonly FrameEntry[]): Uint8Array[] {
 
 /** Entries are views into `frames`. Throws Fault corrupt. */
 export function decodeLogFrame(frames: readonly Uint8Array[]): FrameEntry[] {
-  const [head, timeBytes, streamBytes, endBytes, values] = frames;
+  const [head, timeBytes, markBytes, streamBytes, endBytes, values] = frames;
   const { entries, streams, origins } = JSON.parse(Buffer.from(head).toString()) as Header;
-  if (timeBytes?.length !== entries * 8 || streamBytes?.length !== entries * 4 || endBytes?.length !== entries * 4) {
+  const sizes = [timeBytes, markBytes, streamBytes, endBytes].map((bytes) => bytes?.length);
+  if (sizes.join() !== [8, 8, 4, 4].map((size) => size * entries).join()) {
     throw new Fault('corrupt', `a log frame of ${frames.length} parts does not hold its ${entries} entries`);
   }
-  const times = new DataView(timeBytes.buffer, timeBytes.byteOffset, timeBytes.byteLength);
+  const times = viewOf(timeBytes);
+  const marks = viewOf(markBytes);
   const numbers = uint32View(streamBytes, 0, entries);
   const ends = uint32View(endBytes, 0, entries);
   const shown = streams.map((stream) => ({ ...stream, origin: origins[stream.origin] }));
@@ -75,7 +82,12 @@ export function decodeLogFrame(frames: readonly Uint8Array[]): FrameEntry[] {
     timeNs: times.getBigInt64(index * 8, true),
     ...shown[numbers[index]],
     value: values.subarray(index === 0 ? 0 : ends[index - 1], ends[index]),
+    mark: marks.getBigUint64(index * 8, true),
   }));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export interface LogMerge {

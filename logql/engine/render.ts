@@ -14,12 +14,20 @@ export interface AnswerFrame {
   readonly warnings?: readonly string[];
 }
 
+/** Of a log query: the entries that are not in the answer. */
+export interface Page {
+  /** Whether there are any. */
+  readonly more?: boolean;
+  /** With it the next page is asked for. */
+  readonly cursor?: string;
+}
+
 const CHUNK = 256 * 1024;
 
 /** Entries by stream, as they are ordered; streams by their first entry. */
 export function renderStreams(
   entries: readonly FrameEntry[],
-  { categorize, ...frame }: AnswerFrame & { readonly categorize: boolean },
+  { categorize, more, cursor, ...frame }: AnswerFrame & Page & { readonly categorize: boolean },
 ): Uint8Array[] {
   const streams = new Map<string, { labels: Labels; values: Uint8Array[] }>();
   for (const { text, labels, value } of entries) {
@@ -28,13 +36,20 @@ export function renderStreams(
     else stream.values.push(value);
   }
   const flags = categorize ? '"encodingFlags":["categorize-labels"],' : '';
-  return renderAnswer('streams', flags, frame, entries.length, (body) => {
+  const next = cursor === undefined ? '' : `"cursor":"${cursor}",`;
+  const summary = more === undefined ? {} : { more, ...matched(frame.stats) };
+  return renderAnswer('streams', flags + next, { ...frame, summary }, entries.length, (body) => {
     body.list([...streams.values()], ({ labels, values }) => {
       body.json.raw(`{"stream":${labelsJson(labels)},"values":`);
       body.list(values, (value) => body.json.bytes(value));
       body.json.raw('}');
     });
   });
+}
+
+/** How many entries match, if all were looked at. */
+function matched({ cutShort, blocksSkipped, matchedLines }: QueryStats): { matched?: number } {
+  return cutShort + blocksSkipped === 0 ? { matched: matchedLines } : {};
 }
 
 export function renderMatrix({ series }: Matrix, times: EvaluationTimes, frame: AnswerFrame): Uint8Array[] {
@@ -77,7 +92,7 @@ function secondsText(timeNs: bigint): string {
 function renderAnswer(
   resultType: string,
   flags: string,
-  { stats, warnings }: AnswerFrame,
+  { stats, warnings, summary }: AnswerFrame & { readonly summary?: Record<string, unknown> },
   returned: number,
   result: (body: Body) => void,
 ): Uint8Array[] {
@@ -87,7 +102,7 @@ function renderAnswer(
   );
   body.json.raw(`"resultType":"${resultType}","result":`);
   result(body);
-  body.json.raw(`,"stats":${JSON.stringify(statsBody(stats, returned))}}}`);
+  body.json.raw(`,"stats":${JSON.stringify(statsBody(stats, returned, summary))}}}`);
   return body.finish();
 }
 

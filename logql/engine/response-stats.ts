@@ -17,10 +17,13 @@ export interface QueryStats {
   readonly splits: number;
   readonly shards: number;
   readonly ingesters: number;
+  /** How often rows of a log query were left out because its limit was reached, and blocks. */
+  readonly cutShort: number;
+  readonly blocksSkipped: number;
 }
 
-/** The `stats` of an answer, under Loki's names. Times are in seconds. */
-export function statsBody(stats: QueryStats, entriesReturned: number): Record<string, unknown> {
+/** The `stats` of an answer, under Loki's names; `own` is ours, beside them in the summary. Times are in seconds. */
+export function statsBody(stats: QueryStats, entriesReturned: number, own: Record<string, unknown> = {}): Record<string, unknown> {
   const seconds = stats.execMs / 1e3;
   const perSecond = (amount: number): number => (seconds > 0 ? Math.round(amount / seconds) : 0);
   // A limit may have been reached before all rows of the heads were looked at.
@@ -58,6 +61,7 @@ export function statsBody(stats: QueryStats, entriesReturned: number): Record<st
       shards: stats.shards,
       totalPostFilterLines: stats.matchedLines,
       totalStructuredMetadataBytesProcessed: stats.metadataBytes,
+      ...own,
     },
     querier: { store },
     ingester: {

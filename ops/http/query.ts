@@ -74,6 +74,7 @@ function range(params: URLSearchParams, request: HttpRequest, nowNs: bigint, lim
     stepNs: step(params, between),
     intervalNs: interval(params),
     categorize: wantsCategories(request),
+    ...cursorOf(params),
   };
   checkEntries(ask.query, entries, limits);
   checkLength(between, limits);
@@ -106,6 +107,11 @@ function series(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: 
 async function formatQuery(request: HttpRequest): Promise<HttpReply> {
   const data = prettyPrint(parseExpr(queryOf(await request.params())));
   return { status: 200, type: JSON_TYPE, body: JSON.stringify({ status: 'success', data }) };
+}
+
+function cursorOf(params: URLSearchParams): { cursor?: string } {
+  const cursor = params.get('cursor') ?? '';
+  return cursor === '' ? {} : { cursor };
 }
 
 function queryOf(params: URLSearchParams): string {

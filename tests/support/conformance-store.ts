@@ -39,6 +39,8 @@ const NO_STATS: QueryStats = {
   splits: 0,
   shards: 0,
   ingesters: 0,
+  cutShort: 0,
+  blocksSkipped: 0,
 };
 
 interface Stream {

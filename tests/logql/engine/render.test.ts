@@ -24,6 +24,8 @@ const STATS: QueryStats = {
   splits: 1,
   shards: 4,
   ingesters: 1,
+  cutShort: 0,
+  blocksSkipped: 0,
 };
 
 const strings: [what: string, bytes: Buffer][] = [
@@ -62,7 +64,7 @@ test('each stray byte becomes one replacement character', () => {
 
 function entry(timeNs: bigint, labels: Labels, line: string): FrameEntry {
   const text = formatLabels(labels);
-  return { timeNs, labels, text, origin: text, value: Buffer.from(JSON.stringify([String(timeNs), line])) };
+  return { timeNs, labels, text, origin: text, value: Buffer.from(JSON.stringify([String(timeNs), line])), mark: 0n };
 }
 
 const A: Labels = [['app', 'a']];
