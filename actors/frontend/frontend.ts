@@ -2,6 +2,8 @@ import { MiB } from '../../ops/base/bytes.ts';
 import { type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
+import { entriesAround } from './context.ts';
+import { explainQuery } from './explain.ts';
 import { labelNames, labelValues, seriesSets } from './metadata.ts';
 import { instantQuery, rangeQuery } from './queries.ts';
 
@@ -22,6 +24,8 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
     const handlers: Handlers<FrontendAsk, FrontendReply> = {
       range: (ask, asked) => rangeQuery(ask, services, asked),
       instant: (ask, asked) => instantQuery(ask, services, asked),
+      explain: (ask, asked) => explainQuery(ask, services, asked),
+      context: (ask, asked) => entriesAround(ask, services, asked),
       labels: (ask, asked) => labelNames(ask, services, asked),
       label_values: (ask, asked) => labelValues(ask, services, asked),
       series: (ask, asked) => seriesSets(ask, services, asked),

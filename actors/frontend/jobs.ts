@@ -1,4 +1,5 @@
 import type { QueryStats } from '../../logql/engine/response-stats.ts';
+import { addProfiles, type StageProfile } from '../../logql/pipeline/profile.ts';
 import type { Clock } from '../../ops/base/world.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
@@ -15,8 +16,20 @@ export interface FrontendServices {
 /** A question to queriers without its share of the streams, which `run` adds. */
 type Unsharded<A> = A extends { shard: StreamShard } ? Omit<A, 'shard'> : never;
 
+/** One kind of job of a query, as it went. */
+export interface JobProfile {
+  /** What was asked of queriers. */
+  readonly query: string;
+  /** How many of them, each over its share of the streams. */
+  jobs: number;
+  stages: readonly StageProfile[];
+}
+
 /** The jobs of one query, and what they cost together. */
 export class Jobs {
+  /** What was asked and how it went; kept if the query is to be explained. */
+  readonly profiles: JobProfile[] | undefined;
+
   readonly #services: FrontendServices;
   readonly #asked: AskContext;
   readonly #startMs: number;
@@ -25,7 +38,8 @@ export class Jobs {
   readonly #failed = new AbortController();
   #count = 0;
 
-  constructor(services: FrontendServices, asked: AskContext) {
+  constructor(services: FrontendServices, asked: AskContext, { explain = false }: { explain?: boolean } = {}) {
+    this.profiles = explain ? [] : undefined;
     this.#services = services;
     this.#asked = asked;
     this.#startMs = services.clock.monotonicMs();
@@ -42,12 +56,16 @@ export class Jobs {
     this.#count += of;
     const asks = Array.from({ length: of }, (_, index) => {
       const instance = sharded ? queriers[index] : 'any';
-      const job = { ...ask, shard: { index, of } } as unknown as Extract<QuerierAsk, { kind: K }> & { kind: K };
+      const job = { ...ask, ...(this.profiles && { profile: true }), shard: { index, of } } as unknown as Extract<
+        QuerierAsk,
+        { kind: K }
+      > & { kind: K };
       return asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context);
     });
     try {
       const replies = await Promise.all(asks);
       for (const { stats } of replies) this.#add(stats);
+      if ('query' in ask) this.#note(ask.query, replies as QuerierReply['logs' | 'samples'][]);
       return replies;
     } catch (error) {
       this.#failed.abort(error);
@@ -56,8 +74,23 @@ export class Jobs {
     }
   }
 
+  #note(query: string, replies: readonly QuerierReply['logs' | 'samples'][]): void {
+    const stages = addProfiles(replies.map(({ stages = [] }) => stages));
+    const known = this.profiles?.find((profile) => profile.query === query);
+    if (known === undefined) this.profiles?.push({ query, jobs: replies.length, stages });
+    else {
+      known.jobs += replies.length;
+      known.stages = addProfiles([known.stages, stages]);
+    }
+  }
+
   #add(stats: ScanStats): void {
     for (const key of Object.keys(stats) as (keyof ScanStats)[]) this.#scan[key] += stats[key];
+  }
+
+  /** Of all jobs together. */
+  get scan(): Readonly<ScanStats> {
+    return this.#scan;
   }
 
   stats(): QueryStats {

@@ -19,8 +19,12 @@ type RangeAsk = Extract<FrontendAsk, { kind: 'range' }>;
 type InstantAsk = Extract<FrontendAsk, { kind: 'instant' }>;
 type MetricPlan = Extract<Plan, { kind: 'metric' }>;
 
-export async function rangeQuery(ask: RangeAsk, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
-  const jobs = new Jobs(services, asked);
+export async function rangeQuery(
+  ask: RangeAsk,
+  services: FrontendServices,
+  asked: AskContext,
+  jobs = new Jobs(services, asked),
+): Promise<BodyReply> {
   const plan = planQuery(parseExpr(ask.query));
   if (plan.kind === 'logs') {
     const { entries, ...page } = await logPage(ask, plan.expr, services, jobs, asked);
@@ -32,8 +36,12 @@ export async function rangeQuery(ask: RangeAsk, services: FrontendServices, aske
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
 
-export async function instantQuery(ask: InstantAsk, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
-  const jobs = new Jobs(services, asked);
+export async function instantQuery(
+  ask: InstantAsk,
+  services: FrontendServices,
+  asked: AskContext,
+  jobs = new Jobs(services, asked),
+): Promise<BodyReply> {
   const plan = planQuery(parseExpr(ask.query));
   if (plan.kind === 'logs') {
     throw new Fault(
@@ -97,10 +105,10 @@ function startAfter({ startNs, endNs, direction }: RangeAsk, after: LogPosition 
   return { startNs, endNs: after.timeNs < endNs ? after.timeNs + 1n : endNs };
 }
 
-type LogAsk = Pick<RangeAsk, 'query' | 'direction' | 'categorize'> & { readonly after?: LogPosition; readonly intervalNs: number };
+export type LogAsk = Pick<RangeAsk, 'query' | 'direction' | 'categorize'> & { readonly after?: LogPosition; readonly intervalNs: number };
 
 /** The first `limit` entries of [startNs, endNs). */
-async function logEntries(ask: LogAsk, range: { startNs: bigint; endNs: bigint }, limit: number, jobs: Jobs): Promise<FrameEntry[]> {
+export async function logEntries(ask: LogAsk, range: { startNs: bigint; endNs: bigint }, limit: number, jobs: Jobs): Promise<FrameEntry[]> {
   const { query, direction, categorize, intervalNs, after } = ask;
   const { startNs: fromNs, endNs: toNs } = range;
   if (fromNs >= toNs) return [];

@@ -1,5 +1,6 @@
 import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Direction } from '../../logql/model.ts';
+import type { StageProfile } from '../../logql/pipeline/profile.ts';
 import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
 
@@ -15,10 +16,12 @@ export type QuerierAsk =
       categorize: boolean;
       /** Only entries behind this place. */
       after?: LogPosition;
+      /** Whether to measure the stages. */
+      profile?: boolean;
       shard: StreamShard;
     }
   /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. */
-  | { kind: 'samples'; query: string; startNs: bigint; endNs: bigint; stepNs: number; shard: StreamShard }
+  | { kind: 'samples'; query: string; startNs: bigint; endNs: bigint; stepNs: number; profile?: boolean; shard: StreamShard }
   | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; shard: StreamShard };
 
 export interface ScanStats {
@@ -27,16 +30,28 @@ export interface ScanStats {
   metadataBytes: number;
   matchedLines: number;
   blocks: number;
+  /** Blocks of chunks with times in the range that have none themselves. */
+  blocksOutside: number;
+  /** Blocks that could not matter once a log query's limit was reached. */
   blocksSkipped: number;
   blocksByHeader: number;
   /** Of a log query: how often rows were left out because the limit was reached. */
   cutShort: number;
+  /** Bytes of blocks fetched from storage; of their columns that were looked at, as stored and decompressed. */
+  fetchedBytes: number;
   compressedBytes: number;
+  decompressedBytes: number;
   duplicates: number;
   headRows: number;
   objects: number;
   chunks: number;
+  /** Waiting for ingesters; for storage's listing and indexes; for blocks; all added up over parts that ran at the same time. */
+  ingestersMs: number;
+  indexMs: number;
+  fetchMs: number;
   decompressMs: number;
+  /** Looking at rows, `decompressMs` included. */
+  scanMs: number;
 }
 
 export function noScanStats(): ScanStats {
@@ -46,21 +61,28 @@ export function noScanStats(): ScanStats {
     metadataBytes: 0,
     matchedLines: 0,
     blocks: 0,
+    blocksOutside: 0,
     blocksSkipped: 0,
     blocksByHeader: 0,
     cutShort: 0,
+    fetchedBytes: 0,
     compressedBytes: 0,
+    decompressedBytes: 0,
     duplicates: 0,
     headRows: 0,
     objects: 0,
     chunks: 0,
+    ingestersMs: 0,
+    indexMs: 0,
+    fetchMs: 0,
     decompressMs: 0,
+    scanMs: 0,
   };
 }
 
 export type QuerierReply = {
-  logs: { frame: Uint8Array[]; stats: ScanStats };
-  samples: { frame: Uint8Array[]; stats: ScanStats };
+  logs: { frame: Uint8Array[]; stats: ScanStats; stages?: readonly StageProfile[] };
+  samples: { frame: Uint8Array[]; stats: ScanStats; stages?: readonly StageProfile[] };
   series: { labels: string[]; stats: ScanStats };
 };
 export const querierProtocol = protocol<QuerierAsk, QuerierReply>('querier');
@@ -81,6 +103,22 @@ export type FrontendAsk =
       cursor?: string;
     }
   | { kind: 'instant'; query: string; timeNs: bigint; limit: number; direction: Direction; categorize: boolean }
+  /** Runs the query and answers with how that went. */
+  | { kind: 'explain'; query: Extract<FrontendAsk, { kind: 'range' | 'instant' }> }
+  /** Entries of the streams around a time: all at it, and so many before and after it within [startNs, endNs). */
+  | {
+      kind: 'context';
+      /** A log query whose stages the entries go through, '' for none. */
+      query: string;
+      /** A selector. */
+      stream: string;
+      timeNs: bigint;
+      startNs: bigint;
+      endNs: bigint;
+      before: number;
+      after: number;
+      categorize: boolean;
+    }
   | { kind: 'labels'; startNs: bigint; endNs: bigint; query: string }
   | { kind: 'label_values'; name: string; startNs: bigint; endNs: bigint; query: string }
   | { kind: 'series'; matches: string[]; startNs: bigint; endNs: bigint };
@@ -89,5 +127,13 @@ export type FrontendAsk =
 export interface BodyReply {
   readonly body: Uint8Array[];
 }
-export type FrontendReply = { range: BodyReply; instant: BodyReply; labels: BodyReply; label_values: BodyReply; series: BodyReply };
+export type FrontendReply = {
+  range: BodyReply;
+  instant: BodyReply;
+  explain: BodyReply;
+  context: BodyReply;
+  labels: BodyReply;
+  label_values: BodyReply;
+  series: BodyReply;
+};
 export const frontendProtocol = protocol<FrontendAsk, FrontendReply>('query-frontend');

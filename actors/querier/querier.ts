@@ -1,6 +1,7 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
 import type { Labels } from '../../logql/model.ts';
+import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
@@ -85,7 +86,8 @@ class QuerierJobs {
 
   async logs(ask: Extract<QuerierAsk, { kind: 'logs' }>, asked: AskContext): Promise<QuerierReply['logs']> {
     const stats = noScanStats();
-    const execution = logExecution(ask.query, { ...ask, maxBytes: this.#deps.options.maxAnswerBytes });
+    const profile = this.#profileFor(ask);
+    const execution = logExecution(ask.query, { ...ask, maxBytes: this.#deps.options.maxAnswerBytes, profile });
     const streams = await this.#gather(
       { matchers: execution.matchers, fromNs: ask.fromNs, toNs: ask.toNs, shard: ask.shard },
       asked,
@@ -106,12 +108,13 @@ class QuerierJobs {
       header: () => false,
       block: (group, block) => streamOf(group).block(block),
     });
-    return { frame: execution.frame(), stats: { ...stats, ...execution.stats } };
+    return { frame: execution.frame(), stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
   }
 
   async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, asked: AskContext): Promise<QuerierReply['samples']> {
     const stats = noScanStats();
-    const execution = sampleExecution(ask.query, ask);
+    const profile = this.#profileFor(ask);
+    const execution = sampleExecution(ask.query, ask, profile);
     const { matchers, fromNs, toNs } = execution;
     const streams = await this.#gather({ matchers, fromNs, toNs, shard: ask.shard }, asked, stats);
     const streamOf = openedOnce((labels) => execution.stream(labels));
@@ -121,7 +124,11 @@ class QuerierJobs {
       header: (group, outline) => streamOf(group).header(outline),
       block: (group, block) => streamOf(group).block(block),
     });
-    return { frame: execution.frame(), stats: { ...stats, ...execution.stats } };
+    return { frame: execution.frame(), stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
+  }
+
+  #profileFor({ profile = false }: { profile?: boolean }): PipelineProfile | undefined {
+    return profile ? new PipelineProfile(() => this.#start.world.clock.monotonicMs()) : undefined;
   }
 
   #gather(selection: Selection, asked: AskContext, stats: ScanStats): Promise<StreamSources[]> {
@@ -134,6 +141,7 @@ class QuerierJobs {
     const meter = new ReadMeter(world.clock);
     await scan(groups, { blobs: this.#deps.blobs, world, context: asked, stats, meter }, scanner);
     stats.compressedBytes = meter.storedBytes;
+    stats.decompressedBytes = meter.rawBytes;
     stats.decompressMs = meter.decompressMs;
   }
 

@@ -77,14 +77,18 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       }
       const head = ahead.shift();
       if (head === undefined) return;
+      const askedMs = world.clock.monotonicMs();
       const block = await head.block;
+      stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
         continue;
       }
       if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
       for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
+        const startMs = world.clock.monotonicMs();
         scanner.block(head.group, piece);
+        stats.scanMs += world.clock.monotonicMs() - startMs;
         await slices.giveWay();
       }
     }
@@ -111,6 +115,7 @@ function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock
 }
 
 async function loadGroup({ units }: ScanGroup, { blobs, stats, meter }: ScanDeps): Promise<Block> {
+  for (const unit of units) if (unit.kind === 'stored') stats.fetchedBytes += unit.block.storedBytes;
   if (units.length === 1) return loadUnit(units[0], blobs, meter);
   const merged = mergeBlocks(await Promise.all(units.map((unit) => loadUnit(unit, blobs, meter))));
   stats.duplicates += merged.duplicates;

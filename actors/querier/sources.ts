@@ -50,12 +50,17 @@ export interface Selection {
 export async function gatherSources(selection: Selection, deps: SourceDeps): Promise<StreamSources[]> {
   const { context, stats } = deps;
   const slices = new Slices(deps.world, context.signal);
+  const { clock } = deps.world;
+  const startMs = clock.monotonicMs();
   const replies = await askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] });
+  const askedMs = clock.monotonicMs();
+  stats.ingestersMs += askedMs - startMs;
   const objects = await liveObjects(
     selection,
     replies.flatMap(({ cover }) => cover),
     deps,
   );
+  stats.indexMs += clock.monotonicMs() - askedMs;
   const streams = new Map<string, StreamSources>();
   const streamOf = (hash: string, labels: string): StreamSources => {
     let stream = streams.get(hash);
@@ -78,7 +83,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         if (seen.has(chunk.id)) continue;
         seen.add(chunk.id);
         stats.chunks++;
-        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection);
+        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
       }
     }
     await slices.giveWay();
@@ -98,11 +103,12 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   return [...streams.values()].sort((a, b) => (a.labels < b.labels ? -1 : 1));
 }
 
-function addBlocks(units: SourceUnit[], source: number, key: string, chunk: ChunkRef, { fromNs, toNs }: Selection): void {
+function addBlocks(units: SourceUnit[], source: number, key: string, chunk: ChunkRef, { fromNs, toNs }: Selection, stats: ScanStats): void {
   let at = chunk.at;
   for (const block of chunk.blocks) {
     const times = timesOf(chunk.baseNs, block.minOffset, block.maxOffset);
-    if (times.maxNs >= fromNs && times.minNs < toNs) units.push({ kind: 'stored', source, ...times, key, chunk, block, at });
+    if (times.maxNs < fromNs || times.minNs >= toNs) stats.blocksOutside++;
+    else units.push({ kind: 'stored', source, ...times, key, chunk, block, at });
     at += block.storedBytes;
   }
 }

@@ -2,6 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import { type Block, type Direction, formatLabels, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
+import type { PipelineProfile } from '../pipeline/profile.ts';
 import { parseLogQuery } from '../syntax/parse.ts';
 import { lowerBound, RowBuffer } from './columns.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
@@ -22,6 +23,8 @@ export interface LogQueryOptions {
   readonly maxBytes?: number;
   /** Only entries behind this place in the answer's order; its time is in [fromNs, toNs), which leaves out all before it. */
   readonly after?: LogPosition;
+  /** Takes down what each stage does. */
+  readonly profile?: PipelineProfile | undefined;
 }
 
 /** A log query over the streams and blocks it is given. */
@@ -44,7 +47,7 @@ export interface LogExecution {
 /** Throws QueryError if `query` is no log query. */
 export function logExecution(query: string, options: LogQueryOptions): LogExecution {
   const { matchers, stages } = parseLogQuery(query);
-  return new StreamsExecution(matchers, compilePipeline(stages, { observed: 'all' }), options);
+  return new StreamsExecution(matchers, compilePipeline(stages, { observed: 'all', profile: options.profile }), options);
 }
 
 /** An entry that is among the best so far. */

@@ -20,6 +20,8 @@ export interface Page {
   readonly more?: boolean;
   /** With it the next page is asked for. */
   readonly cursor?: string;
+  /** Where in the answer the time is that the entries stand around. */
+  readonly context?: Readonly<Record<string, number | boolean>>;
 }
 
 const CHUNK = 256 * 1024;
@@ -27,7 +29,7 @@ const CHUNK = 256 * 1024;
 /** Entries by stream, as they are ordered; streams by their first entry. */
 export function renderStreams(
   entries: readonly FrameEntry[],
-  { categorize, more, cursor, ...frame }: AnswerFrame & Page & { readonly categorize: boolean },
+  { categorize, more, cursor, context, ...frame }: AnswerFrame & Page & { readonly categorize: boolean },
 ): Uint8Array[] {
   const streams = new Map<string, { labels: Labels; values: Uint8Array[] }>();
   for (const { text, labels, value } of entries) {
@@ -37,8 +39,9 @@ export function renderStreams(
   }
   const flags = categorize ? '"encodingFlags":["categorize-labels"],' : '';
   const next = cursor === undefined ? '' : `"cursor":"${cursor}",`;
+  const around = context === undefined ? '' : `"context":${JSON.stringify(context)},`;
   const summary = more === undefined ? {} : { more, ...matched(frame.stats) };
-  return renderAnswer('streams', flags + next, { ...frame, summary }, entries.length, (body) => {
+  return renderAnswer('streams', flags + next + around, { ...frame, summary }, entries.length, (body) => {
     body.list([...streams.values()], ({ labels, values }) => {
       body.json.raw(`{"stream":${labelsJson(labels)},"values":`);
       body.list(values, (value) => body.json.bytes(value));

@@ -2,6 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import { type Block, type BlockOutline, formatLabels, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { Observed, Pipeline, StreamPipeline } from '../pipeline/pipeline.ts';
+import type { PipelineProfile } from '../pipeline/profile.ts';
 import { type Leaf, readLeaf } from '../plan.ts';
 import type { Stage } from '../syntax/ast.ts';
 import { parseExpr } from '../syntax/parse.ts';
@@ -36,11 +37,11 @@ export interface StreamSamples {
   block(block: Block): void;
 }
 
-/** Runs `query`, a leaf's text. Throws QueryError if it is none. */
-export function sampleExecution(query: string, times: EvaluationTimes): SampleExecution {
+/** Runs `query`, a leaf's text; `profile` takes down what each stage does. Throws QueryError if it is none. */
+export function sampleExecution(query: string, times: EvaluationTimes, profile?: PipelineProfile): SampleExecution {
   const leaf = readLeaf(parseExpr(query));
   if (leaf === undefined) throw new Fault('bad_request', `not a range aggregation: ${query}`);
-  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs));
+  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), profile);
 }
 
 /** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
@@ -68,7 +69,7 @@ class LeafExecution implements SampleExecution {
   readonly #series = new Map<string, SeriesAccumulator>();
   readonly #create: (labels: Labels) => SeriesAccumulator;
 
-  constructor(leaf: Leaf, windows: Windows) {
+  constructor(leaf: Leaf, windows: Windows, profile: PipelineProfile | undefined) {
     this.leaf = leaf;
     this.windows = windows;
     this.matchers = leaf.range.log.matchers;
@@ -78,7 +79,7 @@ class LeafExecution implements SampleExecution {
     this.sample = operationOf(leaf.range).sample;
     const { unwrap } = leaf.range;
     const observed: Observed = this.keep.kind === 'by' ? new Set(this.keep.names) : 'all';
-    this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, ...(unwrap === undefined ? {} : { unwrap }) });
+    this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
     this.#create = accumulatorFactory(leaf.range, windows);
   }

@@ -2,7 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import { meaningError } from '../errors.ts';
 import type { Block, Labels } from '../model.ts';
 import type { Stage, Unwrap } from '../syntax/ast.ts';
-import { printStage } from '../syntax/print.ts';
+import { printStage, printUnwrap } from '../syntax/print.ts';
 import { jsonExtractor } from './extract-json.ts';
 import { jsonPathExtractor } from './extract-json-path.ts';
 import { logfmtExtractor, logfmtFieldExtractor } from './extract-logfmt.ts';
@@ -12,6 +12,7 @@ import { compilePredicate } from './label-filter.ts';
 import { type LabelContext, LabelState } from './label-state.ts';
 import { type CompiledLineFilter, compileLineFilter } from './line-filter.ts';
 import type { Observed, Pipeline, Row, StreamPipeline } from './pipeline.ts';
+import type { PipelineProfile } from './profile.ts';
 import { compileUnwrap } from './unwrap.ts';
 import { type Wanted, wantedLabels } from './wanted.ts';
 
@@ -23,12 +24,14 @@ export interface PipelineOptions {
   readonly unwrap?: Unwrap;
   /** The clock of the template function `now`. */
   readonly nowNs?: () => bigint;
+  /** Takes down what each stage does. */
+  readonly profile?: PipelineProfile | undefined;
 }
 
 const systemNowNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
 
 /** Throws QueryError for a stage that cannot be: a bad pattern, template, expression or address. */
-export function compilePipeline(stages: readonly Stage[], { observed, unwrap, nowNs = systemNowNs }: PipelineOptions): Pipeline {
+export function compilePipeline(stages: readonly Stage[], { observed, unwrap, nowNs = systemNowNs, profile }: PipelineOptions): Pipeline {
   const wanted = wantedLabels(stages, observed, unwrap);
   // Line filters look at lines only, so those in front of anything that changes them can run over columns, even behind label filters:
   // all of these only drop rows, and an error that a label filter notes drops none that a line filter keeps.
@@ -36,15 +39,19 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
   const steps: Step[] = [];
   let leading = true;
   for (const stage of stages) {
-    if (leading && stage.kind === 'line_filter') filters.push(inStage(stage, () => compileLineFilter(stage)));
-    else {
+    if (leading && stage.kind === 'line_filter') {
+      const filter = inStage(stage, () => compileLineFilter(stage));
+      filters.push(profile?.filter(printStage(stage), filter) ?? filter);
+    } else {
       leading &&= KEEPS_LINE[stage.kind];
-      steps.push(inStage(stage, () => compileStage(stage, wanted)));
+      const step = inStage(stage, () => compileStage(stage, wanted));
+      steps.push(profile?.step(printStage(stage), step) ?? step);
     }
   }
   if (unwrap !== undefined) {
-    steps.push(compileUnwrap(unwrap));
-    for (const filter of unwrap.filters) steps.push(compilePredicate(filter));
+    const parts = [compileUnwrap(unwrap), ...unwrap.filters.map((filter) => compilePredicate(filter))];
+    if (profile === undefined) steps.push(...parts);
+    else steps.push(profile.step(printUnwrap(unwrap), (state) => parts.every((part) => part(state))));
   }
   return new CompiledPipeline(filters, steps, { observed, nowNs, interner: new Map() });
 }

@@ -106,7 +106,7 @@ function printPredicate(predicate: LabelPredicate): string {
   }
 }
 
-function printUnwrap({ label, conversion, filters }: Unwrap): string {
+export function printUnwrap({ label, conversion, filters }: Unwrap): string {
   const source = conversion === undefined ? label : `${conversion}(${label})`;
   return [`| unwrap ${source}`, ...filters.map((filter) => `| ${printPredicate(filter)}`)].join(' ');
 }

@@ -1,3 +1,4 @@
+import type { Explanation } from '../../actors/frontend/explain.ts';
 import { CommandError, type Io } from './command.ts';
 import { networkFailure, type Reply } from './deliver.ts';
 
@@ -19,7 +20,13 @@ export type MetricResult =
   | { resultType: 'vector'; result: Sample[] }
   | { resultType: 'matrix'; result: Series[] }
   | { resultType: 'scalar'; result: [time: number, value: string] };
-export type QueryResult = MetricResult | { resultType: 'streams'; result: Stream[] };
+export interface StreamsResult {
+  resultType: 'streams';
+  result: Stream[];
+  /** Of a Millrace server, if there is more. */
+  cursor?: string;
+}
+export type QueryResult = MetricResult | StreamsResult;
 
 type Params = [name: string, value: string][];
 
@@ -58,6 +65,11 @@ export class LokiClient {
       ['query', query],
       ['time', String(timeNs)],
     ]);
+  }
+
+  /** How a query goes; of a Millrace server only. */
+  explain(query: string, more: Record<string, string>): Promise<Explanation> {
+    return this.#get('/loki/api/v1/explain', Object.entries({ query, ...more }));
   }
 
   /** Label names, or the values of one label. */

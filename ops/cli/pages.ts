@@ -46,9 +46,10 @@ function ask(
   { query, forward, stepS }: RangeQuery,
   range: { fromNs: bigint; toNs: bigint },
   size: number,
+  cursor?: string,
 ): Promise<QueryResult> {
-  const step: Record<string, string> = stepS === undefined ? {} : { step: String(stepS) };
-  return client.queryRange(query, range, { limit: String(size), direction: forward ? 'forward' : 'backward', ...step });
+  const more: Record<string, string> = { ...(stepS === undefined ? {} : { step: String(stepS) }), ...(cursor && { cursor }) };
+  return client.queryRange(query, range, { limit: String(size), direction: forward ? 'forward' : 'backward', ...more });
 }
 
 /** A page starts at the last time of the page before, since more entries may stand at that time, and drops those already seen. */
@@ -66,6 +67,7 @@ async function* pagesFrom(first: QueryResult, client: Asks, asked: RangeQuery): 
     left -= fresh.length;
     if (fresh.length > 0) yield fresh;
     if (page.length < size || left === 0) return;
+    if (data.cursor !== undefined) return yield* pagesBehind(data.cursor, client, asked, left);
     if (fresh.length === 0) {
       if (pageSize === PAGE.largest) throw new CommandError(`more than ${PAGE.largest} entries at ${border} ns: narrow the query`);
       pageSize = PAGE.largest;
@@ -77,6 +79,19 @@ async function* pagesFrom(first: QueryResult, client: Asks, asked: RangeQuery): 
     if (asked.forward) range.fromNs = border;
     else range.toNs = border + 1n;
     size = Math.min(pageSize, left + seen.size);
+  }
+}
+
+/** A server that gives cursors says itself where the next page begins. */
+async function* pagesBehind(start: string, client: Asks, asked: RangeQuery, wanted: number): AsyncGenerator<LogEntry[]> {
+  let cursor: string | undefined = start;
+  for (let left = wanted; cursor !== undefined && left > 0; ) {
+    const data: QueryResult = await ask(client, asked, asked, Math.min(PAGE.usual, left), cursor);
+    if (data.resultType !== 'streams') throw new CommandError(`an answer changed from streams to ${data.resultType}`);
+    const page = entriesOf(data.result, asked.forward);
+    left -= page.length;
+    yield page;
+    cursor = data.cursor;
   }
 }
 

@@ -79,7 +79,7 @@ function pointsOf(data: MetricResult): { time: number; labels: Record<string, st
 }
 
 /** Columns padded to their widest cell; the last one is right-aligned, since it holds numbers. */
-function table(heads: string[], rows: string[][], stdout: Io['stdout']): string {
+export function table(heads: string[], rows: string[][], stdout: Io['stdout']): string {
   const widths = heads.map((head, column) => rows.reduce((widest, row) => Math.max(widest, row[column].length), head.length));
   const last = heads.length - 1;
   const format = (row: string[]): string =>

@@ -9,6 +9,8 @@ const HOUR_NS = 3_600n * 1_000_000_000n;
 const MAX_INT64 = (1n << 63n) - 1n;
 const MIN_INT64 = -(1n << 63n);
 const DEFAULT_LIMIT = 100;
+const DEFAULT_CONTEXT = 10;
+const DAY_NS = 24n * HOUR_NS;
 /** Most evaluations of one series; enough for a week at 60 s. */
 const MAX_POINTS = 11_000n;
 
@@ -130,6 +132,25 @@ export function limit(params: URLSearchParams): number {
   if (value <= 0) throw bad('limit must be a positive value');
   return Math.min(value, Number.MAX_SAFE_INTEGER);
 }
+
+/** `before` and `after` of /context: how many entries on that side of the time; 10 unless said. */
+export function entryCount(params: URLSearchParams, name: 'before' | 'after'): number {
+  const text = params.get(name) ?? '';
+  if (text === '') return DEFAULT_CONTEXT;
+  if (!/^\d{1,9}$/.test(text)) throw bad(`could not parse '${name}' parameter: ${quoteGo(text)} is not a number of entries`);
+  return Number(text);
+}
+
+/** `start` and `end` of /context: a day before and after the time unless said, or as much of it as a query may span. The time is between them. */
+export function aroundTime(params: URLSearchParams, timeNs: bigint, { maxQueryLength }: { maxQueryLength: number }): TimeRange {
+  const halfNs = maxQueryLength === 0 ? DAY_NS : min(DAY_NS, (BigInt(maxQueryLength) * 1_000_000n) / 2n);
+  const startNs = named('start', () => timestamp(params.get('start') ?? '', timeNs - halfNs));
+  const endNs = named('end', () => timestamp(params.get('end') ?? '', timeNs + halfNs));
+  if (startNs > timeNs || endNs < timeNs) throw bad('ts must lie between start and end');
+  return { startNs, endNs };
+}
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 export function direction(params: URLSearchParams): Direction {
   const text = params.get('direction') ?? '';

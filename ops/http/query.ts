@@ -7,7 +7,9 @@ import { printDuration, printGoDuration } from '../../logql/syntax/units.ts';
 import { Fault } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
 import {
+  aroundTime,
   direction,
+  entryCount,
   interval,
   LABELS_SINCE_NS,
   limit,
@@ -38,6 +40,8 @@ const READ: Readonly<Record<string, ReadAsk>> = {
   '/loki/api/v1/label': labels,
   '/loki/api/v1/label/:name/values': labelValues,
   '/loki/api/v1/series': series,
+  '/loki/api/v1/explain': explain,
+  '/loki/api/v1/context': context,
 };
 
 export function queryRoutes(deps: QueryDeps): Route[] {
@@ -62,10 +66,10 @@ async function answer(read: ReadAsk, request: HttpRequest, { asker, world, limit
   return { status: 200, type: JSON_TYPE, body: reply.body };
 }
 
-function range(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+function range(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): Extract<FrontendAsk, { kind: 'range' }> {
   const between = timeRange(params, nowNs, QUERY_SINCE_NS);
   const entries = limit(params);
-  const ask: FrontendAsk = {
+  const ask: Extract<FrontendAsk, { kind: 'range' }> = {
     kind: 'range',
     query: queryOf(params),
     ...between,
@@ -81,7 +85,7 @@ function range(params: URLSearchParams, request: HttpRequest, nowNs: bigint, lim
   return ask;
 }
 
-function instant(params: URLSearchParams, request: HttpRequest, nowNs: bigint): FrontendAsk {
+function instant(params: URLSearchParams, request: HttpRequest, nowNs: bigint): Extract<FrontendAsk, { kind: 'instant' }> {
   return {
     kind: 'instant',
     query: queryOf(params),
@@ -90,6 +94,33 @@ function instant(params: URLSearchParams, request: HttpRequest, nowNs: bigint): 
     direction: direction(params),
     categorize: wantsCategories(request),
   };
+}
+
+/** With `time` the query is an instant one, as for /query; otherwise it is one for /query_range. */
+function explain(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  const query = params.has('time') ? instant(params, request, nowNs) : range(params, request, nowNs, limits);
+  return { kind: 'explain', query };
+}
+
+function context(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  const ts = params.get('ts') ?? '';
+  if (ts === '') throw new Fault('bad_request', "context wants 'ts', the time of an entry");
+  const timeNs = timestamp(ts, nowNs);
+  const between = aroundTime(params, timeNs, limits);
+  checkLength(between, limits);
+  const ask: FrontendAsk = {
+    kind: 'context',
+    query: queryOf(params),
+    stream: params.get('stream') ?? '',
+    timeNs,
+    ...between,
+    before: entryCount(params, 'before'),
+    after: entryCount(params, 'after'),
+    categorize: wantsCategories(request),
+  };
+  const { maxEntriesLimitPerQuery: most } = limits;
+  if (most > 0 && ask.before + ask.after > most) throw tooManyEntries(ask.before + ask.after, most);
+  return ask;
 }
 
 function labels(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
@@ -127,7 +158,11 @@ function metadataRange(params: URLSearchParams, nowNs: bigint, limits: QueryLimi
 /** The limit is one of entries: of a metric query it says nothing. */
 function checkEntries(query: string, entries: number, { maxEntriesLimitPerQuery: most }: QueryLimits): void {
   if (most === 0 || entries <= most || parseExpr(query).kind !== 'log') return;
-  throw new Fault('limit_exceeded', `max entries limit per query exceeded, limit > max_entries_limit_per_query (${entries} > ${most})`);
+  throw tooManyEntries(entries, most);
+}
+
+function tooManyEntries(entries: number, most: number): Fault {
+  return new Fault('limit_exceeded', `max entries limit per query exceeded, limit > max_entries_limit_per_query (${entries} > ${most})`);
 }
 
 function checkLength({ startNs, endNs }: TimeRange, { maxQueryLength }: QueryLimits): void {

@@ -5,14 +5,16 @@ import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { limitsOptions, SharedLimits } from '../../actors/limits.ts';
 import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOutcome } from '../../actors/protocol/ingest.ts';
-import { frontendProtocol } from '../../actors/protocol/query.ts';
+import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
 import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
 import { defaultsOf, type OptionsOf } from '../../ops/base/options.ts';
 import type { World } from '../../ops/base/world.ts';
+import { fakeWorld } from '../../ops/base/world-fake.ts';
 import { openFsBlobStore } from '../../storage/blob/fs.ts';
 import { InProcessTransport } from '../../topology/transport/in-process.ts';
+import { PowerCutFiles } from './power-cut-files.ts';
 
 export interface SingleStoreOptions {
   /** Distributor, ingester and querier instances. */
@@ -52,6 +54,14 @@ export class SingleStore {
     this.system = system;
     this.#instances = instances;
     this.#incarnations = incarnations;
+  }
+
+  /** As `boot`, over files of its own, once the ingesters take pushes. Time is that of `fakeWorld`. */
+  static async bootReady(options: SingleStoreOptions): Promise<SingleStore> {
+    const world = fakeWorld(1, new PowerCutFiles());
+    const store = await SingleStore.boot(world, options);
+    while (!(await store.ready())) await world.settle();
+    return store;
   }
 
   /** Resolves once every actor runs; the ingesters may still be replaying: see `ready`. */
@@ -127,7 +137,7 @@ export class SingleStore {
       direction,
       categorize: false,
     };
-    const { data } = await this.#json(this.system.ask(frontendProtocol, '0', ask, FOREVER));
+    const { data } = await this.ask(ask);
     return data.result.flatMap(({ values }: { values: [string, string][] }) => values.map(([, line]) => line));
   }
 
@@ -135,8 +145,13 @@ export class SingleStore {
   async count(selector: string): Promise<number> {
     const query = `sum(count_over_time(${selector}[${100 * 365}d]))`;
     const ask = { kind: 'instant' as const, query, timeNs: FAR_NS, limit: 100, direction: 'backward' as const, categorize: false };
-    const { data } = await this.#json(this.system.ask(frontendProtocol, '0', ask, FOREVER));
+    const { data } = await this.ask(ask);
     return Number(data.result[0]?.value[1] ?? 0);
+  }
+
+  /** What the frontend answers. */
+  ask(ask: FrontendAsk) {
+    return this.#json(this.system.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, '0', ask, FOREVER));
   }
 
   async #json(reply: Promise<{ body: Uint8Array[] }>) {

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { frontendProtocol } from '../../../actors/protocol/query.ts';
-import { FAKE_START_MS, fakeWorld, seededRandom } from '../../../ops/base/world-fake.ts';
-import { PowerCutFiles } from '../../support/power-cut-files.ts';
+import { FAKE_START_MS, seededRandom } from '../../../ops/base/world-fake.ts';
 import { type Entry, SingleStore } from '../../support/single-store.ts';
 
 const START_NS = BigInt(FAKE_START_MS) * 1_000_000n - 7_200_000_000_000n;
@@ -26,20 +24,14 @@ interface Page {
 
 async function pageOf(store: SingleStore, asked: Asked): Promise<Page> {
   const ask = { kind: 'range' as const, startNs: START_NS, endNs: END_NS, stepNs: 1e9, intervalNs: 0, categorize: false, ...asked };
-  const reply = await store.system.ask(frontendProtocol, '0', ask, { tenant: 'fake', deadlineMs: Number.POSITIVE_INFINITY });
-  const { data } = JSON.parse(Buffer.concat(reply.body).toString());
+  const { data } = await store.ask(ask);
   const values = data.result.flatMap(({ stream, values }: { stream: object; values: string[][] }) =>
     values.map((value) => JSON.stringify([stream, ...value])),
   );
   return { values, cursor: data.cursor, more: data.stats.summary.more, matched: data.stats.summary.matched };
 }
 
-async function boot(): Promise<SingleStore> {
-  const world = fakeWorld(1, new PowerCutFiles());
-  const store = await SingleStore.boot(world, { shards: 2 });
-  while (!(await store.ready())) await world.settle();
-  return store;
-}
+const boot = () => SingleStore.bootReady({ shards: 2 });
 
 /** Entries of a few streams at very few times. */
 function crowd(seed: number, count: number): Entry[] {

@@ -31,7 +31,8 @@ const rangeDefaults = {
   direction: 'backward',
   categorize: false,
 };
-const asks: [path: string, params: Record<string, string> | [string, string][], ask: object][] = [
+const contextDefaults = { kind: 'context', query: '', stream: '', timeNs: NOW, before: 10, after: 10, categorize: false };
+const asks: [path: string, params: Record<string, string> | [string, string][], ask: object, limits?: Partial<QueryLimits>][] = [
   ['/query_range', { query: '{a="b"}' }, rangeDefaults],
   [
     '/query_range',
@@ -57,12 +58,30 @@ const asks: [path: string, params: Record<string, string> | [string, string][], 
     ],
     { kind: 'series', startNs: NOW - 6n * HOUR, endNs: NOW, matches: ['{a="b"}', '{c="d"}'] },
   ],
+  ['/query_range', { query: '{a="b"}', cursor: 'abc' }, { ...rangeDefaults, cursor: 'abc' }],
+  ['/explain', { query: '{a="b"}', limit: '7' }, { kind: 'explain', query: { ...rangeDefaults, limit: 7 } }],
+  [
+    '/explain',
+    { query: '1+1', time: '5' },
+    { kind: 'explain', query: { kind: 'instant', query: '1+1', timeNs: 5n * S, limit: 100, direction: 'backward', categorize: false } },
+  ],
+  [
+    '/context',
+    { stream: '{a="b"}', ts: String(NOW) },
+    { ...contextDefaults, stream: '{a="b"}', startNs: NOW - 24n * HOUR, endNs: NOW + 24n * HOUR },
+  ],
+  [
+    '/context',
+    { query: '{a="b"} | json', ts: String(NOW), before: '0', after: '3', start: '1000' },
+    { ...contextDefaults, query: '{a="b"} | json', startNs: 1_000n * S, endNs: NOW + 24n * HOUR, before: 0, after: 3 },
+    { maxQueryLength: 0 },
+  ],
 ];
-for (const [path, params, ask] of asks) {
+for (const [path, params, ask, limits] of asks) {
   const encoded = String(new URLSearchParams(params));
   test(`GET ${path}?${encoded}`, async () => {
     const asker = answering();
-    await using edge = await start(asker);
+    await using edge = await start(asker, limits);
     const { status, headers, text } = await edge.get(`${API}${path}?${encoded}`);
     assert.deepEqual([status, text, headers['content-type']], [200, '{"status":"success"}', 'application/json; charset=UTF-8']);
     assert.equal(asker.asked[0].to, 'query-frontend/any');
@@ -71,7 +90,7 @@ for (const [path, params, ask] of asks) {
   });
   test(`POST ${path} with form ${encoded}`, async () => {
     const asker = answering();
-    await using edge = await start(asker);
+    await using edge = await start(asker, limits);
     const { status } = await edge.post(`${API}${path}`, encoded, { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' });
     assert.equal(status, 200);
     assert.deepEqual(asker.asked[0].ask, ask);
