@@ -22,7 +22,7 @@ export interface QueryStats {
   readonly blocksSkipped: number;
 }
 
-/** The `stats` of an answer, under Loki's names; `own` is ours, beside them in the summary. Times are in seconds. */
+/** The `stats` of an answer, under Loki's names, as its clients read them; `own` is ours, beside them in the summary. */
 export function statsBody(stats: QueryStats, entriesReturned: number, own: Record<string, unknown> = {}): Record<string, unknown> {
   const seconds = stats.execMs / 1e3;
   const perSecond = (amount: number): number => (seconds > 0 ? Math.round(amount / seconds) : 0);
@@ -35,7 +35,7 @@ export function statsBody(stats: QueryStats, entriesReturned: number, own: Recor
     ...NO_STORE,
     totalChunksRef: stats.chunks,
     totalChunksDownloaded: stats.chunks,
-    chunksDownloadTime: stats.decompressMs / 1e3,
+    chunksDownloadTime: Math.round(stats.decompressMs * 1e6), // nanoseconds, where execTime and queueTime are seconds
     queryReferencedStructuredMetadata: stats.metadataBytes > 0,
     chunk: {
       ...NO_CHUNK,
