@@ -70,7 +70,6 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   let source = 0;
   for (const object of objects) {
     stats.objects++;
-    source++;
     for (const { labels, hash, chunks } of object.footer.select(context.tenant, matchers, selection.fromNs, selection.toNs)) {
       if (!inShard(hash, selection.shard)) continue;
       for (const chunk of chunks) {
@@ -78,6 +77,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         if (seen.has(chunk.id)) continue;
         seen.add(chunk.id);
         stats.chunks++;
+        source++;
         addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection);
       }
     }
