@@ -23,9 +23,11 @@ export async function writeObject(
   const writer = new SegmentWriter(world);
   let chunks = 0;
   for (const stream of set.sorted()) {
-    for (const [, head] of [...stream.hours].sort(([a], [b]) => a - b)) {
-      await writer.add(stream, head.block());
-      chunks++;
+    for (const [, heads] of [...stream.hours].sort(([a], [b]) => a - b)) {
+      for (const head of heads) {
+        await writer.add(stream, head.block());
+        chunks++;
+      }
     }
   }
   const body = writer.finish(range);

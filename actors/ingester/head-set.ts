@@ -4,17 +4,17 @@ import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { Head } from '../../storage/chunk/head.ts';
 import type { CompiledMatcher } from '../../storage/segment/postings.ts';
 
-/** One stream's heads, a head an hour. */
+/** One stream's heads by hour: one, or more where a single one would have too many metadata keys. */
 export interface StreamHeads {
   readonly tenant: string;
   /** Canonical text. */
   readonly labels: string;
   readonly parsed: Labels;
   readonly hash: string;
-  readonly hours: Map<number, Head>;
+  readonly hours: Map<number, Head[]>;
 }
 
-/** Memory beside lines and metadata, rounded up from what was measured: many streams, or many hours, with a short line each take far more than their lines. */
+/** Memory beside lines and metadata's text, rounded up from what was measured: many streams, or many hours, with a short line each take far more than their lines. */
 const STREAM_BYTES = 2_048;
 const HEAD_BYTES = 4_096;
 const ROW_BYTES = 16;
@@ -26,6 +26,7 @@ export class HeadSet {
   #rows = 0;
   #streams = 0;
   #heads = 0;
+  #metadataMemory = 0;
 
   append(tenant: string, batch: Batch): void {
     let heads = this.#tenants.get(tenant);
@@ -36,6 +37,7 @@ export class HeadSet {
     const made = heads.append(batch);
     this.#streams += made.streams;
     this.#heads += made.heads;
+    this.#metadataMemory += made.metadataMemory;
     this.#lineBytes += batch.lineBytes + batch.metadataBytes;
     this.#rows += batch.rows;
   }
@@ -46,7 +48,7 @@ export class HeadSet {
   }
   /** About what they take in memory. */
   get memoryBytes(): number {
-    return this.#lineBytes + this.#rows * ROW_BYTES + this.#heads * HEAD_BYTES + this.#streams * STREAM_BYTES;
+    return this.#lineBytes + this.#metadataMemory + this.#rows * ROW_BYTES + this.#heads * HEAD_BYTES + this.#streams * STREAM_BYTES;
   }
   get rows(): number {
     return this.#rows;
@@ -64,7 +66,7 @@ export class HeadSet {
   /** Frees what no query borrowed: tens of megabytes that the garbage collector would be told of late. */
   free(): void {
     for (const tenant of this.#tenants.values())
-      for (const stream of tenant.streams.values()) for (const head of stream.hours.values()) head.free();
+      for (const stream of tenant.streams.values()) for (const heads of stream.hours.values()) for (const head of heads) head.free();
   }
 
   /** Every stream, by tenant and labels, as a flush writes them. */
@@ -85,18 +87,24 @@ class TenantHeads {
     this.tenant = tenant;
   }
 
-  /** Returns how many streams and heads were made for it. */
-  append(batch: Batch): { streams: number; heads: number } {
+  /** Returns how many streams and heads were made for it, and by how much the memory of metadata grew. */
+  append(batch: Batch): { streams: number; heads: number; metadataMemory: number } {
     const known = this.streams.get(batch.hash);
     const stream = known ?? this.#create(batch);
-    let head = stream.hours.get(batch.hour);
-    const heads = head === undefined ? 1 : 0;
-    if (head === undefined) {
-      head = new Head(batch.hour);
-      stream.hours.set(batch.hour, head);
+    let heads = stream.hours.get(batch.hour);
+    if (heads === undefined) {
+      heads = [];
+      stream.hours.set(batch.hour, heads);
     }
+    let head = heads.at(-1);
+    const made = head === undefined || !head.hasRoomFor(batch);
+    if (head === undefined || made) {
+      head = new Head(batch.hour);
+      heads.push(head);
+    }
+    const before = head.metadataMemoryBytes;
     head.append(batch);
-    return { streams: known === undefined ? 1 : 0, heads };
+    return { streams: known === undefined ? 1 : 0, heads: made ? 1 : 0, metadataMemory: head.metadataMemoryBytes - before };
   }
 
   #create(batch: Batch): StreamHeads {

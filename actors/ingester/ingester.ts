@@ -155,7 +155,7 @@ class IngesterShard {
         for (const stream of set.select(tenant, matchers)) {
           if (!inShard(stream.hash, ask.shard)) continue;
           const slices: HeadSlice[] = [];
-          for (const head of stream.hours.values()) {
+          for (const head of [...stream.hours.values()].flat()) {
             const slice = sliceBetween(head, ask.fromNs, ask.toNs);
             if (slice !== undefined) slices.push(toHeadSlice(slice));
           }
@@ -180,7 +180,7 @@ class IngesterShard {
         for (const matchers of sets) {
           for (const stream of set.select(tenant, matchers)) {
             if (!inShard(stream.hash, ask.shard)) continue;
-            if ([...stream.hours.values()].some((head) => touches(head, ask.fromNs, ask.toNs))) labels.add(stream.labels);
+            if ([...stream.hours.values()].flat().some((head) => touches(head, ask.fromNs, ask.toNs))) labels.add(stream.labels);
           }
         }
       }

@@ -100,6 +100,7 @@ export class LogHeads {
   async replay(progress: () => void): Promise<void> {
     for await (const item of this.log.read(this.#flushedTo)) {
       this.#incarnation.check();
+      this.#missing(item.kind === 'gap' ? item.from : item.position);
       if (item.kind === 'gap') {
         this.#lost(item.from, item.to, item.lostBytes, item.reason);
         this.#appliedTo = item.to;
@@ -119,7 +120,13 @@ export class LogHeads {
       this.#flushIfDue();
       if (this.full) await this.flush();
     }
+    this.#missing(this.log.end);
     this.#appliedTo = this.log.end;
+  }
+
+  /** The log goes on at `from`: it is read from the oldest record kept, and only what is in storage was ever trimmed. */
+  #missing(from: Position): void {
+    if (from > this.#appliedTo) this.#lost(this.#appliedTo, from, 0, 'neither the log nor storage has them');
   }
 
   /** Tells of records [from, to) that cannot be read. */

@@ -18,7 +18,7 @@ export interface RecoveredLogs {
 }
 
 /** Opens this shard's log, and the logs of shards beyond the present count that fall to it, and fills heads from them in the background. An adopted log is
- *  flushed, then removed: it never gets another record. */
+ *  flushed, and removed a while later: it never gets another record. */
 export function recoverLogs(
   deps: {
     root: string;
@@ -63,8 +63,10 @@ export function recoverLogs(
       if (logs.reduce((sum, { bytes }) => sum + bytes, 0) >= deps.options.ceilingBytes) await heads.flush();
     }
     recovered.own = own;
+    for (const [heads] of others) await heads.flush();
+    // A start of this shard names the newest object only of logs that it finds: they stay until every listing is younger than their objects.
+    if (others.length > 0) await world.timers.sleep(deps.options.recentObjectsMs, incarnation.signal);
     for (const [heads, place] of others) {
-      await heads.flush();
       await heads.log.close();
       await removeLocalLog(world.files, place).catch((error) => {
         // All of it is in storage: the next start adopts it again, and finds nothing to do but this.

@@ -4,7 +4,7 @@ import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
-import { mergeBlocks } from '../../storage/chunk/merge.ts';
+import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import { groupOverlapping } from './overlap.ts';
@@ -61,7 +61,7 @@ export interface ScanDeps {
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
-  const ahead: { group: ScanGroup; block: Promise<Block> }[] = [];
+  const ahead: { group: ScanGroup; blocks: Promise<Block[]> }[] = [];
   let next = 0;
   try {
     for (;;) {
@@ -69,32 +69,43 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
-          const block = loadGroup(group, deps);
-          block.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, block });
+          const blocks = Promise.all(group.units.map((unit) => fetchUnit(unit, deps)));
+          blocks.catch(() => {}); // rejected again where it is awaited, or not needed any more
+          ahead.push({ group, blocks });
         }
         await slices.giveWay();
       }
       const head = ahead.shift();
       if (head === undefined) return;
       const askedMs = world.clock.monotonicMs();
-      const block = await head.block;
+      const blocks = await head.blocks;
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
         continue;
       }
-      if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
-      for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
-        const startMs = world.clock.monotonicMs();
-        scanner.block(head.group, piece);
-        stats.scanMs += world.clock.monotonicMs() - startMs;
-        await slices.giveWay();
+      for (const block of blocks.length === 1 ? blocks : mergeInWindows(blocks, scanner.backward)) {
+        if (blocks.length > 1) {
+          stats.duplicates += (block as MemoryBlock).duplicates;
+          await slices.giveWay();
+          if (scanner.header(head.group, block)) continue;
+        }
+        for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
+          const startMs = world.clock.monotonicMs();
+          scanner.block(head.group, piece);
+          stats.scanMs += world.clock.monotonicMs() - startMs;
+          await slices.giveWay();
+        }
       }
     }
   } finally {
-    await Promise.allSettled(ahead.map(({ block }) => block));
+    await Promise.allSettled(ahead.map(({ blocks }) => blocks));
   }
+}
+
+function fetchUnit(unit: SourceUnit, { blobs, meter, stats }: ScanDeps): Promise<Block> {
+  if (unit.kind === 'stored') stats.fetchedBytes += unit.block.storedBytes;
+  return loadUnit(unit, blobs, meter);
 }
 
 function outlineOf(unit: SourceUnit): BlockOutline {
@@ -112,12 +123,4 @@ function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock
     const from = (backward ? pieces - 1 - number : number) * rows;
     if (from < block.rows) yield block.slice(from, Math.min(from + rows, block.rows));
   }
-}
-
-async function loadGroup({ units }: ScanGroup, { blobs, stats, meter }: ScanDeps): Promise<Block> {
-  for (const unit of units) if (unit.kind === 'stored') stats.fetchedBytes += unit.block.storedBytes;
-  if (units.length === 1) return loadUnit(units[0], blobs, meter);
-  const merged = mergeBlocks(await Promise.all(units.map((unit) => loadUnit(unit, blobs, meter))));
-  stats.duplicates += merged.duplicates;
-  return merged;
 }

@@ -75,7 +75,6 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   let source = 0;
   for (const object of objects) {
     stats.objects++;
-    source++;
     for (const { labels, hash, chunks } of object.footer.select(context.tenant, matchers, selection.fromNs, selection.toNs)) {
       if (!inShard(hash, selection.shard)) continue;
       for (const chunk of chunks) {
@@ -83,7 +82,8 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         if (seen.has(chunk.id)) continue;
         seen.add(chunk.id);
         stats.chunks++;
-        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
+          source++;
+          addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
       }
     }
     await slices.giveWay();

@@ -287,19 +287,38 @@ export class Batch {
   }
   /** Sorted by key. Throws Fault corrupt if the sizes do not fit each other. */
   metadata(): MetadataColumn[] {
-    const columns: MetadataColumn[] = [];
+    return this.#mapColumns((at, length) => readColumn(this.bytes, at, length, this.rows));
+  }
+  /** Sorted; throws as `metadata`. */
+  metadataKeys(): string[] {
+    return this.#mapColumns((at, length) => {
+      const { keyAt, valuesAt } = columnAt(this.bytes, at, length, this.rows);
+      return this.bytes.toString('utf8', keyAt, valuesAt);
+    });
+  }
+
+  #mapColumns<T>(read: (at: number, length: number) => T): T[] {
+    const columns: T[] = [];
     let at = this.#columnsAt;
     for (let number = 0; number < this.#columns; number++) {
       const length = at + COLUMN_HEADER <= this.bytes.length ? this.bytes.readUInt32LE(at) : 0;
       if (length < COLUMN_HEADER || at + length > this.bytes.length) throw new Fault('corrupt', `batch column of ${length} bytes at ${at}`);
-      columns.push(readColumn(this.bytes, at, length, this.rows));
+      columns.push(read(at, length));
       at += length;
     }
     return columns;
   }
 }
 
-function readColumn(bytes: Buffer, at: number, length: number, rows: number): MetadataColumn {
+interface ColumnPlace {
+  readonly width: number;
+  readonly count: number;
+  readonly keyAt: number;
+  readonly valuesAt: number;
+  readonly indexAt: number;
+}
+
+function columnAt(bytes: Buffer, at: number, length: number, rows: number): ColumnPlace {
   const width = bytes[at + 4];
   const keyBytes = bytes.readUInt32LE(at + 8);
   const count = bytes.readUInt32LE(at + 12);
@@ -309,14 +328,17 @@ function readColumn(bytes: Buffer, at: number, length: number, rows: number): Me
   if (![1, 2, 4].includes(width) || textTo > length || indexFrom + rows * width > length) {
     throw new Fault('corrupt', `batch column of ${length} bytes at ${at} cannot hold its ${count} values`);
   }
-  const ends = uint32View(bytes, at + COLUMN_HEADER, count);
   const keyAt = at + COLUMN_HEADER + count * 4;
-  const valuesAt = keyAt + keyBytes;
+  return { width, count, keyAt, valuesAt: keyAt + keyBytes, indexAt: at + indexFrom };
+}
+
+function readColumn(bytes: Buffer, at: number, length: number, rows: number): MetadataColumn {
+  const { width, count, keyAt, valuesAt, indexAt } = columnAt(bytes, at, length, rows);
+  const ends = uint32View(bytes, at + COLUMN_HEADER, count);
   const values: string[] = new Array(count);
   for (let number = 0; number < count; number++) {
     values[number] = bytes.toString('utf8', valuesAt + (number === 0 ? 0 : ends[number - 1]), valuesAt + ends[number]);
   }
-  const indexAt = at + indexFrom;
   const index =
     width === 1
       ? new Uint8Array(bytes.buffer, bytes.byteOffset + indexAt, rows)

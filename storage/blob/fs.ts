@@ -61,10 +61,10 @@ export class FsBlobStore implements BlobStore {
       } catch (error) {
         await files.unlink(temp).catch(() => {});
         // Who is told `exists` relies on the object, and the process that put it may have died before this.
-        if (errno(error) === 'EEXIST') await files.syncDirectory(folder);
+        if (errno(error) === 'EEXIST') await this.#syncNames(folder);
         throw error;
       }
-      await files.syncDirectory(folder);
+      await this.#syncNames(folder);
       if (ifAbsent) await files.unlink(temp).catch(() => {}); // swept later, then
     } catch (error) {
       throw putFault(error, key);
@@ -116,6 +116,15 @@ export class FsBlobStore implements BlobStore {
       this.#durable.add(path);
     }
     return path;
+  }
+
+  async #syncNames(folder: string): Promise<void> {
+    try {
+      await this.#world.files.syncDirectory(folder);
+    } catch (error) {
+      this.#settled.delete(folder); // the name is there all the same: whoever lists it makes it durable first
+      throw error;
+    }
   }
 
   async #writeTemp(path: string, chunks: readonly Uint8Array[]): Promise<void> {

@@ -2,7 +2,7 @@ import { type Batch, HOUR_NS } from '../batch/batch.ts';
 import type { MemoryBlock } from './memory-block.ts';
 import { RowBuffer } from './row-buffer.ts';
 
-/** The entries of one stream and UTC hour that are not in storage yet. Taken in any order, repeated or not; given out sorted and once. */
+/** Entries of one stream and UTC hour that are not in storage yet. Taken in any order, repeated or not; given out sorted and once. */
 export class Head {
   readonly hour: number;
   readonly #rows: RowBuffer;
@@ -11,6 +11,11 @@ export class Head {
   constructor(hour: number) {
     this.hour = hour;
     this.#rows = new RowBuffer(BigInt(hour) * BigInt(HOUR_NS));
+  }
+
+  /** Whether the batch's metadata goes with what is here; otherwise it is better put into a head of its own. */
+  hasRoomFor(batch: Batch): boolean {
+    return this.#rows.hasRoomFor(batch);
   }
 
   /** Copies the batch's columns; the batch is of this head's stream and hour, its bytes are not needed afterwards. */
@@ -28,6 +33,10 @@ export class Head {
   }
   get lineBytes(): number {
     return this.#rows.lineBytes;
+  }
+  /** About what metadata takes in memory. */
+  get metadataMemoryBytes(): number {
+    return this.#rows.metadataMemoryBytes;
   }
   /** Time of the earliest entry, ns after the hour; Infinity if the head is empty. */
   get minOffset(): number {

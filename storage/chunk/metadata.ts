@@ -35,6 +35,12 @@ export function canonicalMetadata(
   return { metadata, bytes };
 }
 
+/** Whether any of the rows [from, to) has the key. */
+export function occurs({ index }: MetadataColumn, from: number, to: number): boolean {
+  for (let row = from; row < to; row++) if (index[row] !== 0) return true;
+  return false;
+}
+
 /** Bytes of an index that numbers `values` values. */
 export function indexWidth(values: number): 1 | 2 | 4 {
   return values < 256 ? 1 : values < 65_536 ? 2 : 4;

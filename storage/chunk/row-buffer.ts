@@ -3,9 +3,14 @@ import { release } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Batch } from '../batch/batch.ts';
 import { MemoryBlock, sliceLines } from './memory-block.ts';
-import { canonicalMetadata } from './metadata.ts';
+import { canonicalMetadata, occurs } from './metadata.ts';
 import { duplicatesIn, firstRowAt, rowsByTime } from './row-order.ts';
 
+/** Columns of metadata have a place for every row. Up to this many bytes of them for a byte of content, and a few beyond, their number does not matter. */
+const MOST_INDEX_RATIO = 4;
+const SPARE_INDEX_BYTES = 65_536;
+const INDEX_BYTES = Uint32Array.BYTES_PER_ELEMENT;
+const ROW_BYTES = Float64Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 /** What an Uint32Array of line ends can address. */
 const MAX_LINE_BYTES = 0xffff_ffff;
 
@@ -25,6 +30,8 @@ export class RowBuffer {
   #lines = Buffer.alloc(0);
   readonly #columns = new Map<string, GrowingColumn>();
   #rows = 0;
+  /** Of the batches appended. */
+  #metadataBytes = 0;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
   /** Rows before this one are sorted and unique; those from here on may be in any order and may repeat any row. */
@@ -62,8 +69,26 @@ export class RowBuffer {
     return bytes;
   }
 
+  /** About what metadata takes in memory. */
+  get metadataMemoryBytes(): number {
+    let bytes = this.#columns.size * this.#rows * INDEX_BYTES;
+    for (const column of this.#columns.values()) bytes += column.dictionaryBytes;
+    return bytes;
+  }
+
+  /** Whether the columns would still be worth their place with the batch's rows: entries with ever new metadata keys would take rows × keys. An empty buffer
+   *  has room for any batch. */
+  hasRoomFor(batch: Batch): boolean {
+    let keys = this.#columns.size;
+    for (const key of batch.metadataKeys()) if (!this.#columns.has(key)) keys++;
+    const rows = this.#rows + batch.rows;
+    const content = this.lineBytes + batch.lineBytes + this.#metadataBytes + batch.metadataBytes + rows * ROW_BYTES;
+    return this.#rows === 0 || keys * rows * INDEX_BYTES <= content * MOST_INDEX_RATIO + SPARE_INDEX_BYTES;
+  }
+
   /** Times of the batch count from baseNs. */
   appendBatch(batch: Batch): void {
+    this.#metadataBytes += batch.metadataBytes;
     const clean = batch.ascending && batch.minOffset > this.#max;
     this.#append(batch, 0, batch.rows, 0);
     this.#extend(batch.minOffset, batch.maxOffset, clean);
@@ -91,7 +116,10 @@ export class RowBuffer {
     else for (let row = from; row < to; row++) this.#times[at + row - from] = times[row] + shift;
     for (let row = from; row < to; row++) this.#ends[at + row - from] = ends[row] - lineFrom + linesAt;
     source.lines().copy(this.#lines, linesAt, lineFrom, lineTo);
-    for (const column of source.metadata()) this.#column(column.key).append(column, from, to, at, this.#times.length);
+    for (const column of source.metadata()) {
+      if (!this.#columns.has(column.key) && !occurs(column, from, to)) continue;
+      this.#column(column.key).append(column, from, to, at, this.#times.length);
+    }
     this.#rows = at + to - from;
   }
 
@@ -245,9 +273,13 @@ class GrowingColumn {
     this.key = key;
   }
 
-  /** An estimate for the dictionary: strings, their hash slots and headers. */
   get bytes(): number {
-    return this.#index.byteLength + this.#valueBytes + this.#values.length * 64;
+    return this.#index.byteLength + this.dictionaryBytes;
+  }
+
+  /** An estimate: strings, their hash slots and headers. */
+  get dictionaryBytes(): number {
+    return this.#valueBytes + this.#values.length * 64;
   }
 
   /** The column over `rows` rows; borrowed until the next append. */

@@ -13,7 +13,7 @@ export interface SegmentSeries {
   /** Canonical text. */
   readonly labels: string;
   readonly hash: StreamHash;
-  /** By hour. */
+  /** By hour; several of one hour may overlap. */
   readonly chunks: readonly ChunkRef[];
 }
 

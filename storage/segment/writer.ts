@@ -41,7 +41,8 @@ export class SegmentWriter {
     this.#level = level;
   }
 
-  /** Writes one hour of a stream as a chunk. Calls come one after the other, sorted by tenant, labels (code units) and hour; `block` starts at its hour. */
+  /** Writes one hour of a stream, or some of it, as a chunk. Calls come one after the other, sorted by tenant, labels (code units) and hour; `block` starts at
+   *  its hour. */
   async add(stream: SegmentStream, block: MemoryBlock): Promise<void> {
     if (block.rows === 0) return;
     const tenant = this.#tenantOf(stream);
@@ -104,7 +105,7 @@ class TenantUnderWay {
         throw new Fault('internal', `stream ${stream.labels} after ${before.labels}`);
       this.#endStream();
       this.#stream = stream;
-    } else if (chunk.baseNs <= this.#chunks[this.#chunks.length - 1].baseNs) {
+    } else if (chunk.baseNs < this.#chunks[this.#chunks.length - 1].baseNs) {
       throw new Fault('internal', `chunks of ${stream.labels} not in the order of their hours`);
     }
     this.#chunks.push(chunk);

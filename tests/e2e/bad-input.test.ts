@@ -157,6 +157,16 @@ test('lines that are not UTF-8 are taken, and an answer with them is still JSON'
   assert.ok(entry.line.startsWith('caf'));
 });
 
+test('ten thousand entries, each with a metadata key of its own, are taken and found', async () => {
+  const now = nowNs();
+  const values = Array.from({ length: 10_000 }, (_, index) => [String(now + BigInt(index)), 'line', { [`key_${index}`]: 'value' }]);
+  check(await pushBody(server.url, JSON.stringify({ streams: [{ stream: { app: 'keys' }, values }] })), 204, /^$/);
+  const range = { fromNs: now - secondsNs(1), toNs: now + secondsNs(1) };
+  assert.equal(await countEntries(server.url, '{app="keys"} |= "line"', range), 10_000);
+  assert.ok((await fetch(`${server.url}/flush`, { method: 'POST' })).ok);
+  assert.equal(await countEntries(server.url, '{app="keys"}', range), 10_000);
+});
+
 test('a hundred thousand streams: those beyond the limit are refused as such', async () => {
   const now = nowNs();
   const statuses = new Map<number, number>();

@@ -31,7 +31,8 @@ function logOf(items: readonly (LogRecord | LogGap)[], end: number): IngestLog {
   };
 }
 
-test('what cannot be read is counted as lost, and the rest of the log is kept', async () => {
+/** Heads over that log, and what they tell of its replay. */
+async function replayed(items: readonly (LogRecord | LogGap)[], chainEnd: number, end: number) {
   const world = fakeWorld(1);
   let lost = 0;
   const instruments: Instruments = {
@@ -42,9 +43,6 @@ test('what cannot be read is counted as lost, and the rest of the log is kept', 
       },
     }),
   };
-  const gap: LogGap = { kind: 'gap', from: 2, to: 5, lostBytes: 300, reason: 'checksum', doubtful: false };
-  const unreadable: LogRecord = { kind: 'record', position: 1, bytes: Buffer.from('no push at all, though its checksum is right') };
-  const items = [record(0, 'first'), unreadable, gap, record(5, 'last')];
   const failures: unknown[] = [];
   const context = {
     world,
@@ -53,17 +51,27 @@ test('what cannot be read is counted as lost, and the rest of the log is kept', 
     instance: '0',
   };
   const heads = new LogHeads(
-    logOf(items, 6),
-    { end: 0, newest: undefined },
+    logOf(items, end),
+    { end: chainEnd, newest: undefined },
     { blobs: new MemoryBlobStore(world.clock), options: OPTIONS },
     context,
   );
   await heads.replay(() => {});
-  assert.equal(lost, 4);
-  assert.equal(heads.appliedTo, 6);
-  assert.equal(
-    heads.sets().reduce((rows, set) => rows + set.rows, 0),
-    2,
-  );
   assert.deepEqual(failures, []);
+  assert.equal(heads.appliedTo, end);
+  return { lost, rows: heads.sets().reduce((rows, set) => rows + set.rows, 0) };
+}
+
+test('what cannot be read is counted as lost, and the rest of the log is kept', async () => {
+  const gap: LogGap = { kind: 'gap', from: 2, to: 5, lostBytes: 300, reason: 'checksum', doubtful: false };
+  const unreadable: LogRecord = { kind: 'record', position: 1, bytes: Buffer.from('no push at all, though its checksum is right') };
+  assert.deepEqual(await replayed([record(0, 'first'), unreadable, gap, record(5, 'last')], 0, 6), { lost: 4, rows: 2 });
+});
+
+test('records that neither the log nor storage has are counted as lost, also before the first that is kept and after the last', async () => {
+  assert.deepEqual(await replayed([record(5, 'last')], 3, 6), { lost: 2, rows: 1 });
+  const gap: LogGap = { kind: 'gap', from: 5, to: 6, lostBytes: 300, reason: 'checksum', doubtful: false };
+  assert.deepEqual(await replayed([gap], 3, 6), { lost: 3, rows: 0 });
+  assert.deepEqual(await replayed([], 3, 6), { lost: 3, rows: 0 });
+  assert.deepEqual(await replayed([record(3, 'first'), record(4, 'next'), record(5, 'last')], 3, 6), { lost: 0, rows: 3 });
 });

@@ -81,6 +81,29 @@ test('blocks that overlap in time are fetched to count what both have once, othe
   assert.equal(await one.store.count('{app="a"}'), 5);
 });
 
+test('entries with ever new metadata keys, pushed twice, are found once: in several heads, in one object, in both', async () => {
+  const one = await rig();
+  const lines = Array.from({ length: 800 }, (_, number) => String(number));
+  const values = lines.map((line, number) => [String(START_NS + BigInt(number)), line, { [`key-${number}`]: 'x' }]);
+  const pushFrom = async (first: number) => {
+    const body = Buffer.from(JSON.stringify({ streams: [{ stream: { app: 'a' }, values: values.slice(first) }] }));
+    const ask = { kind: 'push' as const, body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 };
+    assert.equal((await one.store.system.ask(distributorProtocol, '0', ask, ASKED)).fault, undefined);
+  };
+  const check = async (where: string) => {
+    assert.deepEqual(await one.store.lines('{app="a"}'), lines, where);
+    assert.deepEqual(await one.store.lines('{app="a"}', { direction: 'backward' }), lines.toReversed(), where);
+    assert.equal(await one.store.count('{app="a"}'), lines.length, where);
+  };
+  await pushFrom(0);
+  await pushFrom(37); // so that no two heads are equal
+  await check('heads');
+  await one.store.flush();
+  await check('object');
+  await pushFrom(91);
+  await check('both');
+});
+
 test('lines of one time that are in several blocks of a chunk stay in their order, either way', async () => {
   const one = await rig();
   const line = (number: number): string => `${number} ${'x'.repeat(200_000)}`;

@@ -5,6 +5,7 @@ import type { Files } from '../../../ops/base/world.ts';
 import { fakeWorld, seededRandom } from '../../../ops/base/world-fake.ts';
 import type { BlobStore } from '../../../storage/blob/blob-store.ts';
 import { openFsBlobStore } from '../../../storage/blob/fs.ts';
+import { flakyFiles } from '../../sim/flaky-files.ts';
 import { keysIn } from '../../support/blob-suite.ts';
 import { numbers } from '../../support/checks.ts';
 import { CRASH_MODES, type CrashMode, PowerCutFiles, withoutSync } from '../../support/power-cut-files.ts';
@@ -122,4 +123,21 @@ test('an object that was called existing survives, though the process that put i
     const store = await open(survived.crash('nothing', seededRandom(1)), 3);
     assert.ok((await store.get('_l0/log/0')).equals(body('x')), `step ${stopAt}`);
   }
+});
+
+test('an object whose put failed at the very last survives once it was listed', async () => {
+  const files = new PowerCutFiles();
+  let failing = false;
+  const store = await open(
+    flakyFiles(files, (path) => (failing && path === '/data/objects/_l0/log' ? 'before' : undefined)),
+    1,
+  );
+  await store.put('_l0/log/0', body('x'), { ifAbsent: true });
+  assert.deepEqual(await keysIn(store, '_l0/log/'), ['_l0/log/0']);
+  failing = true;
+  await assert.rejects(store.put('_l0/log/1', body('y'), { ifAbsent: true }));
+  failing = false;
+  assert.deepEqual(await keysIn(store, '_l0/log/'), ['_l0/log/0', '_l0/log/1']);
+  const after = await open(files.crash('nothing', seededRandom(1)), 2);
+  assert.deepEqual(await keysIn(after, '_l0/log/'), ['_l0/log/0', '_l0/log/1']);
 });
