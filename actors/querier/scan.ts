@@ -1,14 +1,16 @@
-import type { Block, BlockOutline } from '../../logql/model.ts';
+import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import type { World } from '../../ops/base/world.ts';
+import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeBlocks } from '../../storage/chunk/merge.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
+import { Slices } from '../slices.ts';
 import { groupOverlapping } from './overlap.ts';
-import { Slices } from './slices.ts';
+import { mayRepeat } from './repeats.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
 /** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
@@ -42,6 +44,8 @@ const PIECE_BYTES = MiB;
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
   readonly backward: boolean;
+  /** Looks at no line: lines are not fetched, and overlapping units that cannot repeat each other come one by one, without regard to time. */
+  readonly lineless?: true;
   /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
@@ -61,7 +65,7 @@ export interface ScanDeps {
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
-  const ahead: { group: ScanGroup; block: Promise<Block> }[] = [];
+  const ahead: { group: ScanGroup; blocks: Promise<readonly Block[]> }[] = [];
   let next = 0;
   try {
     for (;;) {
@@ -69,27 +73,29 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
-          const block = loadGroup(group, deps);
-          block.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, block });
+          const blocks = loadGroup(group, deps, scanner.lineless === true);
+          blocks.catch(() => {}); // rejected again where it is awaited, or not needed any more
+          ahead.push({ group, blocks });
         }
         await slices.giveWay();
       }
       const head = ahead.shift();
       if (head === undefined) return;
-      const block = await head.block;
+      const blocks = await head.blocks;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
         continue;
       }
-      if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
-      for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
-        scanner.block(head.group, piece);
-        await slices.giveWay();
+      for (const block of blocks) {
+        if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
+        for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
+          scanner.block(head.group, piece);
+          await slices.giveWay();
+        }
       }
     }
   } finally {
-    await Promise.allSettled(ahead.map(({ block }) => block));
+    await Promise.allSettled(ahead.map(({ blocks }) => blocks));
   }
 }
 
@@ -110,9 +116,27 @@ function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock
   }
 }
 
-async function loadGroup({ units }: ScanGroup, { blobs, stats, meter }: ScanDeps): Promise<Block> {
-  if (units.length === 1) return loadUnit(units[0], blobs, meter);
-  const merged = mergeBlocks(await Promise.all(units.map((unit) => loadUnit(unit, blobs, meter))));
+async function loadGroup({ units }: ScanGroup, { blobs, stats, meter }: ScanDeps, lineless: boolean): Promise<readonly Block[]> {
+  const load = (all: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, blobs, meter, all)));
+  if (units.length === 1) return load(!lineless);
+  if (lineless) {
+    const blocks = await load(false);
+    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) return blocks;
+  }
+  const merged = mergeBlocks(await load(true));
   stats.duplicates += merged.duplicates;
-  return merged;
+  return [merged];
+}
+
+/** The execution of a group's stream, which `open` makes when its first block comes. */
+export function openedOnce<E>(open: (labels: Labels) => E): (group: ScanGroup) => E {
+  const executions = new Map<StreamSources, E>();
+  return ({ stream }) => {
+    let execution = executions.get(stream);
+    if (execution === undefined) {
+      execution = open(parseCanonicalLabels(stream.labels));
+      executions.set(stream, execution);
+    }
+    return execution;
+  };
 }
