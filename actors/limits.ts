@@ -61,6 +61,10 @@ export const limitsOptions = section('limits_config', 'limits', {
   maxQuerySeries: int('500', 'Most series of a metric query.', { flag: 'querier.max-query-series' }),
   maxQueryLength: duration('30d1h', 'Longest time range of a query; 0: any.', { flag: 'store.max-query-length' }),
   maxQueryLookback: duration('0', 'How far back a query sees; 0: all the way.', { flag: 'querier.max-query-lookback' }),
+  volumeEnabled: bool('true', 'Answer questions for log volumes.', { flag: 'limits.volume-enabled' }),
+  volumeMaxSeries: int('1000', 'Most series or labels whose volumes are told apart; a question with more fails.', {
+    flag: 'limits.volume-max-series',
+  }),
   queryTimeout: duration('1m', 'How long a query may run.', { flag: 'querier.query-timeout' }),
 });
 

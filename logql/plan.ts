@@ -70,7 +70,7 @@ function operandsOf(node: MetricExpr): readonly MetricExpr[] {
 }
 
 /** The log expressions of a query, each with its unwrap. */
-function* logRangesOf(expr: Expr): Generator<{ readonly log: LogExpr; readonly unwrap?: Unwrap }> {
+export function* logRangesOf(expr: Expr): Generator<{ readonly log: LogExpr; readonly unwrap?: Unwrap }> {
   if (expr.kind === 'log') yield { log: expr };
   else if (expr.kind === 'range_aggregation') yield expr;
   else for (const operand of operandsOf(expr)) yield* logRangesOf(operand);

@@ -11,6 +11,7 @@ import { realWorld } from './base/world.ts';
 import { ConfigError, type Configuration, commonOptions, configure, generalOptions, serverOptions } from './config.ts';
 import { openDataFolder } from './data-folder.ts';
 import { adminRoutes } from './http/admin.ts';
+import { indexRoutes } from './http/index-queries.ts';
 import { pushRoutes } from './http/push.ts';
 import { queryRoutes } from './http/query.ts';
 import { createHttpServer } from './http/server.ts';
@@ -101,6 +102,7 @@ async function serve(configuration: Configuration): Promise<void> {
       timeoutMs: PUSH_TIMEOUT_MS,
     }),
     ...queryRoutes({ asker: system, world, limits }),
+    ...indexRoutes({ asker: system, world, limits }),
   ];
   const admin = adminRoutes(
     {

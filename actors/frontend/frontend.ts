@@ -3,9 +3,12 @@ import { type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
 import { entriesAround } from './context.ts';
+import { detectedFields, detectedLabels, detectedValues } from './detected.ts';
 import { explainQuery } from './explain.ts';
+import { indexShards, indexStats } from './index-stats.ts';
 import { labelNames, labelValues, seriesSets } from './metadata.ts';
 import { instantQuery, rangeQuery } from './queries.ts';
+import { indexVolume } from './volume.ts';
 
 export interface FrontendDeps {
   readonly asker: Asker;
@@ -20,7 +23,7 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
   mailbox: { messages: 2_048, bytes: 64 * MiB, concurrency: 256, whenFull: 'refuse' },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world }) {
-    const services = { ...deps, clock: world.clock };
+    const services = { ...deps, world, clock: world.clock };
     const handlers: Handlers<FrontendAsk, FrontendReply> = {
       range: (ask, asked) => rangeQuery(ask, services, asked),
       instant: (ask, asked) => instantQuery(ask, services, asked),
@@ -29,6 +32,12 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
       labels: (ask, asked) => labelNames(ask, services, asked),
       label_values: (ask, asked) => labelValues(ask, services, asked),
       series: (ask, asked) => seriesSets(ask, services, asked),
+      index_stats: (ask, asked) => indexStats(ask, services, asked),
+      index_shards: (ask, asked) => indexShards(ask, services, asked),
+      index_volume: (ask, asked) => indexVolume(ask, services, asked),
+      detected_labels: (ask, asked) => detectedLabels(ask, services, asked),
+      detected_fields: (ask, asked) => detectedFields(ask, services, asked),
+      detected_values: (ask, asked) => detectedValues(ask, services, asked),
     };
     return { handlers, observe: () => ({ queriers: deps.queriers.length }), stop: async () => {} };
   },

@@ -1,5 +1,6 @@
 import type { LogPosition } from '../../logql/engine/log-position.ts';
-import type { Direction } from '../../logql/model.ts';
+import type { VolumeQuery } from '../../logql/engine/volume-execution.ts';
+import type { Direction, Matcher } from '../../logql/model.ts';
 import type { StageProfile } from '../../logql/pipeline/profile.ts';
 import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
@@ -22,7 +23,9 @@ export type QuerierAsk =
     }
   /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. */
   | { kind: 'samples'; query: string; startNs: bigint; endNs: bigint; stepNs: number; profile?: boolean; shard: StreamShard }
-  | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; shard: StreamShard };
+  | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; shard: StreamShard }
+  | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard }
+  | ({ kind: 'volumes'; shard: StreamShard } & VolumeQuery);
 
 export interface ScanStats {
   lines: number;
@@ -84,6 +87,9 @@ export type QuerierReply = {
   logs: { frame: Uint8Array[]; stats: ScanStats; stages?: readonly StageProfile[] };
   samples: { frame: Uint8Array[]; stats: ScanStats; stages?: readonly StageProfile[] };
   series: { labels: string[]; stats: ScanStats };
+  /** A row per stream, numbers as Float64. */
+  stream_sizes: { hashes: string[]; chunks: Uint8Array; entries: Uint8Array; bytes: Uint8Array; stats: ScanStats };
+  volumes: { frame: Uint8Array[]; stats: ScanStats };
 };
 export const querierProtocol = protocol<QuerierAsk, QuerierReply>('querier');
 
@@ -121,19 +127,18 @@ export type FrontendAsk =
     }
   | { kind: 'labels'; startNs: bigint; endNs: bigint; query: string }
   | { kind: 'label_values'; name: string; startNs: bigint; endNs: bigint; query: string }
-  | { kind: 'series'; matches: string[]; startNs: bigint; endNs: bigint };
+  | { kind: 'series'; matches: string[]; startNs: bigint; endNs: bigint }
+  | { kind: 'index_stats'; query: string; startNs: bigint; endNs: bigint }
+  | { kind: 'index_shards'; query: string; startNs: bigint; endNs: bigint; targetBytes: number }
+  | ({ kind: 'index_volume'; limit: number } & Omit<VolumeQuery, 'maxSeries'>)
+  | { kind: 'detected_labels'; query: string; startNs: bigint; endNs: bigint }
+  | { kind: 'detected_fields'; query: string; startNs: bigint; endNs: bigint; lineLimit: number; limit: number }
+  /** The values of one field. */
+  | { kind: 'detected_values'; name: string; query: string; startNs: bigint; endNs: bigint; lineLimit: number; limit: number };
 
 /** A JSON body as byte chunks, ready to be sent. */
 export interface BodyReply {
   readonly body: Uint8Array[];
 }
-export type FrontendReply = {
-  range: BodyReply;
-  instant: BodyReply;
-  explain: BodyReply;
-  context: BodyReply;
-  labels: BodyReply;
-  label_values: BodyReply;
-  series: BodyReply;
-};
+export type FrontendReply = Record<FrontendAsk['kind'], BodyReply>;
 export const frontendProtocol = protocol<FrontendAsk, FrontendReply>('query-frontend');

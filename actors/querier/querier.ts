@@ -1,13 +1,11 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
-import type { Labels } from '../../logql/model.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { bytes, duration, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { inShard } from '../../storage/batch/batch.ts';
-import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { ReadMeter } from '../../storage/chunk/block.ts';
 import { Catalog } from '../../storage/segment/catalog.ts';
@@ -15,8 +13,9 @@ import { type AskContext, type Asker, defineActor, type Handlers, type StartCont
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply, type ScanStats } from '../protocol/query.ts';
-import { type ScanGroup, type Scanner, scan, scanGroups } from './scan.ts';
-import { Slices } from './slices.ts';
+import { Slices } from '../slices.ts';
+import { type JobTools, streamSizes, volumes } from './index-jobs.ts';
+import { openedOnce, type ScanGroup, type Scanner, scan, scanGroups } from './scan.ts';
 import { gatherSources, liveObjects, type Selection, type StreamSources } from './sources.ts';
 
 export const querierOptions = section('querier', 'querier', {
@@ -44,6 +43,8 @@ export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
         logs: (ask, asked) => jobs.planned(asked, () => jobs.logs(ask, asked)),
         samples: (ask, asked) => jobs.planned(asked, () => jobs.samples(ask, asked)),
         series: (ask, asked) => jobs.planned(asked, () => jobs.series(ask, asked)),
+        stream_sizes: (ask, asked) => jobs.planned(asked, () => streamSizes(ask, jobs.tools(asked))),
+        volumes: (ask, asked) => jobs.planned(asked, () => volumes(ask, jobs.tools(asked))),
       };
       return { handlers, observe: () => ({ running: jobs.running }), stop: async () => {} };
     },
@@ -131,6 +132,14 @@ class QuerierJobs {
     return profile ? new PipelineProfile(() => this.#start.world.clock.monotonicMs()) : undefined;
   }
 
+  /** For jobs that are not of this class. */
+  tools(asked: AskContext): JobTools {
+    return {
+      gather: (selection, stats) => this.#gather(selection, asked, stats),
+      scan: (groups, stats, scanner) => this.#scan(groups, asked, stats, scanner),
+    };
+  }
+
   #gather(selection: Selection, asked: AskContext, stats: ScanStats): Promise<StreamSources[]> {
     const { asker, ingesters } = this.#deps;
     return gatherSources(selection, { asker, ingesters, catalog: this.#catalog, world: this.#start.world, context: asked, stats });
@@ -140,6 +149,7 @@ class QuerierJobs {
     const { world } = this.#start;
     const meter = new ReadMeter(world.clock);
     await scan(groups, { blobs: this.#deps.blobs, world, context: asked, stats, meter }, scanner);
+    stats.fetchedBytes = meter.fetchedBytes;
     stats.compressedBytes = meter.storedBytes;
     stats.decompressedBytes = meter.rawBytes;
     stats.decompressMs = meter.decompressMs;
@@ -173,19 +183,6 @@ class QuerierJobs {
     }
     return { labels: [...labels], stats };
   }
-}
-
-/** The execution of a group's stream, which `open` makes when its first block comes. */
-function openedOnce<E>(open: (labels: Labels) => E): (group: ScanGroup) => E {
-  const executions = new Map<StreamSources, E>();
-  return ({ stream }) => {
-    let execution = executions.get(stream);
-    if (execution === undefined) {
-      execution = open(parseCanonicalLabels(stream.labels));
-      executions.set(stream, execution);
-    }
-    return execution;
-  };
 }
 
 function compare(a: bigint, b: bigint): number {

@@ -1,14 +1,16 @@
-import type { Block, BlockOutline } from '../../logql/model.ts';
+import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import type { World } from '../../ops/base/world.ts';
+import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
+import { Slices } from '../slices.ts';
 import { groupOverlapping } from './overlap.ts';
-import { Slices } from './slices.ts';
+import { mayRepeat } from './repeats.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
 /** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
@@ -42,6 +44,8 @@ const PIECE_BYTES = MiB;
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
   readonly backward: boolean;
+  /** Looks at no line: lines are not fetched, and overlapping units that cannot repeat each other come one by one, without regard to time. */
+  readonly lineless?: true;
   /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
@@ -61,7 +65,7 @@ export interface ScanDeps {
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
-  const ahead: { group: ScanGroup; blocks: Promise<Block[]> }[] = [];
+  const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup> }[] = [];
   let next = 0;
   try {
     for (;;) {
@@ -69,27 +73,27 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
-          const blocks = Promise.all(group.units.map((unit) => fetchUnit(unit, deps)));
-          blocks.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, blocks });
+          const loaded = loadGroup(group, deps, scanner.lineless === true);
+          loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
+          ahead.push({ group, loaded });
         }
         await slices.giveWay();
       }
       const head = ahead.shift();
       if (head === undefined) return;
       const askedMs = world.clock.monotonicMs();
-      const blocks = await head.blocks;
+      const { blocks, repeat } = await head.loaded;
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
         continue;
       }
-      for (const block of blocks.length === 1 ? blocks : mergeInWindows(blocks, scanner.backward)) {
-        if (blocks.length > 1) {
+      for (const block of repeat ? mergeInWindows(blocks, scanner.backward) : blocks) {
+        if (repeat) {
           stats.duplicates += (block as MemoryBlock).duplicates;
           await slices.giveWay();
-          if (scanner.header(head.group, block)) continue;
         }
+        if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
         for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
           const startMs = world.clock.monotonicMs();
           scanner.block(head.group, piece);
@@ -99,13 +103,8 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       }
     }
   } finally {
-    await Promise.allSettled(ahead.map(({ blocks }) => blocks));
+    await Promise.allSettled(ahead.map(({ loaded }) => loaded));
   }
-}
-
-function fetchUnit(unit: SourceUnit, { blobs, meter, stats }: ScanDeps): Promise<Block> {
-  if (unit.kind === 'stored') stats.fetchedBytes += unit.block.storedBytes;
-  return loadUnit(unit, blobs, meter);
 }
 
 function outlineOf(unit: SourceUnit): BlockOutline {
@@ -123,4 +122,33 @@ function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock
     const from = (backward ? pieces - 1 - number : number) * rows;
     if (from < block.rows) yield block.slice(from, Math.min(from + rows, block.rows));
   }
+}
+
+interface LoadedGroup {
+  readonly blocks: readonly Block[];
+  /** Whether entries may be in several of them, so that they are to be merged. */
+  readonly repeat: boolean;
+}
+
+async function loadGroup({ units }: ScanGroup, { blobs, meter }: ScanDeps, lineless: boolean): Promise<LoadedGroup> {
+  const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, blobs, meter, lines)));
+  if (units.length === 1) return { blocks: await load(!lineless), repeat: false };
+  if (lineless) {
+    const blocks = await load(false);
+    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) return { blocks, repeat: false };
+  }
+  return { blocks: await load(true), repeat: true };
+}
+
+/** The execution of a group's stream, which `open` makes when its first block comes. */
+export function openedOnce<E>(open: (labels: Labels) => E): (group: ScanGroup) => E {
+  const executions = new Map<StreamSources, E>();
+  return ({ stream }) => {
+    let execution = executions.get(stream);
+    if (execution === undefined) {
+      execution = open(parseCanonicalLabels(stream.labels));
+      executions.set(stream, execution);
+    }
+    return execution;
+  };
 }

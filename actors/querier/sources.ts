@@ -1,6 +1,6 @@
 import type { Block, Matcher } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
-import { inShard } from '../../storage/batch/batch.ts';
+import { inShard, type StreamHash } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
 import type { ChunkRef } from '../../storage/chunk/chunk.ts';
@@ -11,8 +11,8 @@ import type { AskContext, Asker } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol, type LogCover, type SelectReply, type StreamShard } from '../protocol/ingest.ts';
 import type { ScanStats } from '../protocol/query.ts';
+import { Slices } from '../slices.ts';
 import type { Unit } from './overlap.ts';
-import { Slices } from './slices.ts';
 
 /** Where rows are: a block of an object, or a slice of a head that is here already. */
 export type SourceUnit = Unit &
@@ -24,6 +24,7 @@ export type SourceUnit = Unit &
 export interface StreamSources {
   /** Canonical text. */
   readonly labels: string;
+  readonly hash: StreamHash;
   readonly units: SourceUnit[];
 }
 
@@ -62,10 +63,10 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   );
   stats.indexMs += clock.monotonicMs() - askedMs;
   const streams = new Map<string, StreamSources>();
-  const streamOf = (hash: string, labels: string): StreamSources => {
+  const streamOf = (hash: StreamHash, labels: string): StreamSources => {
     let stream = streams.get(hash);
     if (stream === undefined) {
-      stream = { labels, units: [] };
+      stream = { labels, hash, units: [] };
       streams.set(hash, stream);
     }
     return stream;
@@ -82,8 +83,8 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         if (seen.has(chunk.id)) continue;
         seen.add(chunk.id);
         stats.chunks++;
-          source++;
-          addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
+        source++;
+        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
       }
     }
     await slices.giveWay();
@@ -117,9 +118,10 @@ function timesOf(baseNs: bigint, minOffset: number, maxOffset: number): { minNs:
   return { minNs: baseNs + BigInt(minOffset), maxNs: baseNs + BigInt(maxOffset) };
 }
 
-export async function loadUnit(unit: SourceUnit, blobs: BlobStore, meter: ReadMeter): Promise<Block> {
+/** `lines`: whether anybody looks at them. */
+export async function loadUnit(unit: SourceUnit, blobs: BlobStore, meter: ReadMeter, lines: boolean): Promise<Block> {
   if (unit.kind === 'head') return unit.rows;
-  return readBlock(blobs, unit.key, unit.chunk, unit.block, unit.at, meter);
+  return readBlock(blobs, unit.key, unit.chunk, unit.block, unit.at, { meter, lines });
 }
 
 type IngesterQuestion = { kind: 'select'; matchers: Matcher[] } & Omit<Selection, 'matchers'>;

@@ -88,11 +88,11 @@ export function renderScalar(value: number, timeNs: bigint, frame: AnswerFrame):
 }
 
 /** Seconds with at most three decimals: Prometheus counts milliseconds. */
-function secondsText(timeNs: bigint): string {
+export function secondsText(timeNs: bigint): string {
   return String(Number(timeNs / 1_000_000n) / 1000);
 }
 
-function renderAnswer(
+export function renderAnswer(
   resultType: string,
   flags: string,
   { stats, warnings, summary }: AnswerFrame & { readonly summary?: Record<string, unknown> },
@@ -110,7 +110,7 @@ function renderAnswer(
 }
 
 /** JSON that is cut into chunks while it grows. */
-class Body {
+export class Body {
   readonly json = new JsonWriter();
   readonly #chunks: Uint8Array[] = [];
 

@@ -18,11 +18,14 @@ import type { Wanted } from './wanted.ts';
 /** Objects deeper than this are passed over, so that names cannot grow with the square of the line. */
 const MOST_DEPTH = 128;
 
+/** Told of each label that is made, and of the key that it is made from. */
+export type FieldFound = (name: string, key: KeyEntry) => void;
+
 /** Makes a label of each scalar field of the line; fields of nested objects are joined by `_`, arrays and null are passed over.
  *  Stops reading once every wanted label is found, so what is wrong behind goes unnoticed. */
-export function jsonExtractor(wanted: Wanted): (state: LabelState) => void {
+export function jsonExtractor(wanted: Wanted, found?: FieldFound): (state: LabelState) => void {
   if (wanted.nothing) return () => {};
-  const walker = new JsonWalker(wanted);
+  const walker = new JsonWalker(wanted, found);
   return (state) => {
     const fault = walker.run(state);
     if (fault !== undefined) state.fail('JSONParserErr', fault);
@@ -32,12 +35,14 @@ export function jsonExtractor(wanted: Wanted): (state: LabelState) => void {
 class JsonWalker {
   readonly #wanted: Wanted;
   readonly #keys: KeyTable;
+  readonly #found: FieldFound | undefined;
   readonly #value = new JsonValue();
   /** The objects that the walk is inside of. */
   readonly #path: KeyEntry[] = [];
 
-  constructor(wanted: Wanted) {
+  constructor(wanted: Wanted, found: FieldFound | undefined) {
     this.#wanted = wanted;
+    this.#found = found;
     this.#keys = new KeyTable(wanted);
   }
 
@@ -113,6 +118,7 @@ class JsonWalker {
     if (state.extracted.has(name) || !this.#wanted.has(name)) return false;
     state.set(name, type === 'string' ? unescapedText(state.bytes, from, to) : valueText(state.bytes, from, to));
     state.extracted.add(name);
+    this.#found?.(name, entry);
     return this.#wanted.complete(state);
   }
 }

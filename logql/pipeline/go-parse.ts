@@ -5,22 +5,28 @@ export class ConversionError extends Error {}
 
 /** As Go's strconv.ParseFloat. Throws ConversionError. */
 export function parseGoFloat(text: string): number {
-  if (/^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/.test(text)) {
-    const value = Number(text);
+  const plain = text.includes('_') ? withoutSeparators(text) : text;
+  if (/^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/.test(plain)) {
+    const value = Number(plain);
     if (!Number.isFinite(value)) throw new ConversionError(`strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`);
     return value;
   }
-  const special = /^([-+]?)(inf|infinity|nan)$/i.exec(text);
+  const special = /^([-+]?)(inf|infinity|nan)$/i.exec(plain);
   if (special !== null && special[2].toLowerCase() === 'nan') {
     if (special[1] === '') return Number.NaN;
   } else if (special !== null) return special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  const hex = /^([-+]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?[pP]([-+]?\d+)$/.exec(text);
+  const hex = /^([-+]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?[pP]([-+]?\d+)$/.exec(plain);
   if (hex !== null && hex[2] + (hex[3] ?? '') !== '') {
     const [, sign, whole, fraction = '', exponent] = hex;
     const value = Number.parseInt(whole + fraction, 16) * 2 ** (Number(exponent) - 4 * fraction.length);
     return sign === '-' ? -value : value;
   }
   throw new ConversionError(`strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`);
+}
+
+/** `1_000` without its underscores, which stand between digits or behind a base's prefix; those that stand elsewhere are left. */
+function withoutSeparators(text: string): string {
+  return text.replace(/^[-+]?0[xX]/.test(text) ? /(?<=[\da-fA-FxX])_(?=[\da-fA-F])/g : /(?<=\d)_(?=\d)/g, '');
 }
 
 const DURATION_UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };

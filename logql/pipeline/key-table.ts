@@ -6,6 +6,10 @@ const MOST = 20_000;
 export interface KeyEntry {
   /** For keys inside this one. */
   readonly id: number;
+  /** As it stands in the line, escapes resolved. */
+  readonly key: string;
+  /** The key that it is inside of. */
+  readonly parent: KeyEntry | undefined;
   /** The label's name. '' if the key has none. */
   readonly name: string;
   /** Somebody looks at the label, or at the one that it becomes if the name is taken. */
@@ -50,8 +54,15 @@ export class KeyTable {
     const own = sanitiseLabel(key, parent === undefined);
     const name = parent === undefined || own === '' ? own : `${parent.name}_${own}`;
     const wanted = name !== '' && (this.#wanted.has(name) || this.#wanted.has(`${name}_extracted`));
-    return { id: ++this.#lastId, name, wanted, wantedInside: this.#wanted.hasUnder(name) };
+    return { id: ++this.#lastId, key, parent, name, wanted, wantedInside: this.#wanted.hasUnder(name) };
   }
+}
+
+/** The keys from the outermost object of the line to this one. */
+export function pathOf(entry: KeyEntry): string[] {
+  const path: string[] = [];
+  for (let at: KeyEntry | undefined = entry; at !== undefined; at = at.parent) path.unshift(at.key);
+  return path;
 }
 
 /** Goes on with a hash that starts at 0. */

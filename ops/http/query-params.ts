@@ -8,9 +8,10 @@ const NS_PER_SECOND = 1_000_000_000;
 const HOUR_NS = 3_600n * 1_000_000_000n;
 const MAX_INT64 = (1n << 63n) - 1n;
 const MIN_INT64 = -(1n << 63n);
-const DEFAULT_LIMIT = 100;
-const DEFAULT_CONTEXT = 10;
+const MAX_UINT32 = 2 ** 32 - 1;
 const DAY_NS = 24n * HOUR_NS;
+export const DEFAULT_LIMIT = 100;
+const DEFAULT_CONTEXT = 10;
 /** Most evaluations of one series; enough for a week at 60 s. */
 const MAX_POINTS = 11_000n;
 
@@ -124,13 +125,18 @@ export function interval(params: URLSearchParams): number {
 }
 
 export function limit(params: URLSearchParams): number {
-  const text = params.get('limit') ?? '';
-  if (text === '') return DEFAULT_LIMIT;
+  return positive('limit', params.get('limit') ?? '', DEFAULT_LIMIT);
+}
+
+/** A whole number above zero that 32 bits hold; `fallback` for ''. `name`: of the parameter. */
+export function positive(name: string, text: string, fallback: number): number {
+  if (text === '') return fallback;
   if (!/^[+-]?\d+$/.test(text)) throw bad(`strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
   const value = Number(text);
   if (Math.abs(value) >= Number(MAX_INT64)) throw bad(`strconv.Atoi: parsing ${quoteGo(text)}: value out of range`);
   if (value <= 0) throw bad('limit must be a positive value');
-  return Math.min(value, Number.MAX_SAFE_INTEGER);
+  if (value > MAX_UINT32) throw bad(`${name} value ${BigInt(text)} is out of range [0, ${MAX_UINT32}]`);
+  return value;
 }
 
 /** `before` and `after` of /context: how many entries on that side of the time; 10 unless said. */

@@ -31,7 +31,7 @@ export interface QueryDeps {
 }
 
 /** What an endpoint asks the frontend. */
-type ReadAsk = (params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits) => FrontendAsk;
+export type ReadAsk = (params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits) => FrontendAsk;
 
 const READ: Readonly<Record<string, ReadAsk>> = {
   '/loki/api/v1/query_range': range,
@@ -45,10 +45,20 @@ const READ: Readonly<Record<string, ReadAsk>> = {
 };
 
 export function queryRoutes(deps: QueryDeps): Route[] {
-  const routes = Object.entries(READ).map(
-    ([path, read]): Route => ({ methods: ['GET', 'POST'], path, access: 'tenant', handle: (request) => answer(read, request, deps) }),
-  );
-  return [...routes, { methods: ['GET', 'POST'], path: '/loki/api/v1/format_query', access: 'tenant', handle: formatQuery }];
+  return [
+    ...readRoutes(READ, deps),
+    { methods: ['GET', 'POST'], path: '/loki/api/v1/format_query', access: 'tenant', handle: formatQuery },
+  ];
+}
+
+/** A route for each path, answered by the frontend. */
+export function readRoutes(read: Readonly<Record<string, ReadAsk>>, deps: QueryDeps): Route[] {
+  return Object.entries(read).map(([path, ask]) => ({
+    methods: ['GET', 'POST'],
+    path,
+    access: 'tenant',
+    handle: (request) => answer(ask, request, deps),
+  }));
 }
 
 async function answer(read: ReadAsk, request: HttpRequest, { asker, world, limits }: QueryDeps): Promise<HttpReply> {
@@ -145,7 +155,7 @@ function cursorOf(params: URLSearchParams): { cursor?: string } {
   return cursor === '' ? {} : { cursor };
 }
 
-function queryOf(params: URLSearchParams): string {
+export function queryOf(params: URLSearchParams): string {
   return params.get('query') ?? '';
 }
 
@@ -156,7 +166,7 @@ function metadataRange(params: URLSearchParams, nowNs: bigint, limits: QueryLimi
 }
 
 /** The limit is one of entries: of a metric query it says nothing. */
-function checkEntries(query: string, entries: number, { maxEntriesLimitPerQuery: most }: QueryLimits): void {
+export function checkEntries(query: string, entries: number, { maxEntriesLimitPerQuery: most }: QueryLimits): void {
   if (most === 0 || entries <= most || parseExpr(query).kind !== 'log') return;
   throw tooManyEntries(entries, most);
 }
@@ -165,7 +175,7 @@ function tooManyEntries(entries: number, most: number): Fault {
   return new Fault('limit_exceeded', `max entries limit per query exceeded, limit > max_entries_limit_per_query (${entries} > ${most})`);
 }
 
-function checkLength({ startNs, endNs }: TimeRange, { maxQueryLength }: QueryLimits): void {
+export function checkLength({ startNs, endNs }: TimeRange, { maxQueryLength }: QueryLimits): void {
   const lengthNs = Number(endNs - startNs);
   const limitNs = maxQueryLength * 1e6;
   if (limitNs === 0 || lengthNs <= limitNs) return;

@@ -134,6 +134,8 @@ function readColumnHeader(reader: ByteReader): ColumnHeader {
 
 /** Counts what reading blocks costs. */
 export class ReadMeter {
+  /** Bytes of blocks read. */
+  fetchedBytes = 0;
   /** Column bytes checked and, where they were compressed, decompressed. */
   storedBytes = 0;
   rawBytes = 0;
@@ -161,9 +163,11 @@ export class StoredBlock implements Block {
   #lines: Buffer | undefined;
   #metadata: readonly MetadataColumn[] | undefined;
 
-  /** `bytes`: all columns, borrowed for the block's life. */
+  /** `bytes`: all columns, or all but the lines; borrowed for the block's life. */
   constructor(header: BlockHeader, bytes: Buffer, baseNs: bigint, meter?: ReadMeter) {
-    if (bytes.length !== header.storedBytes) throw new Fault('corrupt', `block has ${bytes.length} bytes instead of ${header.storedBytes}`);
+    const { storedBytes, lines } = header;
+    if (bytes.length !== storedBytes && bytes.length !== storedBytes - lines.storedBytes)
+      throw new Fault('corrupt', `block has ${bytes.length} bytes instead of ${storedBytes}`);
     this.header = header;
     this.baseNs = baseNs;
     this.rows = header.rows;
@@ -211,7 +215,9 @@ export class StoredBlock implements Block {
   }
 
   lines(): Buffer {
-    this.#lines ??= decoding('lines', () => this.#column(this.header.lines, this.header.storedBytes - this.header.lines.storedBytes));
+    const { lines, storedBytes } = this.header;
+    if (this.#bytes.length < storedBytes) throw new Fault('internal', 'a block was read without its lines');
+    this.#lines ??= decoding('lines', () => this.#column(lines, storedBytes - lines.storedBytes));
     return this.#lines;
   }
 

@@ -20,16 +20,18 @@ export async function readFooter(blobs: BlobStore, key: string, sizeBytes: numbe
   return openFooter(key, stored, tail);
 }
 
-/** One block of the chunk, stored from byte `at` of the object on. Throws as {@link readChunk}. */
+/** One block of the chunk, stored from byte `at` of the object on; without its lines if `lines` is false. Throws as {@link readChunk}. */
 export async function readBlock(
   blobs: BlobStore,
   key: string,
   chunk: ChunkRef,
   header: BlockHeader,
   at: number,
-  meter?: ReadMeter,
+  { meter, lines = true }: { readonly meter?: ReadMeter; readonly lines?: boolean } = {},
 ): Promise<StoredBlock> {
-  return new StoredBlock(header, await blobs.get(key, [at, at + header.storedBytes]), chunk.baseNs, meter);
+  const sizeBytes = header.storedBytes - (lines ? 0 : header.lines.storedBytes);
+  if (meter !== undefined) meter.fetchedBytes += sizeBytes;
+  return new StoredBlock(header, await blobs.get(key, [at, at + sizeBytes]), chunk.baseNs, meter);
 }
 
 /** The chunk's blocks that hold times in [fromNs, toNs), all without a range, in time order; in one ranged read, as bytes that are not decoded yet.

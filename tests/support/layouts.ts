@@ -81,6 +81,17 @@ export class LaidStore {
     await stopping;
   }
 
+  /** The body of the answer. */
+  async body(ask: FrontendAsk): Promise<unknown> {
+    const reply = await this.#store.system.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(
+      frontendProtocol,
+      '0',
+      ask,
+      forTenant(TENANT),
+    );
+    return JSON.parse(Buffer.concat(reply.body).toString());
+  }
+
   /** The answer, or the fault that stands for it. */
   async ask<K extends 'range' | 'instant'>(ask: Extract<FrontendAsk, { kind: K }> & { kind: K }): Promise<Answer> {
     try {

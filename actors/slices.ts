@@ -1,4 +1,4 @@
-import type { World } from '../../ops/base/world.ts';
+import type { World } from '../ops/base/world.ts';
 
 /** Work gives way to other messages of the thread after this long. */
 const SLICE_MS = 8;
