@@ -7,7 +7,6 @@ import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts'
 import { type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
-import { HOUR_NS } from '../../storage/batch/batch.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
@@ -23,7 +22,9 @@ export async function rangeQuery(ask: RangeAsk, services: FrontendServices, aske
     const entries = await logEntries(ask, services, jobs, asked);
     return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats() }) };
   }
-  const times = { ...alignRange(ask.startNs, ask.endNs, ask.stepNs), stepNs: ask.stepNs };
+  const { splitQueriesByInterval } = services.limits(asked.tenant);
+  const { startNs, endNs } = splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
+  const times = { startNs, endNs, stepNs: ask.stepNs };
   const matrix = evaluateRange(plan, await leafResults(plan, times, jobs), times, limitsOf(services, asked));
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
@@ -61,12 +62,12 @@ async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs): Promi
   );
 }
 
-const HOUR = BigInt(HOUR_NS);
-
-/** With an interval Loki answers hour by hour, beginning each hour anew, and clients see that: so do we. Without, the whole range is one piece. */
+/** With an interval Loki answers piece by piece (hour by hour, unless told otherwise), beginning each anew, and clients see that: so do we. Without, the
+ *  whole range is one piece. */
 async function logEntries(ask: RangeAsk, { limits }: FrontendServices, jobs: Jobs, { tenant }: AskContext): Promise<FrameEntry[]> {
   const { query, direction, intervalNs, categorize } = ask;
-  const limit = ask.limit === 0 ? limits(tenant).maxEntriesLimitPerQuery : ask.limit;
+  const { maxEntriesLimitPerQuery, splitQueriesByInterval } = limits(tenant);
+  const limit = ask.limit === 0 ? maxEntriesLimitPerQuery : ask.limit;
   const piece = async (fromNs: bigint, toNs: bigint, left: number): Promise<FrameEntry[]> => {
     const replies = await jobs.run({ kind: 'logs', query, fromNs, toNs, limit: left, direction, categorize }, true);
     return mergeLogFrames(
@@ -74,10 +75,10 @@ async function logEntries(ask: RangeAsk, { limits }: FrontendServices, jobs: Job
       { limit: left, direction, intervalNs },
     );
   };
-  if (intervalNs === 0) return piece(ask.startNs, ask.endNs, limit);
+  if (intervalNs === 0 || splitQueriesByInterval === 0) return piece(ask.startNs, ask.endNs, limit);
   const results: FrameEntry[][] = [];
   let left = limit;
-  for (const [fromNs, toNs] of hours(ask.startNs, ask.endNs, direction === 'backward')) {
+  for (const [fromNs, toNs] of pieces(ask, BigInt(Math.round(splitQueriesByInterval * 1e6)))) {
     results.push(await piece(fromNs, toNs, left));
     left -= results.at(-1)!.length;
     if (left === 0) break;
@@ -85,13 +86,12 @@ async function logEntries(ask: RangeAsk, { limits }: FrontendServices, jobs: Job
   return joinLogResults(results, limit);
 }
 
-/** [from, to) cut at whole hours, latest first if `backward`. */
-function* hours(fromNs: bigint, toNs: bigint, backward: boolean): Generator<[bigint, bigint]> {
-  const first = fromNs / HOUR;
-  const last = (toNs - 1n) / HOUR;
+/** The range cut at multiples of `lengthNs`, in the order of the answer. */
+function* pieces({ startNs, endNs, direction }: RangeAsk, lengthNs: bigint): Generator<[fromNs: bigint, toNs: bigint]> {
+  const first = startNs / lengthNs;
+  const last = (endNs - 1n) / lengthNs;
   for (let index = 0n; index <= last - first; index++) {
-    const hour = backward ? last - index : first + index;
-    const start = hour * HOUR;
-    yield [start < fromNs ? fromNs : start, start + HOUR > toNs ? toNs : start + HOUR];
+    const start = (direction === 'backward' ? last - index : first + index) * lengthNs;
+    yield [start < startNs ? startNs : start, start + lengthNs > endNs ? endNs : start + lengthNs];
   }
 }

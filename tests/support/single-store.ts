@@ -3,7 +3,7 @@ import { frontend } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
 import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
-import { limitsOptions, SharedLimits } from '../../actors/limits.ts';
+import { limitsOptions, SharedLimits, type TenantLimits } from '../../actors/limits.ts';
 import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOutcome } from '../../actors/protocol/ingest.ts';
 import { frontendProtocol } from '../../actors/protocol/query.ts';
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
@@ -20,6 +20,7 @@ export interface SingleStoreOptions {
   /** What is not the default. */
   readonly ingester?: Partial<OptionsOf<typeof ingesterOptions>>;
   readonly querier?: Partial<OptionsOf<typeof querierOptions>>;
+  readonly limits?: Partial<TenantLimits>;
   readonly onFailed?: (address: string, error: unknown) => void;
 }
 
@@ -57,14 +58,20 @@ export class SingleStore {
   /** Resolves once every actor runs; the ingesters may still be replaying: see `ready`. */
   static async boot(
     world: World,
-    { shards, ingester: overrides = {}, querier: queries = {}, onFailed = () => {} }: SingleStoreOptions,
+    { shards, ingester: overrides = {}, querier: queries = {}, limits: limited = {}, onFailed = () => {} }: SingleStoreOptions,
   ): Promise<SingleStore> {
     const instances = Array.from({ length: shards }, (_, index) => String(index));
     await makeDurableDirectory(world.files, '/data/wal');
     const blobs = await openFsBlobStore({ root: '/data/objects', world });
     const transport = new InProcessTransport({ world, strict: true });
     const system = new ActorSystem({ world, transport, instruments: noInstruments, onFailed });
-    const tenantLimits = { ...defaultsOf(limitsOptions), rejectOldSamples: false, ingestionRateMb: 1e6, ingestionBurstSizeMb: 1e6 };
+    const tenantLimits = {
+      ...defaultsOf(limitsOptions),
+      rejectOldSamples: false,
+      ingestionRateMb: 1e6,
+      ingestionBurstSizeMb: 1e6,
+      ...limited,
+    };
     const limits = () => tenantLimits;
     const shared = new SharedLimits();
     const options = { ...defaultsOf(ingesterOptions), ...overrides };
@@ -79,7 +86,7 @@ export class SingleStore {
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(1);
-      const ingesting = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: 120_000 };
+      const ingesting = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
       await system.spawn(known(ingester), ingesting, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
       await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
