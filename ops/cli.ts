@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { type Command, CommandError, type Io, UsageError } from './cli/command.ts';
+import { config } from './cli/config.ts';
 import { labels, series } from './cli/labels.ts';
 import { paint } from './cli/print.ts';
 import { push } from './cli/push.ts';
 import { query } from './cli/query.ts';
 
-const commands: Record<string, Command> = { push, query, labels, series };
+const commands: Record<string, Command> = { push, query, labels, series, config };
 
 const HELP = `usage: millrace COMMAND [options]
 
