@@ -69,9 +69,12 @@ export function duration(value: string, doc: string, { flag, ...range }: Range =
   return { type: 'duration', default: value, doc, ...named(flag), parse, print: printDuration };
 }
 
+/** `5000`, also as `5e+03`, which is how templates of YAML files write large numbers. */
 export function int(value: string, doc: string, { flag, ...range }: Range = {}): Option<number> {
   const parse = (text: string): number => {
-    if (!/^[+-]?\d+$/.test(text.trim())) throw new Error(`not a whole number: ${text}`);
+    if (!/^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text.trim()) || !Number.isSafeInteger(Number(text))) {
+      throw new Error(`not a whole number: ${text}`);
+    }
     return within(Number(text), range);
   };
   return { type: 'int', default: value, doc, ...named(flag), parse, print: String };

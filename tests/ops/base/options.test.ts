@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bool, bytes, duration, list, type Option, plainValue } from '../../../ops/base/options.ts';
+import { bool, bytes, duration, int, list, type Option, plainValue } from '../../../ops/base/options.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -45,6 +45,14 @@ const sizes: [text: string, count: number, printed: string][] = [
 ];
 for (const [text, count, printed] of sizes) checkRow('size', bytes('0', ''), text, count, printed);
 
+const numbers: [text: string, value: number, printed: string][] = [
+  ['5000', 5_000, '5000'],
+  ['-1', -1, '-1'],
+  ['1.572864e+06', 1_572_864, '1572864'],
+  ['1E3', 1_000, '1000'],
+];
+for (const [text, value, printed] of numbers) checkRow('number', int('0', ''), text, value, printed);
+
 for (const text of ['1', 't', 'T', 'true', 'True', 'TRUE', 'yes', 'on']) checkRow('bool', bool('false', ''), text, true, 'true');
 for (const text of ['0', 'f', 'F', 'false', 'False', 'FALSE', 'no', 'off']) checkRow('bool', bool('true', ''), text, false, 'false');
 
@@ -63,6 +71,10 @@ const refused: [option: Option<unknown>, text: string, message: string][] = [
   [duration('0', '', { min: 10 }), '0', '0s is below 10ms'],
   [bytes('0', ''), '4XB', 'not a size: 4XB'],
   [bytes('0', ''), '-1', 'not a size: -1'],
+  [int('0', ''), '1.5', 'not a whole number: 1.5'],
+  [int('0', ''), '1e-1', 'not a whole number: 1e-1'],
+  [int('0', ''), '1e300', 'not a whole number: 1e300'],
+  [int('0', ''), '', 'not a whole number: '],
   [bool('true', ''), 'maybe', 'neither true nor false: maybe'],
 ].map((row) => row as [Option<unknown>, string, string]);
 for (const [option, text, message] of refused) {
