@@ -66,6 +66,11 @@ export const limitsOptions = section('limits_config', 'limits', {
     flag: 'limits.volume-max-series',
   }),
   queryTimeout: duration('1m', 'How long a query may run.', { flag: 'querier.query-timeout' }),
+  splitQueriesByInterval: duration(
+    '1h',
+    'Steps of metric queries lie at multiples of the step, and the interval of log queries begins anew at multiples of this; 0: both begin at the start of the query.',
+    { flag: 'querier.split-queries-by-interval', min: 0 },
+  ),
 });
 
 /** Compare by identity to see whether they changed: a tenant's limits are the same object for as long as they are the same. */

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { type Command, CommandError, type Io, UsageError } from './cli/command.ts';
+import { config } from './cli/config.ts';
 import { explain } from './cli/explain.ts';
 import { labels, series } from './cli/labels.ts';
 import { paint } from './cli/print.ts';
 import { push } from './cli/push.ts';
 import { query } from './cli/query.ts';
 
-const commands: Record<string, Command> = { push, query, labels, series, explain };
+const commands: Record<string, Command> = { push, query, labels, series, explain, config };
 
 const HELP = `usage: millrace COMMAND [options]
 

@@ -1,4 +1,5 @@
 import { kebabCase, type Option, type Rows, type Section, snakeCase } from './base/options.ts';
+import type { Findings } from './config-findings.ts';
 
 /** One option with the names under which it is set. */
 export interface Slot {
@@ -13,12 +14,8 @@ export interface Slot {
   readonly path: readonly string[];
 }
 
-/** A text that a user gave for an option, and where. */
-export interface Given {
-  readonly slot: Slot;
-  readonly text: string;
-  readonly where: string;
-}
+/** A value that a user gave for an option. */
+export type Given = readonly [slot: Slot, value: unknown];
 
 /** Every option of `sections`, in their order. Throws if two share a flag or a YAML path. */
 export function slotsOf(sections: readonly Section<Rows>[]): readonly Slot[] {
@@ -38,6 +35,16 @@ function slotOf(section: Section<Rows>, key: string, option: Option<unknown>): S
   const upper = flag.replace(/[.-]/g, '_').toUpperCase();
   const path = [...section.yaml.split('.').filter((part) => part !== ''), snakeCase(key)];
   return { section, key, option, flag, env: flag.includes('.') ? upper : `MILLRACE_${upper}`, path };
+}
+
+/** The value that `text` is for an option; none if it cannot be read, which is added to `findings`. */
+export function given(slot: Slot, text: string, where: string, findings: Findings): Given[] {
+  try {
+    return [[slot, slot.option.parse(text)]];
+  } catch (error) {
+    findings.problem(where, (error as Error).message);
+    return [];
+  }
 }
 
 /** `, did you mean "x"?` with the candidate nearest to `name`, or '' if none is near. */

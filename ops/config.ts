@@ -1,22 +1,49 @@
-import { bool, bytes, choice, duration, int, type OptionsOf, type Rows, type Section, section, string } from './base/options.ts';
-import { type Action, helpText, readFlags } from './config-flags.ts';
-import { type Given, type Slot, slotsOf } from './config-slots.ts';
-import { readYaml, writeYaml } from './config-yaml.ts';
+import {
+  bool,
+  bytes,
+  choice,
+  duration,
+  int,
+  list,
+  type OptionsOf,
+  plainValue,
+  type Rows,
+  type Section,
+  section,
+  string,
+} from './base/options.ts';
+import type { Findings } from './config-findings.ts';
+import { type Action, type Flags, helpText, readFlags } from './config-flags.ts';
+import { type Given, given, type Slot, slotsOf } from './config-slots.ts';
+import { knownKeys, readOptions, writeYaml, YamlFile } from './config-yaml.ts';
 import { LOG_LEVELS } from './log.ts';
 
+/** Limits that Grafana's applications ask for, by Loki's names; those that are not ours are not shown. */
+const PUBLISHED_LIMITS =
+  'discover_log_levels,discover_service_name,log_level_fields,max_entries_limit_per_query,max_line_size_truncate,max_query_bytes_read,max_query_length,' +
+  'max_query_lookback,max_query_range,max_query_series,metric_aggregation_enabled,otlp_config,pattern_persistence_enabled,query_timeout,' +
+  'retention_period,retention_stream,volume_enabled,volume_max_series';
+
 export const generalOptions = section('', '', {
-  target: string('all', 'Components that this process runs.'),
+  target: choice(['all'], 'all', 'Components that this process runs; only `all`, every component in one process.'),
   authEnabled: bool('false', 'Take the tenant from X-Scope-OrgID; otherwise every request belongs to the tenant `fake`.', {
     flag: 'auth.enabled',
+  }),
+  tenantLimitsAllowPublish: list(PUBLISHED_LIMITS, 'Limits that a tenant is shown of its own; empty: all.', {
+    flag: 'limits.tenant-limits-allow-publish',
   }),
 });
 
 export const serverOptions = section('server', 'server', {
   httpListenAddress: string('', 'Address to listen on; empty for all.'),
   httpListenPort: int('3100', 'Port to listen on; 0 for any free one.', { min: 0, max: 65_535 }),
-  httpServerReadTimeout: duration('30s', 'A request, headers and body, must have arrived after this long.'),
-  httpServerWriteTimeout: duration('30s', 'A client that takes no byte of its answer for this long is cut off.'),
-  httpServerIdleTimeout: duration('2m', 'A connection without a request is closed after this long.'),
+  httpServerReadTimeout: duration('30s', 'A request, headers and body, must have arrived after this long.', {
+    flag: 'server.http-read-timeout',
+  }),
+  httpServerWriteTimeout: duration('30s', 'A client that takes no byte of its answer for this long is cut off.', {
+    flag: 'server.http-write-timeout',
+  }),
+  httpServerIdleTimeout: duration('2m', 'A connection without a request is closed after this long.', { flag: 'server.http-idle-timeout' }),
   gracefulShutdownTimeout: duration('5s', 'How long a stop waits for running requests; what is left is cut off.'),
   maxInflightBodyBytes: bytes('64MB', 'Request bodies in memory at once; a push beyond it is answered with 429.'),
   workers: int('0', 'Worker threads; 0 for one per core.', { min: 0, max: 1_024 }),
@@ -35,71 +62,69 @@ export interface ConfigInputs {
   readonly readFile: (path: string) => string;
 }
 
-/** Everything that is wrong with the file, the environment and the flags, a line each, in that order. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'));
-    this.problems = problems;
-  }
-}
+/** Which options are shown: all as they are, all as they are if nobody sets any, or those that are not so. */
+export type ConfigMode = 'effective' | 'defaults' | 'diffs';
 
 export interface Configuration {
-  /** What the flags ask for: `help`, `print` and `version` show their text and exit. */
+  /** What the flags ask for: all but `run` do something short and exit. */
   readonly action: Action;
+  /** Whether what Loki has and we do not is ignored, in the file of overrides too. */
+  readonly allowUnsupported: boolean;
   /** Effective values of a section that was given to {@link configure}. */
   valuesOf<R extends Rows>(section: Section<R>): OptionsOf<Section<R>>;
-  /** Every effective value, as a file that `-config.file` takes. */
-  toYaml(): string;
+  /** A file that `-config.file` takes. */
+  toYaml(mode?: ConfigMode): string;
   helpText(): string;
 }
 
-/** Values from `-config.file`, environment and flags; the later overrides the earlier, and all override the defaults. Throws ConfigError. */
-export function configure(sections: readonly Section<Rows>[], inputs: ConfigInputs): Configuration {
+/** Values from `-config.file`, environment and flags; the later overrides the earlier, and all override the defaults. What is wrong with them is added to
+ *  `findings`, in that order. */
+export function configure(sections: readonly Section<Rows>[], inputs: ConfigInputs, findings: Findings): Configuration {
   const slots = slotsOf(sections);
-  const flagProblems: string[] = [];
-  const flags = readFlags(inputs.argv, slots, flagProblems);
-  const problems: string[] = [];
-  const given = [...fileGiven(flags.configFile, slots, inputs, problems), ...envGiven(slots, inputs.env), ...flags.given];
-  const values = new Map<Slot, unknown>(slots.map((slot) => [slot, slot.option.parse(slot.option.default)]));
-  for (const { slot, text, where } of given) {
-    try {
-      values.set(slot, slot.option.parse(text));
-    } catch (error) {
-      problems.push(`${where}: ${(error as Error).message}`);
-    }
-  }
-  problems.push(...flagProblems);
-  const asksForText = flags.action === 'help' || flags.action === 'version';
-  if (problems.length > 0 && !asksForText) throw new ConfigError(problems);
+  const flags = readFlags(inputs.argv, slots);
+  const defaults = new Map<Slot, unknown>(slots.map((slot) => [slot, slot.option.parse(slot.option.default)]));
+  const fromFile = fileGiven(flags, slots, inputs, findings);
+  const values = new Map([...defaults, ...fromFile, ...envGiven(slots, inputs.env, findings), ...flags.given]);
+  findings.append(flags.findings);
   return {
     action: flags.action,
+    allowUnsupported: flags.allowUnsupported,
     valuesOf(of) {
       const mine = slots.filter((slot) => slot.section === of);
       if (mine.length === 0) throw new Error(`section ${of.yaml} is not configured`);
       return Object.fromEntries(mine.map((slot) => [slot.key, values.get(slot)])) as OptionsOf<typeof of>;
     },
-    toYaml: () => writeYaml([...values]),
+    toYaml(mode = 'effective') {
+      const shown = [...(mode === 'defaults' ? defaults : values)].filter(
+        ([{ option }, value]) => mode !== 'diffs' || option.print(value) !== option.print(option.parse(option.default)),
+      );
+      return writeYaml(shown.map(([{ path, option }, value]) => [path, plainValue(option, value)]));
+    },
     helpText: () => helpText(slots),
   };
 }
 
-function fileGiven(path: string | undefined, slots: readonly Slot[], inputs: ConfigInputs, problems: string[]): Given[] {
-  if (path === undefined) return [];
+function fileGiven({ configFile, expandEnv }: Flags, slots: readonly Slot[], inputs: ConfigInputs, findings: Findings): Given[] {
+  if (configFile === undefined) return [];
   let text: string;
   try {
-    text = inputs.readFile(path);
+    text = inputs.readFile(configFile);
   } catch (error) {
-    problems.push(`-config.file: ${(error as Error).message}`);
+    findings.problem('-config.file', (error as Error).message);
     return [];
   }
-  return readYaml(path, text, slots, problems);
+  const file = new YamlFile(configFile, expandEnv ? expanded(text, inputs.env) : text, findings);
+  return readOptions(file, file.top(findings), { known: knownKeys(slots), shown: [], path: [] }, findings);
 }
 
-function envGiven(slots: readonly Slot[], env: ConfigInputs['env']): Given[] {
+/** `${NAME}` becomes what the environment has under that name, or '', `${NAME:-text}` becomes `text` if there is nothing. */
+function expanded(text: string, env: ConfigInputs['env']): string {
+  return text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback = '') => env[name] || fallback);
+}
+
+function envGiven(slots: readonly Slot[], env: ConfigInputs['env'], findings: Findings): Given[] {
   return slots.flatMap((slot) => {
     const text = env[slot.env];
-    return text === undefined ? [] : [{ slot, text, where: `environment ${slot.env}` }];
+    return text === undefined ? [] : given(slot, text, `environment ${slot.env}`, findings);
   });
 }

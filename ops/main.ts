@@ -3,20 +3,25 @@ import { availableParallelism } from 'node:os';
 import { frontend } from '../actors/frontend/frontend.ts';
 import { ActorSystem } from '../actors/kernel/system.ts';
 import { SharedLimits } from '../actors/limits.ts';
+import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { openFsBlobStore } from '../storage/blob/fs.ts';
 import { Router } from '../topology/transport/thread.ts';
 import { MiB } from './base/bytes.ts';
 import { makeDurableDirectory } from './base/durable-directory.ts';
 import { realWorld } from './base/world.ts';
-import { ConfigError, type Configuration, commonOptions, configure, generalOptions, serverOptions } from './config.ts';
+import { commonOptions, generalOptions, serverOptions } from './config.ts';
+import { ConfigError } from './config-findings.ts';
 import { openDataFolder } from './data-folder.ts';
 import { adminRoutes } from './http/admin.ts';
 import { indexRoutes } from './http/index-queries.ts';
+import { limitsRoutes } from './http/limits.ts';
 import { pushRoutes } from './http/push.ts';
 import { queryRoutes } from './http/query.ts';
 import { createHttpServer } from './http/server.ts';
+import { type LoadedConfig, loadConfig } from './load-config.ts';
 import { Logs } from './log.ts';
-import { sections, workerOptions } from './sections.ts';
+import { OverridesWatch } from './overrides-watch.ts';
+import { workerOptions } from './sections.ts';
 import { type BuildInfo, exposition, Telemetry } from './telemetry.ts';
 import { Workers } from './workers.ts';
 
@@ -27,28 +32,32 @@ const FLUSH_TIMEOUT_MS = 300_000;
 /** Whatever hangs, the process is gone this long after the time that running requests were given. */
 const STOP_LIMIT_MS = 4_500;
 
+const inputs = { argv: process.argv.slice(2), env: process.env, readFile: (path: string) => readFileSync(path, 'utf8') };
 try {
-  const configuration = configure(sections, {
-    argv: process.argv.slice(2),
-    env: process.env,
-    readFile: (path) => readFileSync(path, 'utf8'),
-  });
-  if (configuration.action === 'run') await serve(configuration);
-  else console.log(textFor(configuration));
+  const loaded = await loadConfig(inputs, realWorld().files);
+  if (loaded.configuration.action === 'run') await serve(loaded);
+  else console.log(textFor(loaded));
 } catch (error) {
   console.error(error instanceof ConfigError ? error.problems.join('\n') : `millrace: ${error instanceof Error ? error.message : error}`);
   process.exit(1);
 }
 
-function textFor(configuration: Configuration): string {
-  if (configuration.action === 'help') return configuration.helpText();
-  return configuration.action === 'version' ? `millrace ${buildInfo().version}` : configuration.toYaml();
+function textFor({ configuration, warnings }: LoadedConfig): string {
+  switch (configuration.action) {
+    case 'help':
+      return configuration.helpText();
+    case 'version':
+      return `millrace ${buildInfo().version}`;
+    case 'verify':
+      return [...warnings, 'the configuration is valid'].join('\n');
+    default:
+      return configuration.toYaml();
+  }
 }
 
 /** Runs the whole store in this process until it is told to stop. */
-async function serve(configuration: Configuration): Promise<void> {
-  const { target, authEnabled } = configuration.valuesOf(generalOptions);
-  if (target !== 'all') throw new Error(`-target=${target}: only all is supported, every component in one process`);
+async function serve({ configuration, source, runtime, warnings }: LoadedConfig): Promise<void> {
+  const { authEnabled, tenantLimitsAllowPublish } = configuration.valuesOf(generalOptions);
   const server = configuration.valuesOf(serverOptions);
   const world = realWorld();
   const logs = new Logs(server.logLevel);
@@ -56,6 +65,7 @@ async function serve(configuration: Configuration): Promise<void> {
   const build = buildInfo();
   telemetry.describeProcess(build);
   const instruments = telemetry.instruments('main');
+  for (const warning of warnings) instruments.log.warn('option ignored', { warning });
 
   const folder = await openDataFolder(configuration.valuesOf(commonOptions).pathPrefix);
   await makeDurableDirectory(world.files, folder.logs);
@@ -85,11 +95,13 @@ async function serve(configuration: Configuration): Promise<void> {
       logRoot: folder.logs,
       objectRoot: folder.objects,
       options,
+      overrides: runtime.overrides,
       limitsMemory: shared.memory,
     },
     onFailed: (error) => fail('worker threads cannot be kept running', error),
   });
-  const limits = () => options.limits;
+  const tenantLimits = new LimitsByTenant(options.limits, runtime.overrides);
+  const limits = tenantLimits.of;
   await system.spawn(frontend, { asker: system, queriers: workers.instances, limits }, { instance: '0' });
 
   const served = [
@@ -104,6 +116,8 @@ async function serve(configuration: Configuration): Promise<void> {
     ...queryRoutes({ asker: system, world, limits }),
     ...indexRoutes({ asker: system, world, limits }),
   ];
+  const patterns = served.some(({ path }) => path === '/loki/api/v1/patterns');
+  served.push(...limitsRoutes({ limits, published: tenantLimitsAllowPublish, patterns, version: build.version }));
   const admin = adminRoutes(
     {
       asker: system,
@@ -113,7 +127,7 @@ async function serve(configuration: Configuration): Promise<void> {
       flushTimeoutMs: FLUSH_TIMEOUT_MS,
       ready: () => workers.ready(),
       metrics: async () => exposition([await telemetry.snapshot(), ...(await workers.metrics())]),
-      config: () => configuration.toYaml(),
+      config: (mode) => configuration.toYaml(mode),
       services: async () => [...system.observe(), ...(await workers.observe())].map(({ address, state }) => ({ name: address, state })),
       logLevel: {
         get: () => logs.level,
@@ -131,7 +145,14 @@ async function serve(configuration: Configuration): Promise<void> {
     options: { ...server, authEnabled },
   });
 
+  const onChange = (overrides: LimitOverrides): void => {
+    tenantLimits.replace(overrides);
+    workers.setOverrides(overrides);
+  };
+  const watch = source.paths.length === 0 ? undefined : new OverridesWatch({ world, instruments, source, hash: runtime.hash, onChange });
+
   const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
+    watch?.stop();
     await http.close(server.gracefulShutdownTimeout);
     await workers.stop();
     await system.stop();
@@ -143,6 +164,7 @@ async function serve(configuration: Configuration): Promise<void> {
 
   const port = await http.listen();
   await workers.start();
+  watch?.run().catch((error) => fail('overrides cannot be read', error));
   const url = `http://${server.httpListenAddress || 'localhost'}:${port}`;
   console.log(`millrace ${build.version} listens on ${url}, data in ${folder.root}`);
   console.log(`  push   ${url}/loki/api/v1/push`);

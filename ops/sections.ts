@@ -3,6 +3,7 @@ import { limitsOptions } from '../actors/limits.ts';
 import { querierOptions } from '../actors/querier/querier.ts';
 import type { OptionsOf, Rows, Section } from './base/options.ts';
 import { type Configuration, commonOptions, generalOptions, serverOptions } from './config.ts';
+import { legacyOverridesOptions, runtimeConfigOptions } from './runtime-config.ts';
 
 /** Every option of the program. */
 export const sections: readonly Section<Rows>[] = [
@@ -10,6 +11,8 @@ export const sections: readonly Section<Rows>[] = [
   serverOptions,
   commonOptions,
   limitsOptions,
+  legacyOverridesOptions,
+  runtimeConfigOptions,
   ingesterOptions,
   querierOptions,
 ];

@@ -47,7 +47,10 @@ export class Telemetry {
       },
       gauge(name, help, labelNames = []) {
         const metric = once(name, () => new Gauge({ name, help, ...shared(labelNames) }));
-        return { set: (value, labels?: MetricLabels) => (labels === undefined ? metric.set(value) : metric.set(labels, value)) };
+        return {
+          set: (value, labels?: MetricLabels) => (labels === undefined ? metric.set(value) : metric.set(labels, value)),
+          remove: (labels) => metric.remove(labels),
+        };
       },
       histogram(name, help, buckets, labelNames = []) {
         const metric = once(name, () => new Histogram({ name, help, buckets: [...buckets], ...shared(labelNames) }));

@@ -6,6 +6,7 @@ import { ActorSystem } from '../actors/kernel/system.ts';
 import { SharedLimits } from '../actors/limits.ts';
 import { type ThreadAsk, type ThreadReply, threadProtocol } from '../actors/protocol/thread.ts';
 import { querier } from '../actors/querier/querier.ts';
+import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { FsBlobStore } from '../storage/blob/fs.ts';
 import { Router } from '../topology/transport/thread.ts';
 import { reportProgress } from '../topology/transport/thread-watch.ts';
@@ -21,6 +22,8 @@ export interface WorkerData {
   readonly logRoot: string;
   readonly objectRoot: string;
   readonly options: WorkerOptions;
+  /** At the time of the start; changes come as orders. */
+  readonly overrides: LimitOverrides;
   readonly limitsMemory: SharedArrayBuffer;
   /** Of the worker's place: the next thread there is given the same. See ActiveStreams. */
   readonly countedStreams: SharedArrayBuffer;
@@ -32,7 +35,7 @@ export interface WorkerData {
 
 /** What it tells the main thread, and is told: everything else goes between actors. */
 export type WorkerEvent = { readonly kind: 'started' } | { readonly kind: 'stopped' };
-export type WorkerOrder = { readonly kind: 'stop' };
+export type WorkerOrder = { readonly kind: 'stop' } | { readonly kind: 'overrides'; readonly overrides: LimitOverrides };
 
 const PROGRESS_EVERY_MS = 200;
 
@@ -80,9 +83,10 @@ const thread = defineActor<ThreadAsk, ThreadReply, null>({
 
 const blobs = new FsBlobStore(data.objectRoot, world);
 const shared = new SharedLimits(data.limitsMemory);
-const { limits: tenantLimits, ingester: ingesterOptions, querier: querierOptions } = data.options;
-const limits = () => tenantLimits;
-const recentObjectsMs = querierOptions.maxListingAge + tenantLimits.queryTimeout;
+const { ingester: ingesterOptions, querier: querierOptions } = data.options;
+const tenantLimits = new LimitsByTenant(data.options.limits, data.overrides);
+const limits = tenantLimits.of;
+const recentObjectsMs = () => querierOptions.maxListingAge + tenantLimits.most('queryTimeout');
 
 await system.spawn(thread, null, { instance });
 await system.spawn(
@@ -103,13 +107,14 @@ await system.spawn(querier(querierOptions), { options: querierOptions, asker: sy
 await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared }, { instance });
 tell({ kind: 'started' });
 
-parentPort?.on('message', async (order: WorkerOrder) => {
-  if (order.kind !== 'stop') return;
+parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop() : tenantLimits.replace(order.overrides)));
+
+async function stop(): Promise<void> {
   await system.stop();
   await router.close();
   tell({ kind: 'stopped' });
   process.exit(0);
-});
+}
 
 function tell(event: WorkerEvent): void {
   parentPort?.postMessage(event);

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Asker } from '../actors/kernel/define.ts';
 import { type IngesterStatus, ingesterProtocol } from '../actors/protocol/ingest.ts';
 import { type ActorState, threadProtocol } from '../actors/protocol/thread.ts';
+import type { LimitOverrides } from '../actors/tenant-limits.ts';
 import type { Router } from '../topology/transport/thread.ts';
 import { progressCounter, watchThread } from '../topology/transport/thread-watch.ts';
 import type { Instruments, Logger } from './base/instruments.ts';
@@ -38,12 +39,14 @@ export class Workers {
   readonly #countedStreams: readonly SharedArrayBuffer[];
   readonly #lastMetrics = new Map<string, MetricsSnapshot>();
   readonly #endedMetrics: MetricsSnapshot[] = [];
+  #overrides: LimitOverrides;
   #exits: number[] = [];
   #stopping = false;
 
   constructor(deps: WorkersDeps) {
     this.#deps = deps;
     this.#log = deps.instruments.log;
+    this.#overrides = deps.data.overrides;
     this.instances = Array.from({ length: deps.data.workers }, (_, index) => String(index));
     // As large as the limits' own memory, so with room for a number for each tenant.
     this.#countedStreams = this.instances.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
@@ -60,7 +63,8 @@ export class Workers {
     const port = router.admit(name);
     const progress = progressCounter();
     const countedStreams = this.#countedStreams[index];
-    const workerData: WorkerData = { ...data, index, countedStreams, progress, port, logLevel: logs.level };
+    const overrides = this.#overrides;
+    const workerData: WorkerData = { ...data, index, overrides, countedStreams, progress, port, logLevel: logs.level };
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port], name });
     this.#threads.add(worker);
     worker.once('exit', () => this.#threads.delete(worker));
@@ -146,6 +150,12 @@ export class Workers {
     );
   }
 
+  /** Every thread goes by these limits from its next turn on. One that is just starting finds them waiting. */
+  setOverrides(overrides: LimitOverrides): void {
+    this.#overrides = overrides;
+    for (const worker of this.#threads) send(worker, { kind: 'overrides', overrides });
+  }
+
   /** Resolves once every thread has stopped its actors and ended. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -154,8 +164,7 @@ export class Workers {
         (worker) =>
           new Promise<void>((ended) => {
             worker.once('exit', () => ended());
-            const order: WorkerOrder = { kind: 'stop' };
-            worker.postMessage(order);
+            send(worker, { kind: 'stop' });
           }),
       ),
     );
@@ -164,6 +173,10 @@ export class Workers {
   #options(): { tenant: string; deadlineMs: number } {
     return { tenant: '', deadlineMs: this.#deps.world.clock.monotonicMs() + ASK_MS };
   }
+}
+
+function send(worker: Worker, order: WorkerOrder): void {
+  worker.postMessage(order);
 }
 
 function describe(state: IngesterStatus | string): string {

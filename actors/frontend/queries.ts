@@ -9,7 +9,6 @@ import { type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
-import { HOUR_NS } from '../../storage/batch/batch.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { type CursorScope, decodeCursor, encodeCursor } from './cursor.ts';
@@ -31,7 +30,9 @@ export async function rangeQuery(
     return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
   }
   if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
-  const times = { ...alignRange(ask.startNs, ask.endNs, ask.stepNs), stepNs: ask.stepNs };
+  const { splitQueriesByInterval } = services.limits(asked.tenant);
+  const { startNs, endNs } = splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
+  const times = { startNs, endNs, stepNs: ask.stepNs };
   const matrix = evaluateRange(plan, await leafResults(plan, times, jobs), times, limitsOf(services, asked));
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
@@ -73,8 +74,6 @@ async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs): Promi
   );
 }
 
-const HOUR = BigInt(HOUR_NS);
-
 /** Entries of an answer, and what is said about those that are not in it. */
 interface LogPage {
   readonly entries: FrameEntry[];
@@ -84,10 +83,12 @@ interface LogPage {
 }
 
 async function logPage(ask: RangeAsk, expr: LogExpr, services: FrontendServices, jobs: Jobs, asked: AskContext): Promise<LogPage> {
-  const limit = ask.limit === 0 ? services.limits(asked.tenant).maxEntriesLimitPerQuery : ask.limit;
+  const { maxEntriesLimitPerQuery, splitQueriesByInterval } = services.limits(asked.tenant);
+  const limit = ask.limit === 0 ? maxEntriesLimitPerQuery : ask.limit;
   if (ask.intervalNs > 0) {
     if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor does not go with an interval');
-    return { entries: await sparseEntries(ask, limit, jobs) };
+    const whole = splitQueriesByInterval === 0;
+    return { entries: whole ? await logEntries(ask, ask, limit, jobs) : await sparseEntries(ask, limit, splitQueriesByInterval, jobs) };
   }
   const scope: CursorScope = { expr, direction: ask.direction, categorize: ask.categorize };
   const after = ask.cursor === undefined ? undefined : decodeCursor(ask.cursor, scope);
@@ -119,25 +120,24 @@ export async function logEntries(ask: LogAsk, range: { startNs: bigint; endNs: b
   );
 }
 
-/** With an interval Loki answers hour by hour, beginning each hour anew, and clients see that: so do we. */
-async function sparseEntries(ask: RangeAsk, limit: number, jobs: Jobs): Promise<FrameEntry[]> {
+/** With an interval Loki answers piece by piece (hour by hour, unless told otherwise), beginning each anew, and clients see that: so do we. */
+async function sparseEntries(ask: RangeAsk, limit: number, pieceMs: number, jobs: Jobs): Promise<FrameEntry[]> {
   const results: FrameEntry[][] = [];
   let left = limit;
-  for (const [startNs, endNs] of hours(ask.startNs, ask.endNs, ask.direction === 'backward')) {
-    results.push(await logEntries(ask, { startNs, endNs }, left, jobs));
+  for (const piece of pieces(ask, BigInt(Math.round(pieceMs * 1e6)))) {
+    results.push(await logEntries(ask, piece, left, jobs));
     left -= results.at(-1)!.length;
     if (left === 0) break;
   }
   return joinLogResults(results, limit);
 }
 
-/** [from, to) cut at whole hours, latest first if `backward`. */
-function* hours(fromNs: bigint, toNs: bigint, backward: boolean): Generator<[bigint, bigint]> {
-  const first = fromNs / HOUR;
-  const last = (toNs - 1n) / HOUR;
+/** The range cut at multiples of `lengthNs`, in the order of the answer. */
+function* pieces({ startNs, endNs, direction }: RangeAsk, lengthNs: bigint): Generator<{ startNs: bigint; endNs: bigint }> {
+  const first = startNs / lengthNs;
+  const last = (endNs - 1n) / lengthNs;
   for (let index = 0n; index <= last - first; index++) {
-    const hour = backward ? last - index : first + index;
-    const start = hour * HOUR;
-    yield [start < fromNs ? fromNs : start, start + HOUR > toNs ? toNs : start + HOUR];
+    const from = (direction === 'backward' ? last - index : first + index) * lengthNs;
+    yield { startNs: from < startNs ? startNs : from, endNs: from + lengthNs > endNs ? endNs : from + lengthNs };
   }
 }

@@ -18,7 +18,7 @@ export const ingesterOptions = section('ingester', 'ingester', {
   flushBytes: bytes('40MB', 'Memory of the heads of one shard at which they are flushed to storage as one object.'),
   maxChunkAge: duration('30m', 'Heads are flushed this long after their first entry.'),
   headCeiling: bytes('160MB', 'Memory of the heads of one shard beyond which pushes are refused: storage is away or too slow.'),
-  streamIdlePeriod: duration('30m', 'A stream counts as active this long after its last push.', { flag: 'ingester.chunks-idle-period' }),
+  streamIdlePeriod: duration('30m', 'A stream counts as active this long after its last push.'),
   walSegmentSize: bytes('32MB', 'Size of the files of an ingest log.', { flag: 'ingester.wal-segment-size' }),
   flushCheckPeriod: duration('1s', 'How often heads are checked for age.', { flag: 'ingester.flush-check-period' }),
 });
@@ -37,7 +37,7 @@ export interface IngesterDeps {
   /** See ActiveStreams. */
   readonly countedStreams: Int32Array;
   /** How long a querier may go on with a listing, plus the longest query. */
-  readonly recentObjectsMs: number;
+  readonly recentObjectsMs: () => number;
 }
 
 export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({

@@ -20,7 +20,7 @@ export interface LogHeadsOptions {
   /** Beyond this many bytes in heads (storage is away, or slower than the pushes) pushes are refused and replay waits. */
   readonly ceilingBytes: number;
   /** How long a flushed object is named in replies: longer than a catalogue's listing may be old plus the longest query. */
-  readonly recentObjectsMs: number;
+  readonly recentObjectsMs: () => number;
 }
 
 /** One ingest log, the heads that its records filled, and its chain of level-0 objects.
@@ -74,7 +74,7 @@ export class LogHeads {
   }
 
   cover(): LogCover {
-    const oldest = this.#world.clock.monotonicMs() - this.#options.recentObjectsMs;
+    const oldest = this.#world.clock.monotonicMs() - this.#options.recentObjectsMs();
     if (this.#recent.length > 0 && this.#recent[0].atMs < oldest) this.#recent = this.#recent.filter(({ atMs }) => atMs >= oldest);
     return { log: this.log.id, flushedTo: this.#flushedTo, recentObjects: this.#recent.map(({ key }) => key) };
   }

@@ -65,7 +65,7 @@ export function recoverLogs(
     recovered.own = own;
     for (const [heads] of others) await heads.flush();
     // A start of this shard names the newest object only of logs that it finds: they stay until every listing is younger than their objects.
-    if (others.length > 0) await world.timers.sleep(deps.options.recentObjectsMs, incarnation.signal);
+    if (others.length > 0) await world.timers.sleep(deps.options.recentObjectsMs(), incarnation.signal);
     for (const [heads, place] of others) {
       await heads.log.close();
       await removeLocalLog(world.files, place).catch((error) => {

@@ -6,6 +6,8 @@ export interface Counter {
 }
 export interface Gauge {
   set(value: number, labels?: MetricLabels): void;
+  /** Takes the series with these labels away, if there is one. */
+  remove(labels: MetricLabels): void;
 }
 export interface Histogram {
   observe(value: number, labels?: MetricLabels): void;
@@ -32,6 +34,6 @@ const nothing = (): void => {};
 export const noInstruments: Instruments = {
   log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
   counter: () => ({ add: nothing }),
-  gauge: () => ({ set: nothing }),
+  gauge: () => ({ set: nothing, remove: nothing }),
   histogram: () => ({ observe: nothing }),
 };

@@ -34,6 +34,11 @@ export function defaultsOf<R extends Rows>(of: Section<R>): OptionsOf<Section<R>
   return Object.fromEntries(Object.entries(of.rows).map(([key, row]) => [key, row.parse(row.default)])) as OptionsOf<Section<R>>;
 }
 
+/** The value as YAML and JSON show it: a number, a boolean, a list of texts, or a text such as `256KB`. */
+export function plainValue<T>({ type, print }: Option<T>, value: T): unknown {
+  return type === 'bool' || type === 'int' || type === 'float' || type === 'list' ? value : print(value);
+}
+
 export const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 export const kebabCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -47,9 +52,9 @@ interface Range extends Extra {
   max?: number;
 }
 
-function within(value: number, { min = -Infinity, max = Infinity }: Range): number {
-  if (value < min) throw new Error(`${value} is below ${min}`);
-  if (value > max) throw new Error(`${value} is above ${max}`);
+function within(value: number, { min = -Infinity, max = Infinity }: Range, print: (value: number) => string = String): number {
+  if (value < min) throw new Error(`${print(value)} is below ${print(min)}`);
+  if (value > max) throw new Error(`${print(value)} is above ${print(max)}`);
   return value;
 }
 
@@ -58,14 +63,18 @@ export function bytes(value: string, doc: string, extra: Extra = {}): Option<num
   return { type: 'bytes', default: value, doc, ...extra, parse: parseBytes, print: printBytes };
 }
 
-/** A time span in milliseconds: `30s`, `1h30m`, `1w`, `0`. */
-export function duration(value: string, doc: string, extra: Extra = {}): Option<number> {
-  return { type: 'duration', default: value, doc, ...extra, parse: parseDuration, print: printDuration };
+/** A time span in milliseconds: `30s`, `1h30m`, `1w`, `0`. `min` in milliseconds. */
+export function duration(value: string, doc: string, { flag, ...range }: Range = {}): Option<number> {
+  const parse = (text: string): number => within(parseDuration(text), range, printDuration);
+  return { type: 'duration', default: value, doc, ...named(flag), parse, print: printDuration };
 }
 
+/** `5000`, also as `5e+03`, which is how templates of YAML files write large numbers. */
 export function int(value: string, doc: string, { flag, ...range }: Range = {}): Option<number> {
   const parse = (text: string): number => {
-    if (!/^[+-]?\d+$/.test(text.trim())) throw new Error(`not a whole number: ${text}`);
+    if (!/^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text.trim()) || !Number.isSafeInteger(Number(text))) {
+      throw new Error(`not a whole number: ${text}`);
+    }
     return within(Number(text), range);
   };
   return { type: 'int', default: value, doc, ...named(flag), parse, print: String };
@@ -82,10 +91,11 @@ export function float(value: string, doc: string, { flag, ...range }: Range = {}
 
 const named = (flag: string | undefined): Extra => (flag === undefined ? {} : { flag });
 
+/** `true` and `false` as Go's flags and YAML write them: `1`, `T`, `True`, `yes`, `on` … */
 export function bool(value: string, doc: string, extra: Extra = {}): Option<boolean> {
   const parse = (text: string): boolean => {
-    if (text === 'true' || text === '1') return true;
-    if (text === 'false' || text === '0') return false;
+    if (/^(?:1|t|T|true|True|TRUE|yes|Yes|YES|on|On|ON)$/.test(text)) return true;
+    if (/^(?:0|f|F|false|False|FALSE|no|No|NO|off|Off|OFF)$/.test(text)) return false;
     throw new Error(`neither true nor false: ${text}`);
   };
   return { type: 'bool', default: value, doc, ...extra, parse, print: String };
@@ -115,22 +125,23 @@ export function list(value: string, doc: string, extra: Extra = {}): Option<read
   return { type: 'list', default: value, doc, ...extra, parse, print: (items) => items.join(',') };
 }
 
-const BYTE_UNITS: Record<string, number> = { '': 1, B: 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
+const BYTE_UNITS = 'KMGTPE';
 
 function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMGT])I?)?B?$/i.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMGTPE])I?)?B?$/i.exec(text.trim());
   if (!match) throw new Error(`not a size: ${text}`);
-  return Math.round(Number(match[1]) * BYTE_UNITS[(match[2] ?? '').toUpperCase()]);
+  const power = match[2] === undefined ? 0 : BYTE_UNITS.indexOf(match[2].toUpperCase()) + 1;
+  return Math.round(Number(match[1]) * 1024 ** power);
 }
 
+/** In the largest unit that leaves no fraction: `256KB`, `1000B`, `0B`. */
 function printBytes(value: number): string {
-  for (const unit of ['T', 'G', 'M', 'K']) {
-    if (value >= BYTE_UNITS[unit] && value % BYTE_UNITS[unit] === 0) return `${value / BYTE_UNITS[unit]}${unit}B`;
-  }
-  return String(value);
+  let power = 0;
+  while (power < BYTE_UNITS.length && value > 0 && value % 1024 ** (power + 1) === 0) power++;
+  return `${value / 1024 ** power}${power === 0 ? '' : BYTE_UNITS[power - 1]}B`;
 }
 
-const DURATION_UNITS: [unit: string, ms: number][] = [
+const DURATION_UNITS: readonly (readonly [unit: string, ms: number])[] = [
   ['y', 365 * 86_400_000],
   ['w', 7 * 86_400_000],
   ['d', 86_400_000],
@@ -151,12 +162,14 @@ function parseDuration(text: string): number {
   return trimmed.startsWith('-') ? -total : total;
 }
 
+/** As Prometheus prints a duration: `30d1h`, `1w`, `90s` as `1m30s`, `0s`; years and weeks only where nothing is left over. */
 function printDuration(value: number): string {
   if (value === 0) return '0s';
   let rest = Math.abs(value);
   let out = value < 0 ? '-' : '';
-  for (const [unit, ms] of DURATION_UNITS.slice(3)) {
-    const count = Math.floor(rest / ms);
+  for (const [unit, ms] of DURATION_UNITS) {
+    if ((unit === 'y' || unit === 'w') && rest % ms !== 0) continue;
+    const count = unit === 'ms' ? rest : Math.floor(rest / ms);
     if (count > 0) out += `${count}${unit}`;
     rest -= count * ms;
   }

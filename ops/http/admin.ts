@@ -2,6 +2,7 @@ import type { Asker } from '../../actors/kernel/define.ts';
 import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { Fault } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
+import type { ConfigMode } from '../config.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import { type BuildInfo, EXPOSITION_TYPE } from '../telemetry.ts';
 import { type HttpReply, JSON_TYPE, type Route, TEXT_TYPE } from './route.ts';
@@ -17,8 +18,8 @@ export interface AdminDeps {
   readonly ready: () => Promise<{ readonly ready: boolean; readonly reason: string }>;
   /** Text for Prometheus. */
   readonly metrics: () => Promise<string>;
-  /** Effective configuration as YAML. */
-  readonly config: () => string;
+  /** Options as YAML. */
+  readonly config: (mode: ConfigMode) => string;
   /** Every actor of the process. */
   readonly services: () => Promise<readonly { readonly name: string; readonly state: string }[]>;
   readonly logLevel: { get(): LogLevel; set(level: LogLevel): void };
@@ -31,7 +32,7 @@ export function adminRoutes(deps: AdminDeps, listed: readonly Route[]): Route[] 
     open(['GET', 'HEAD'], '/ready', () => ready(deps)),
     open(['GET'], '/metrics', async () => ({ status: 200, type: EXPOSITION_TYPE, body: await deps.metrics() })),
     open(['GET', 'POST'], '/flush', ({ trace, signal }) => flush(deps, trace, signal)),
-    open(['GET'], '/config', async () => text(deps.config())),
+    open(['GET'], '/config', async (request) => text(deps.config(configMode((await request.params()).get('mode'))))),
     open(['GET'], '/services', async () => text((await deps.services()).map(({ name, state }) => `${name} => ${state}\n`).join(''))),
     open(['GET', 'POST'], '/log_level', async (request) => {
       if (request.method === 'POST') return setLogLevel(deps, await request.params());
@@ -47,6 +48,12 @@ export function adminRoutes(deps: AdminDeps, listed: readonly Route[]): Route[] 
 async function ready({ ready: state }: AdminDeps): Promise<HttpReply> {
   const { ready: isReady, reason } = await state();
   return isReady ? text('ready\n') : { status: 503, type: TEXT_TYPE, body: `${reason}\n` };
+}
+
+/** Loki documents `diffs` and takes `diff`. */
+function configMode(mode: string | null): ConfigMode {
+  if (mode === 'diff' || mode === 'diffs') return 'diffs';
+  return mode === 'defaults' ? 'defaults' : 'effective';
 }
 
 /** Resolves once every ingester has put what it holds into object storage. */

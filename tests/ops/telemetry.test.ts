@@ -121,3 +121,16 @@ test('the level can be changed while loggers are in use', () => {
   });
   assert.deepEqual(lines.length, 1);
 });
+
+test('a series of a gauge can be taken away', async () => {
+  const [telemetry] = threads('main');
+  const gauge = telemetry.instruments('a').gauge('hash', 'H.', ['sha']);
+  gauge.set(1, { sha: 'a' });
+  gauge.set(1, { sha: 'b' });
+  gauge.remove({ sha: 'a' });
+  gauge.remove({ sha: 'never' });
+  const text = await exposition([await telemetry.snapshot()]);
+  assert.match(text, /^hash\{sha="b"\} 1$/m);
+  assert.doesNotMatch(text, /sha="a"/);
+  telemetry.close();
+});

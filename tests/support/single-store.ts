@@ -91,7 +91,7 @@ export class SingleStore {
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(1);
-      const ingesting = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: 120_000 };
+      const ingesting = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
       await system.spawn(known(ingester), ingesting, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
       await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });

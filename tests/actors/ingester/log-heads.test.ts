@@ -11,7 +11,7 @@ import type { IngestLog } from '../../../storage/log/ingest-log.ts';
 import { batchOf, HOUR_START_NS } from '../../storage/chunk/rows.ts';
 import { isFault } from '../../support/checks.ts';
 
-const OPTIONS = { flushBytes: 1e9, maxHeadAgeMs: 60_000, ceilingBytes: 1e9, recentObjectsMs: 10_000 };
+const OPTIONS = { flushBytes: 1e9, maxHeadAgeMs: 60_000, ceilingBytes: 1e9, recentObjectsMs: () => 10_000 };
 
 /** Heads over a log that gives positions and keeps nothing, and a store whose puts a test lets go. */
 function rig(position = (appends: number) => appends) {
@@ -131,7 +131,7 @@ test('an object is named for as long as a listing may lack it', async () => {
   const { heads, push, world } = rig();
   await push('first');
   await heads.flush();
-  await world.advance(OPTIONS.recentObjectsMs);
+  await world.advance(OPTIONS.recentObjectsMs());
   assert.equal(heads.cover().recentObjects.length, 1);
   await world.advance(1);
   assert.deepEqual(heads.cover().recentObjects, []);

@@ -9,7 +9,7 @@ import { MemoryBlobStore } from '../../../storage/blob/memory.ts';
 import type { IngestLog, LogGap, LogRecord } from '../../../storage/log/ingest-log.ts';
 import { batchOf, HOUR_START_NS } from '../../storage/chunk/rows.ts';
 
-const OPTIONS = { flushBytes: 1e9, maxHeadAgeMs: 60_000, ceilingBytes: 1e9, recentObjectsMs: 10_000 };
+const OPTIONS = { flushBytes: 1e9, maxHeadAgeMs: 60_000, ceilingBytes: 1e9, recentObjectsMs: () => 10_000 };
 
 function record(position: number, line: string): LogRecord {
   const batch = batchOf([{ time: HOUR_START_NS, line, metadata: {} }], '{app="a"}', 'a').bytes;

@@ -16,7 +16,7 @@ function recorder() {
   const instruments: Instruments = {
     log: { debug: log, info: log, warn: log, error: log },
     counter: (name) => ({ add: record(name) }),
-    gauge: (name) => ({ set: record(name) }),
+    gauge: (name) => ({ set: record(name), remove: () => {} }),
     histogram: (name) => ({ observe: record(name) }),
   };
   return { instruments, recorded, logged };

@@ -18,7 +18,7 @@ function start(deps: Partial<AdminDeps> = {}): Promise<Edge> {
     flushTimeoutMs: 1_000,
     ready: async () => ({ ready: true, reason: '' }),
     metrics: async () => 'up 1\n',
-    config: () => 'target: all\n',
+    config: (mode) => `# ${mode}\n`,
     services: async () => [
       { name: 'ingester/0', state: 'Running' },
       { name: 'ingester/1', state: 'Starting' },
@@ -31,7 +31,11 @@ function start(deps: Partial<AdminDeps> = {}): Promise<Edge> {
 const pages: [path: string, type: string, text: string][] = [
   ['/ready', 'text/plain; charset=utf-8', 'ready\n'],
   ['/metrics', 'text/plain; version=0.0.4; charset=utf-8', 'up 1\n'],
-  ['/config', 'text/plain; charset=utf-8', 'target: all\n'],
+  ['/config', 'text/plain; charset=utf-8', '# effective\n'],
+  ['/config?mode=what', 'text/plain; charset=utf-8', '# effective\n'],
+  ['/config?mode=diffs', 'text/plain; charset=utf-8', '# diffs\n'],
+  ['/config?mode=diff', 'text/plain; charset=utf-8', '# diffs\n'],
+  ['/config?mode=defaults', 'text/plain; charset=utf-8', '# defaults\n'],
   ['/services', 'text/plain; charset=utf-8', 'ingester/0 => Running\ningester/1 => Starting\n'],
   ['/log_level', 'text/plain; charset=utf-8', 'Current log level is info'],
 ];
