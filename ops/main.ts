@@ -56,7 +56,7 @@ function textFor({ configuration, warnings }: LoadedConfig): string {
 }
 
 /** Runs the whole store in this process until it is told to stop. */
-async function serve({ configuration, source, runtime, warnings }: LoadedConfig): Promise<void> {
+async function serve({ configuration, source, overrides, overridesHash, warnings }: LoadedConfig): Promise<void> {
   const { authEnabled, tenantLimitsAllowPublish } = configuration.valuesOf(generalOptions);
   const server = configuration.valuesOf(serverOptions);
   const world = realWorld();
@@ -95,12 +95,12 @@ async function serve({ configuration, source, runtime, warnings }: LoadedConfig)
       logRoot: folder.logs,
       objectRoot: folder.objects,
       options,
-      overrides: runtime.overrides,
+      overrides,
       limitsMemory: shared.memory,
     },
     onFailed: (error) => fail('worker threads cannot be kept running', error),
   });
-  const tenantLimits = new LimitsByTenant(options.limits, runtime.overrides);
+  const tenantLimits = new LimitsByTenant(options.limits, overrides);
   const limits = tenantLimits.of;
   await system.spawn(frontend, { asker: system, queriers: workers.instances, limits }, { instance: '0' });
 
@@ -145,11 +145,11 @@ async function serve({ configuration, source, runtime, warnings }: LoadedConfig)
     options: { ...server, authEnabled },
   });
 
-  const onChange = (overrides: LimitOverrides): void => {
-    tenantLimits.replace(overrides);
-    workers.setOverrides(overrides);
+  const onChange = (changed: LimitOverrides): void => {
+    tenantLimits.replace(changed);
+    workers.setOverrides(changed);
   };
-  const watch = source.paths.length === 0 ? undefined : new OverridesWatch({ world, instruments, source, hash: runtime.hash, onChange });
+  const watch = source.paths.length === 0 ? undefined : new OverridesWatch({ world, instruments, source, hash: overridesHash, onChange });
 
   const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
     watch?.stop();

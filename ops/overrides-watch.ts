@@ -2,7 +2,7 @@ import type { LimitOverrides } from '../actors/tenant-limits.ts';
 import type { Gauge, Instruments } from './base/instruments.ts';
 import type { World } from './base/world.ts';
 import { ConfigError, Findings } from './config-findings.ts';
-import { type RuntimeConfigSource, readRuntimeConfig } from './runtime-config.ts';
+import { overridesIn, type RuntimeConfigSource, readRuntimeFiles } from './runtime-config.ts';
 
 export interface OverridesWatchDeps {
   readonly world: World;
@@ -56,9 +56,11 @@ export class OverridesWatch {
     const { world, instruments, source, onChange } = this.#deps;
     try {
       const findings = new Findings();
-      const { overrides, hash } = await readRuntimeConfig(source.paths, world.files, findings);
-      const warnings = findings.settle(source.allowUnsupported);
+      const files = await readRuntimeFiles(source.paths, world.files, findings);
+      const { hash } = files;
       const changed = hash !== this.#hash;
+      const overrides = changed ? overridesIn(files, findings) : [];
+      const warnings = findings.settle(source.allowUnsupported);
       this.#took(hash);
       if (!changed) return;
       onChange(overrides);

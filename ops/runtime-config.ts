@@ -40,24 +40,33 @@ export function runtimeConfigSource(configuration: Configuration): RuntimeConfig
   return { paths: [old], periodMs: perTenantOverridePeriod, allowUnsupported };
 }
 
-export interface RuntimeConfig {
-  readonly overrides: LimitOverrides;
+/** What the files hold now, unread. */
+export interface RuntimeFiles {
+  readonly texts: readonly (readonly [path: string, text: string])[];
   /** SHA-256 of the files, hexadecimal: equal for equal files. */
   readonly hash: string;
 }
 
-/** What the files hold now; what is wrong with them is added to `findings`. */
-export async function readRuntimeConfig(paths: readonly string[], files: Files, findings: Findings): Promise<RuntimeConfig> {
-  const limits = new Map<string, Given[]>();
+/** Files that cannot be read are added to `findings`. */
+export async function readRuntimeFiles(paths: readonly string[], files: Files, findings: Findings): Promise<RuntimeFiles> {
+  const texts: [path: string, text: string][] = [];
   const hash = createHash('sha256');
   for (const path of paths) {
-    const text = await files.read(resolve(path)).catch((error: Error) => findings.problem(path, error.message));
-    if (text === undefined) continue;
-    hash.update(`${path}\0${text.length}\0`).update(text);
-    for (const [tenant, own] of readOverrides(path, text.toString(), findings)) limits.set(tenant, [...(limits.get(tenant) ?? []), ...own]);
+    const bytes = await files.read(resolve(path)).catch((error: Error) => findings.problem(path, error.message));
+    if (bytes === undefined) continue;
+    hash.update(`${path}\0${bytes.length}\0`).update(bytes);
+    texts.push([path, bytes.toString()]);
   }
-  const overrides = [...limits].map(([tenant, own]) => [tenant, Object.fromEntries(own.map(([{ key }, value]) => [key, value]))] as const);
-  return { overrides, hash: hash.digest('hex') };
+  return { texts, hash: hash.digest('hex') };
+}
+
+/** What is wrong with the files is added to `findings`. */
+export function overridesIn({ texts }: RuntimeFiles, findings: Findings): LimitOverrides {
+  const limits = new Map<string, Given[]>();
+  for (const [path, text] of texts) {
+    for (const [tenant, own] of readOverrides(path, text, findings)) limits.set(tenant, [...(limits.get(tenant) ?? []), ...own]);
+  }
+  return [...limits].map(([tenant, own]) => [tenant, Object.fromEntries(own.map(([{ key }, value]) => [key, value]))]);
 }
 
 /** What else Loki looks for in such a file. */

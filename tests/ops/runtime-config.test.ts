@@ -6,9 +6,11 @@ import type { Instruments } from '../../ops/base/instruments.ts';
 import { defaultsOf, snakeCase } from '../../ops/base/options.ts';
 import type { Files } from '../../ops/base/world.ts';
 import { fakeWorld } from '../../ops/base/world-fake.ts';
+import { configure } from '../../ops/config.ts';
 import { ConfigError, Findings } from '../../ops/config-findings.ts';
 import { OverridesWatch } from '../../ops/overrides-watch.ts';
-import { readRuntimeConfig } from '../../ops/runtime-config.ts';
+import { overridesIn, readRuntimeFiles, runtimeConfigSource } from '../../ops/runtime-config.ts';
+import { sections } from '../../ops/sections.ts';
 
 /** Files that can be read, by absolute path; an Error is thrown. */
 function filesOf(texts: Record<string, string | Error>): Files {
@@ -23,7 +25,7 @@ function filesOf(texts: Record<string, string | Error>): Files {
 async function read(...texts: string[]): Promise<LimitOverrides> {
   const byPath = Object.fromEntries(texts.map((text, index) => [`/o${index}.yaml`, text]));
   const findings = new Findings();
-  const { overrides } = await readRuntimeConfig(Object.keys(byPath), filesOf(byPath), findings);
+  const overrides = overridesIn(await readRuntimeFiles(Object.keys(byPath), filesOf(byPath), findings), findings);
   findings.settle(false);
   return overrides;
 }
@@ -85,14 +87,14 @@ for (const [what, file, problems] of refused) {
 
 test('overrides refuse a file that is not there', async () => {
   const findings = new Findings();
-  await readRuntimeConfig(['/x.yaml'], filesOf({}), findings);
+  await readRuntimeFiles(['/x.yaml'], filesOf({}), findings);
   assert.throws(() => findings.settle(true), { problems: ["/x.yaml: ENOENT: no such file, open '/x.yaml'"] });
 });
 
 test('limits and sections that only Loki has are named as such, and warned of where that is allowed', async () => {
   const findings = new Findings();
   const text = 'configs: {a: {log_push_request: true}}\noverrides:\n  a: {max_line_size: 5, ruler_max_rules_per_rule_group: 1}\n';
-  const { overrides } = await readRuntimeConfig(['/o.yaml'], filesOf({ '/o.yaml': text }), findings);
+  const overrides = overridesIn(await readRuntimeFiles(['/o.yaml'], filesOf({ '/o.yaml': text }), findings), findings);
   const expected = [
     '/o.yaml:1: configs is an option of Loki that is not supported here',
     '/o.yaml:3: overrides.a.ruler_max_rules_per_rule_group is an option of Loki that is not supported here',
@@ -101,6 +103,21 @@ test('limits and sections that only Loki has are named as such, and warned of wh
   assert.throws(() => findings.settle(false), ConfigError);
   assert.deepEqual(overrides, [['a', { maxLineSize: 5 }]]);
 });
+
+const sources: [flags: string[], paths: string[], periodMs: number][] = [
+  [[], [], 10_000],
+  [['-runtime-config.file=a,b', '-runtime-config.reload-period=1m'], ['a', 'b'], 60_000],
+  [['-limits.per-user-override-config=old', '-limits.per-user-override-period=5s'], ['old'], 5_000],
+  [['-limits.per-user-override-config=old', '-limits.per-user-override-period=5s', '-runtime-config.file=a'], ['a'], 10_000],
+];
+for (const [argv, paths, periodMs] of sources) {
+  test(`overrides come from ${paths.join(' and ') || 'nowhere'} with ${argv.join(' ') || 'no flag'}`, () => {
+    const findings = new Findings();
+    const configuration = configure(sections, { argv, env: {}, readFile: () => '' }, findings);
+    assert.deepEqual(findings.settle(false), []);
+    assert.deepEqual(runtimeConfigSource(configuration), { paths, periodMs, allowUnsupported: false });
+  });
+}
 
 /** A watch over one file that the test changes; time is the test's. */
 function watching() {
