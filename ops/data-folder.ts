@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -27,6 +27,7 @@ async function takeAlone(root: string): Promise<void> {
   // Linux has socket names that are no files; elsewhere a file may be left over from a process that was killed.
   const address = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
   if (await listens(address)) throw new Error(`another process is using the data folder ${root}`);
+  if (!address.startsWith('\0')) rmSync(address, { force: true });
   await new Promise<void>((taken, refused) => {
     const lock = createServer((socket) => socket.destroy());
     lock.once('error', () => refused(new Error(`another process is using the data folder ${root}`)));
