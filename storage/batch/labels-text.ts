@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type Label, type Labels, quoteGo, toLabels } from '../../logql/model.ts';
+import { LABEL_NAME, type Label, type Labels, quoteGo, toLabels } from '../../logql/model.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { JsonScanner } from './json-scanner.ts';
 import type { LabelForm } from './push-sink.ts';
@@ -7,7 +7,6 @@ import type { LabelForm } from './push-sink.ts';
 const QUOTE = 0x22;
 /** As in Loki; more is no label set but an attack. */
 const MAX_LABELS_BYTES = 16 * 1024 * 1024;
-const NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /** The label pairs that a push request names, in their order; a name may come twice, and values may be empty. No bytes at all are no labels.
  *  Throws Fault bad_request with the text of Prometheus' parser, which is what Loki's clients see. */
@@ -33,7 +32,7 @@ function labelsOfObject(bytes: Buffer, from: number): Label[] {
     byName.set(name, first === QUOTE ? scanner.text() : scanner.rawText(start, scanner.at));
   });
   const pairs = [...byName];
-  if (pairs.every(([name]) => NAME.test(name))) return pairs;
+  if (pairs.every(([name]) => LABEL_NAME.test(name))) return pairs;
   // What is no name is refused, or read otherwise, by what it makes of the text; the position in the message refers to this text.
   const sorted = pairs.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   return parseLabelText(`{${sorted.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`);
@@ -85,7 +84,7 @@ class LabelTextParser {
   #pair(): Label {
     const quoted = this.#char() === '"' || this.#char() === "'" || this.#char() === '`';
     if (!quoted && !NAME_START.test(this.#char())) throw this.#unexpected('expected identifier or "}"');
-    const name = quoted ? this.#string() : this.#match(LABEL_NAME);
+    const name = quoted ? this.#string() : this.#match(IDENTIFIER);
     this.#space();
     if (!this.#take('=')) throw this.#unexpected('expected "="');
     this.#space();
@@ -194,7 +193,7 @@ class LabelTextParser {
 const SPACE = /[ \t\n\r]*/y;
 const COMMENT = /#[^\n]*/y;
 const NAME_START = /^[a-zA-Z_]/;
-const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
+const IDENTIFIER = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 /** What may begin a token inside braces. */
 const EXPECTED_CHAR = /^[a-zA-Z_,=!"'`}]/;

@@ -167,6 +167,13 @@ test('ten thousand entries, each with a metadata key of its own, are taken and f
   assert.equal(await countEntries(server.url, '{app="keys"}', range), 10_000);
 });
 
+test('labels whose names are no identifiers are taken, and the store goes on with them', async () => {
+  const time = nowNs();
+  check(await pushBody(server.url, one({ labels: '{"app":"odd","\\"b c\\"":"1"}', time: `"${time}"` })), 204, /^$/);
+  const [entry] = await allEntries(server.url, '{app="odd"}', { fromNs: time, toNs: time + 1n });
+  assert.equal(entry.labels['b c'], '1');
+});
+
 test('a hundred thousand streams: those beyond the limit are refused as such', async () => {
   const now = nowNs();
   const statuses = new Map<number, number>();

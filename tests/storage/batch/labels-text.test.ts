@@ -98,8 +98,10 @@ test('label text that is not UTF-8 is refused', () => {
 
 test('canonical text reads back as the labels it was made from', () => {
   const labels: Label[] = [
+    ['1" \\ b', 'name'],
     ['a', 'quote " back \\ tab \t bell \x07 nul \0 nbsp \u00a0 é 😀'],
     ['b', '{x="y"}'],
+    ['b.c é', 'name'],
   ];
   assert.deepEqual(parseCanonicalLabels(formatLabels(labels)), labels);
 });
