@@ -1,7 +1,7 @@
 import { type Label, type Labels, labelValue, toLabels } from '../../logql/model.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { TenantLimits } from '../limits.ts';
-import { LevelFinder, levelOf } from './levels.ts';
+import { type Level, LevelFinder, levelOf } from './levels.ts';
 
 export const DETECTED_LEVEL = 'detected_level';
 const SERVICE_NAME = 'service_name';
@@ -25,12 +25,22 @@ export function levelOfLabels(labels: Labels, limits: TenantLimits): string | un
   return undefined;
 }
 
-/** The same of an entry's metadata, names and values in turn. */
+/** The same of an entry's metadata, names and values in turn, none of them empty; where no level is named, by OpenTelemetry's severity number. */
 export function levelOfMetadata(pairs: readonly string[], limits: TenantLimits): string | undefined {
   for (const name of limits.logLevelFields) {
     for (let index = 0; index < pairs.length; index += 2) if (pairs[index] === name) return levelOf(pairs[index + 1]) ?? pairs[index + 1];
   }
-  return undefined;
+  const number = pairs.findIndex((name, index) => index % 2 === 0 && name === 'severity_number');
+  return number < 0 ? undefined : levelOfSeverity(pairs[number + 1]);
+}
+
+const SEVERITIES: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
+/** Four numbers to a level, from 1 on. Source: OpenTelemetry's log data model; what is no number counts as info, as in Loki. */
+function levelOfSeverity(text: string): Level {
+  if (!/^[+-]?\d+$/.test(text)) return 'info';
+  const severity = Number(text);
+  return severity === 0 ? 'unknown' : (SEVERITIES[Math.max(0, Math.ceil(severity / 4) - 1)] ?? 'unknown');
 }
 
 export function findsLevels(limits: TenantLimits): boolean {

@@ -58,8 +58,9 @@ export class PushCollector implements PushSink {
   #lines = 0;
   #bytes = 0;
   #overheadBytes = 0;
-  /** Metadata of the entry in hand, cleaned. */
+  /** Metadata of the entry in hand, cleaned; and those of its pairs whose name was another. */
   readonly #pairs: string[] = [];
+  readonly #renamedPairs: string[] = [];
 
   constructor(tenant: string, nowMs: number, limits: TenantLimits, cache: StreamCache, maxOverheadBytes: number) {
     this.#tenant = tenant;
@@ -184,19 +185,24 @@ export class PushCollector implements PushSink {
 
   #addMetadata(builder: BatchBuilder, known: KnownStream, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
     const cleaned = this.#pairs;
+    const renamed = this.#renamedPairs;
     cleaned.length = 0;
-    let level: string | undefined;
+    renamed.length = 0;
     for (let index = 0; index < pairs.length; index += 2) {
-      const name = sanitizeName(pairs[index]);
       const value = pairs[index + 1];
-      if (name === DETECTED_LEVEL) level = value;
-      cleaned.push(name, value.includes(REPLACEMENT) ? value.replaceAll(REPLACEMENT, ' ') : value);
+      if (value === '') continue;
+      const name = sanitizeName(pairs[index]);
+      (name === pairs[index] ? cleaned : renamed).push(name, value.includes(REPLACEMENT) ? value.replaceAll(REPLACEMENT, ' ') : value);
     }
+    // `a.b` counts before `a_b`, whichever comes first, as in Loki.
+    for (const text of renamed) cleaned.push(text);
+    let level: string | undefined;
     for (let index = 0; index < cleaned.length; index += 2) {
-      if (cleaned[index + 1] !== '') builder.metadata(cleaned[index], cleaned[index + 1]);
+      builder.metadata(cleaned[index], cleaned[index + 1]);
+      if (cleaned[index] === DETECTED_LEVEL) level = cleaned[index + 1];
     }
     if (this.#finder === undefined) return;
-    const given = level === undefined || level === '' ? undefined : (levelOf(level) ?? level);
+    const given = level === undefined ? undefined : (levelOf(level) ?? level);
     builder.metadata(DETECTED_LEVEL, given ?? known.level ?? levelOfMetadata(cleaned, this.#limits) ?? this.#finder.find(bytes, from, to));
   }
 
