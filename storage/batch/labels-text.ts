@@ -43,7 +43,7 @@ export function parseCanonicalLabels(text: string): Labels {
   return toLabels(parseLabelText(text));
 }
 
-/** Reads `{a="b", c='d'}` or `name{a="b"}`, which is `__name__`. */
+/** Reads `{a="b", c='d'}`; a name in front, `name{a="b"}`, or alone in quotes, `{"name", a="b"}`, is `__name__`. */
 export function parseLabelText(text: string): Label[] {
   return new LabelTextParser(text).labels();
 }
@@ -86,6 +86,7 @@ class LabelTextParser {
     if (!quoted && !NAME_START.test(this.#char())) throw this.#unexpected('expected identifier or "}"');
     const name = quoted ? this.#string() : this.#match(IDENTIFIER);
     this.#space();
+    if (quoted && (this.#char() === ',' || this.#char() === '}')) return ['__name__', name];
     if (!this.#take('=')) throw this.#unexpected('expected "="');
     this.#space();
     if (!['"', "'", '`'].includes(this.#char())) throw this.#unexpected('expected string');
@@ -191,7 +192,7 @@ class LabelTextParser {
 }
 
 const SPACE = /[ \t\n\r]*/y;
-const COMMENT = /#[^\n]*/y;
+const COMMENT = /#[^\r\n]*/y;
 const NAME_START = /^[a-zA-Z_]/;
 const IDENTIFIER = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
