@@ -9,7 +9,7 @@ const UNKNOWN_SERVICE = 'unknown_service';
 
 /** The labels of a stream with the service that they name; that label is added where the client did not send it. */
 export function withServiceName(pairs: readonly Label[], limits: TenantLimits): Labels {
-  const labels = toLabels(pairs);
+  const labels = toLabels(pairs.filter(([, value]) => value !== '')); // an empty one takes nothing from another of its name
   if (limits.discoverServiceName.length === 0 || labelValue(labels, SERVICE_NAME) !== '') return labels;
   const from = limits.discoverServiceName.find((name) => labelValue(labels, name) !== '');
   return toLabels([...labels, [SERVICE_NAME, from === undefined ? UNKNOWN_SERVICE : labelValue(labels, from)]]);

@@ -23,7 +23,7 @@ export interface Refusal {
 }
 
 const SERVICE_NAME = 'service_name';
-/** Names and values are shown up to this length; a client can send 16 MiB of them. */
+/** Names and values are shown up to this length; a client can send megabytes of them. */
 const MAX_SHOWN = 4_096;
 
 /** What of a text is shown in a message. */

@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import type { PushSink } from './push-sink.ts';
+import { type PushSink, pushPair } from './push-sink.ts';
 
 // Messages and field numbers: Loki's pkg/push/push.proto.
 //   PushRequest { 1: repeated Stream }   Stream { 1: labels, 2: repeated Entry }
@@ -65,6 +65,7 @@ class PushReader {
         this.#at = labelsTo;
       } else this.#skip(tag, end, 2);
     }
+    if (rows === 0 && labelsFrom === labelsTo) return; // a body has room for millions of these
     this.#sink.stream('text', this.#bytes, labelsFrom, labelsTo, rows, entryBytes);
     this.#at = start;
     while (this.#at < end) {
@@ -118,7 +119,7 @@ class PushReader {
       else if (tag === FIELD_2) value = this.#text(end);
       else this.#skip(tag, end, 2);
     }
-    this.#pairs.push(name, value);
+    pushPair(this.#pairs, name, value);
   }
 
   #text(end: number): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { MiB } from '../../ops/base/bytes.ts';
 import { bombs } from '../support/bombs.ts';
 import { type Answer, allEntries, countEntries, get, mustPush, nowNs, push, pushBody, secondsNs } from '../support/client.ts';
@@ -130,6 +131,23 @@ const refused: [what: string, body: () => Body, headers: Record<string, string>,
 ];
 for (const [what, body, headers, status, message] of refused) {
   test(`refused: ${what}`, async () => check(await pushBody(server.url, body(), headers), status, message));
+}
+
+/** Bodies of 60 MiB that are small on the wire and would be large if each of their parts became an object. */
+const swelling: [what: string, head: string, part: string, tail: string, status: number][] = [
+  ['streams', '{"streams":[', '{},', '{}]}', 204],
+  ['strings nobody knows', '{"x":[', '"",', '""],"streams":[]}', 422],
+  ['metadata', `{"streams":[{"values":[["${nowNs()}","x",{`, '"a":"",', '"a":""}]]}]}', 413],
+  ['labels', '{"streams":[{"stream":{', '"a":"",', '"a":""},"values":[]}]}', 413],
+];
+for (const [what, head, part, tail, status] of swelling) {
+  test(`millions of ${what} in one push`, async () => {
+    const body = gzipSync(Buffer.concat([bytes(head), Buffer.alloc(60 * MiB - ((60 * MiB) % part.length), part), bytes(tail)]), {
+      level: 1,
+    });
+    const answer = await pushBody(server.url, Uint8Array.from(body), { 'content-encoding': 'gzip' });
+    assert.equal(answer.status, status, answer.text.slice(0, 500));
+  });
 }
 
 for (const encoding of ['gzip', 'deflate', 'zstd', 'snappy'] as const) {

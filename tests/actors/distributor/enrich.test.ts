@@ -11,6 +11,7 @@ const services: [labels: string, service: string][] = [
   ['{job="j", app="a"}', 'a'],
   ['{service_name="given", app="a"}', 'given'],
   ['{service_name="", container="c"}', 'c'],
+  ['{app="a", app=""}', 'a'],
 ];
 for (const [labels, service] of services) {
   test(`push: service_name of ${labels}`, () =>
@@ -83,6 +84,10 @@ test('push: no level where none is looked for', () => {
   assert.deepEqual(entries(proto([one('{a="1"}', 'error')], { limits: { discoverLogLevels: false } }))[0][3], {});
   assert.deepEqual(entries(proto([one('{a="1"}', 'error')], { limits: { allowStructuredMetadata: false } }))[0][3], {});
   assert.deepEqual(levels(proto([one('{level="x"}', 'info')], { limits: { logLevelFields: ['lvl'] } })), ['info']);
+});
+
+test('push: a name of metadata that holds no letter or digit is refused, even without a value', () => {
+  assert.throws(() => proto([one('{a="1"}', 'x', BASE_NS, [['', '']])]), refusedWith(400, /^structured metadata name "" holds/));
 });
 
 test('push: of metadata names that become equal, one that had to be changed counts', () => {

@@ -64,6 +64,7 @@ const bad: [text: string, message: string][] = [
   ['{a="b"', '1:7: parse error: unexpected end of input inside braces'],
   ['{a="b" c="d"}', '1:8: parse error: unexpected "c" in label set, expected "," or "}"'],
   ['{a=}', '1:4: parse error: unexpected "}" in label set, expected string'],
+  ['{""="b"}', '1:4: parse error: invalid label name ""'],
   ['{="b"}', '1:2: parse error: unexpected "=" in label set, expected identifier or "}"'],
   ['{a="b}', '1:4: parse error: unterminated quoted string'],
   ['{a=`b}', '1:4: parse error: unterminated raw string'],
@@ -99,6 +100,18 @@ test('JSON labels: the place of a bad name is one in the label text', () => {
     message: "couldn't parse labels: 1:3: parse error: unexpected character inside braces: '-'",
   });
 });
+
+for (const form of ['text', 'json'] as const) {
+  test(`more labels than anybody means are refused, as ${form}`, () => {
+    const labels = (count: number): Buffer => {
+      const pairs = Array.from({ length: count }, (_, n) => (form === 'text' ? `l${n}=""` : `"l${n}":""`));
+      return Buffer.from(`{${pairs.join()}}`);
+    };
+    const read = (bytes: Buffer): readonly Label[] => readLabels(form, bytes, 0, bytes.length);
+    assert.equal(read(labels(4_096)).length, 4_096);
+    assert.throws(() => read(labels(4_097)), { code: 'too_large', message: 'request body too large: a stream with more than 4096 labels' });
+  });
+}
 
 test('label text that is not UTF-8 is refused', () => {
   const bytes = Buffer.from([0x7b, 0x61, 0x3d, 0x22, 0xff, 0x22, 0x7d]);
