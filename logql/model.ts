@@ -37,10 +37,13 @@ export function labelValue(labels: Labels, name: string): string {
   return '';
 }
 
-/** `{a="x", b="y"}`: the canonical text of a stream; values quoted as Go's strconv.Quote does. */
+/** `{a="x", "b.c"="y"}`: the canonical text of a stream; values, and names that are no identifiers, quoted as Go's strconv.Quote does. */
 export function formatLabels(labels: Labels): string {
-  return `{${labels.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`;
+  return `{${labels.map(([name, value]) => `${LABEL_NAME.test(name) ? name : quoteGo(name)}=${quoteGo(value)}`).join(', ')}}`;
 }
+
+/** A name that stands in label text without quotes. */
+export const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /** A Go string literal. Printable text stays as it is, control characters are escaped. */
 export function quoteGo(text: string): string {

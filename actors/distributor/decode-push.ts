@@ -22,6 +22,8 @@ export interface PushRequest {
   readonly nowMs: number;
   /** Size of the body beyond which it is not decompressed; 64 MiB if not said. */
   readonly maxDecompressedBytes?: number;
+  /** Whether decoding has taken so long that it is to end; asked now and then. Never, if not said. */
+  readonly overdue?: () => boolean;
 }
 
 export interface DecodedPush {
@@ -38,12 +40,12 @@ export interface DecodedPush {
 
 /** From a push request's bytes to batches that are valid by the tenant's limits and carry service_name and detected_level.
  *  An entry whose time is in the accepted range is taken however far it lies behind others of its stream; Loki refuses it (`too_far_behind`).
- *  Throws Fault where nothing of the request can be used: bad_request (not decodable, labels that cannot be read), too_large, no_valid_stream. */
+ *  Throws Fault where nothing of the request can be used: bad_request (not decodable, labels that cannot be read), too_large, no_valid_stream, deadline. */
 export function decodePush(request: PushRequest, limits: TenantLimits, streams: StreamCache): DecodedPush {
   const { body, contentType, contentEncoding, maxDecompressedBytes = MAX_DECOMPRESSED_BYTES } = request;
   const { form, bytes } = plainBody(body, contentType, contentEncoding, maxDecompressedBytes);
   try {
-    const collector = new PushCollector(request.tenant, request.nowMs, limits, streams, maxDecompressedBytes);
+    const collector = new PushCollector(request.tenant, request.nowMs, limits, streams, maxDecompressedBytes, request.overdue);
     const count = form === 'json' ? readPushJson(bytes, collector) : readPushProto(bytes, collector);
     if (count === 0) throw new Fault('no_valid_stream', 'error at least one valid stream is required for ingestion');
     return collector.finish();

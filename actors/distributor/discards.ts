@@ -4,6 +4,15 @@ import type { DiscardReason, Refusal } from './validate.ts';
 /** Different texts that a client is shown; a push can have one for each of its entries. */
 const MAX_MESSAGES = 10;
 
+/** A text that the client is told, and how often it is true. */
+interface Told {
+  readonly reason: DiscardReason;
+  readonly about: unknown;
+  readonly value: number;
+  readonly message: string;
+  times: number;
+}
+
 export interface Discarded {
   readonly reason: DiscardReason;
   readonly lines: number;
@@ -13,7 +22,7 @@ export interface Discarded {
 /** Counts what of a push is refused, and puts together what the client is told. */
 export class Discards {
   readonly #byReason = new Map<DiscardReason, { lines: number; bytes: number }>();
-  readonly #messages = new Map<string, number>();
+  readonly #told: Told[] = [];
   #others = 0;
 
   count(reason: DiscardReason, bytes: number): void {
@@ -25,14 +34,17 @@ export class Discards {
     }
   }
 
-  /** `refusal` is asked for only while its text would be shown. */
-  tell(refusal: () => Refusal): void {
-    if (this.#messages.size >= MAX_MESSAGES) {
-      this.#others++;
-      return;
+  /** Of one reason, texts are equal where `about` and `value` are. `refusal` is asked for only if its text is shown and not known: of one push, millions of entries
+   *  can be refused. */
+  tell(reason: DiscardReason, about: unknown, value: number, refusal: () => Refusal): void {
+    for (const told of this.#told) {
+      if (told.value === value && told.about === about && told.reason === reason) {
+        told.times++;
+        return;
+      }
     }
-    const { message } = refusal();
-    this.#messages.set(message, (this.#messages.get(message) ?? 0) + 1);
+    if (this.#told.length === MAX_MESSAGES) this.#others++;
+    else this.#told.push({ reason, about, value, message: refusal().message, times: 1 });
   }
 
   list(): Discarded[] {
@@ -41,11 +53,10 @@ export class Discards {
 
   /** One text for all, equal ones counted; undefined if nothing was refused. */
   fault(): Fault | undefined {
-    const messages = [...this.#messages];
-    if (messages.length === 0) return undefined;
-    const [[first, times]] = messages;
-    if (messages.length === 1 && times === 1 && this.#others === 0) return new Fault('bad_request', first);
-    const parts = messages.map(([message, count]) => `${count} errors like: ${message}`);
+    const told = this.#told;
+    if (told.length === 0) return undefined;
+    if (told.length === 1 && told[0].times === 1 && this.#others === 0) return new Fault('bad_request', told[0].message);
+    const parts = told.map(({ message, times }) => `${times} errors like: ${message}`);
     if (this.#others > 0) parts.push(`${this.#others} other errors`);
     return new Fault('bad_request', parts.join('; '));
   }

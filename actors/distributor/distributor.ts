@@ -7,6 +7,9 @@ import { type DistributorAsk, type DistributorReply, type IngesterReply, ingeste
 import { type DecodedPush, decodePush, type PushRequest } from './decode-push.ts';
 import { StreamCache } from './stream-cache.ts';
 
+/** A thread that does not turn its event loop for 30 s is taken to hang, and ended. No push that is meant takes a tenth of this. */
+const MAX_DECODE_MS = 10_000;
+
 export interface DistributorDeps {
   readonly asker: Asker;
   /** Ingester instances by shard number. */
@@ -35,12 +38,15 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
     const push = async (ask: DistributorAsk, context: AskContext): Promise<PushOutcome> => {
       const { tenant } = context;
       const limits = deps.limits(tenant);
+      const { clock } = world;
+      const overdueMs = clock.monotonicMs() + MAX_DECODE_MS;
       const request = {
         tenant,
         body: ask.body as Buffer,
         contentType: ask.contentType,
         contentEncoding: ask.contentEncoding,
-        nowMs: world.clock.nowMs(),
+        nowMs: clock.nowMs(),
+        overdue: () => clock.monotonicMs() > overdueMs,
       };
       const decoded = decodeAndRelease(request, limits, streams);
       lines.add(decoded.lines, { tenant });

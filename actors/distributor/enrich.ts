@@ -1,7 +1,7 @@
 import { type Label, type Labels, labelValue, toLabels } from '../../logql/model.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { TenantLimits } from '../limits.ts';
-import { LevelFinder, levelOf } from './levels.ts';
+import { type Level, LevelFinder, levelOf } from './levels.ts';
 
 export const DETECTED_LEVEL = 'detected_level';
 const SERVICE_NAME = 'service_name';
@@ -9,7 +9,7 @@ const UNKNOWN_SERVICE = 'unknown_service';
 
 /** The labels of a stream with the service that they name; that label is added where the client did not send it. */
 export function withServiceName(pairs: readonly Label[], limits: TenantLimits): Labels {
-  const labels = toLabels(pairs);
+  const labels = toLabels(pairs.filter(([, value]) => value !== '')); // an empty one takes nothing from another of its name
   if (limits.discoverServiceName.length === 0 || labelValue(labels, SERVICE_NAME) !== '') return labels;
   const from = limits.discoverServiceName.find((name) => labelValue(labels, name) !== '');
   return toLabels([...labels, [SERVICE_NAME, from === undefined ? UNKNOWN_SERVICE : labelValue(labels, from)]]);
@@ -25,12 +25,22 @@ export function levelOfLabels(labels: Labels, limits: TenantLimits): string | un
   return undefined;
 }
 
-/** The same of an entry's metadata, names and values in turn. */
+/** The same of an entry's metadata, names and values in turn, none of them empty; where no level is named, by OpenTelemetry's severity number. */
 export function levelOfMetadata(pairs: readonly string[], limits: TenantLimits): string | undefined {
   for (const name of limits.logLevelFields) {
     for (let index = 0; index < pairs.length; index += 2) if (pairs[index] === name) return levelOf(pairs[index + 1]) ?? pairs[index + 1];
   }
-  return undefined;
+  const number = pairs.findIndex((name, index) => index % 2 === 0 && name === 'severity_number');
+  return number < 0 ? undefined : levelOfSeverity(pairs[number + 1]);
+}
+
+const SEVERITIES: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
+/** Four numbers to a level, from 1 on. Source: OpenTelemetry's log data model; what is no number counts as info, as in Loki. */
+function levelOfSeverity(text: string): Level {
+  if (!/^[+-]?\d+$/.test(text)) return 'info';
+  const severity = Number(text);
+  return severity === 0 ? 'unknown' : (SEVERITIES[Math.max(0, Math.ceil(severity / 4) - 1)] ?? 'unknown');
 }
 
 export function findsLevels(limits: TenantLimits): boolean {

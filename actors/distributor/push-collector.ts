@@ -18,6 +18,8 @@ const MIN_ENTRY_BYTES = 8;
 const OVERHEAD = 200;
 /** Builders take some kilobytes each. Beyond this many they are finished, though more entries may come for their streams, and then get batches of their own. */
 const MAX_OPEN = 1_024;
+/** Streams and entries between two looks at the clock. */
+const STEPS_PER_LOOK = 4_096;
 const REPLACEMENT = '\ufffd';
 
 /** The batches of one stream within one push. Nearly always all entries are of one hour. */
@@ -58,10 +60,23 @@ export class PushCollector implements PushSink {
   #lines = 0;
   #bytes = 0;
   #overheadBytes = 0;
-  /** Metadata of the entry in hand, cleaned. */
+  /** Metadata of the entry in hand, cleaned; and those of its pairs whose name was another. */
   readonly #pairs: string[] = [];
+  readonly #renamedPairs: string[] = [];
 
-  constructor(tenant: string, nowMs: number, limits: TenantLimits, cache: StreamCache, maxOverheadBytes: number) {
+  readonly #overdue: () => boolean;
+  /** Streams and entries until the next look at the clock. */
+  #stepsLeft = STEPS_PER_LOOK;
+
+  constructor(
+    tenant: string,
+    nowMs: number,
+    limits: TenantLimits,
+    cache: StreamCache,
+    maxOverheadBytes: number,
+    overdue: () => boolean = () => false,
+  ) {
+    this.#overdue = overdue;
     this.#tenant = tenant;
     this.#limits = limits;
     this.#cache = cache;
@@ -77,6 +92,7 @@ export class PushCollector implements PushSink {
   }
 
   stream(form: LabelForm, bytes: Buffer, from: number, to: number, rows: number, lineBytes: number): void {
+    this.#step(1 + ((to - from) >> 6)); // reading labels takes as long as many entries
     const known = this.#cache.of(this.#tenant, form, bytes, from, to, this.#limits);
     this.#refusal = known.refusal;
     this.#told = false;
@@ -93,6 +109,7 @@ export class PushCollector implements PushSink {
   }
 
   entry(seconds: number, nanos: number, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
+    this.#step(1);
     const stream = this.#stream;
     const size = pairs.length === 0 ? to - from : to - from + metadataSize(pairs);
     if (stream === undefined) {
@@ -123,6 +140,13 @@ export class PushCollector implements PushSink {
     this.#lines++;
     this.#bytes += size;
     if (builder.sparse) this.#cut(stream, builder);
+  }
+
+  #step(count: number): void {
+    this.#stepsLeft -= count;
+    if (this.#stepsLeft > 0) return;
+    this.#stepsLeft = STEPS_PER_LOOK;
+    if (this.#overdue()) throw new Fault('deadline', 'the push takes too long to decode');
   }
 
   #builderAt(stream: StreamBatches, seconds: number): BatchBuilder {
@@ -184,19 +208,24 @@ export class PushCollector implements PushSink {
 
   #addMetadata(builder: BatchBuilder, known: KnownStream, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
     const cleaned = this.#pairs;
+    const renamed = this.#renamedPairs;
     cleaned.length = 0;
-    let level: string | undefined;
+    renamed.length = 0;
     for (let index = 0; index < pairs.length; index += 2) {
       const name = sanitizeName(pairs[index]);
       const value = pairs[index + 1];
-      if (name === DETECTED_LEVEL) level = value;
-      cleaned.push(name, value.includes(REPLACEMENT) ? value.replaceAll(REPLACEMENT, ' ') : value);
+      if (value === '') continue;
+      (name === pairs[index] ? cleaned : renamed).push(name, value.includes(REPLACEMENT) ? value.replaceAll(REPLACEMENT, ' ') : value);
     }
+    // `a.b` counts before `a_b`, whichever comes first, as in Loki.
+    for (const text of renamed) cleaned.push(text);
+    let level: string | undefined;
     for (let index = 0; index < cleaned.length; index += 2) {
-      if (cleaned[index + 1] !== '') builder.metadata(cleaned[index], cleaned[index + 1]);
+      builder.metadata(cleaned[index], cleaned[index + 1]);
+      if (cleaned[index] === DETECTED_LEVEL) level = cleaned[index + 1];
     }
     if (this.#finder === undefined) return;
-    const given = level === undefined || level === '' ? undefined : (levelOf(level) ?? level);
+    const given = level === undefined ? undefined : (levelOf(level) ?? level);
     builder.metadata(DETECTED_LEVEL, given ?? known.level ?? levelOfMetadata(cleaned, this.#limits) ?? this.#finder.find(bytes, from, to));
   }
 
@@ -212,7 +241,7 @@ export class PushCollector implements PushSink {
   #refuseWithStream(size: number): void {
     const refusal = this.#refusal!;
     this.#discards.count(refusal.reason, size);
-    if (!this.#told) this.#discards.tell(() => refusal);
+    if (!this.#told) this.#discards.tell(refusal.reason, refusal.message, 0, () => refusal);
     this.#told = true;
   }
 
@@ -220,24 +249,24 @@ export class PushCollector implements PushSink {
 
   #refuseOld(stream: StreamBatches, seconds: number, size: number): void {
     this.#discards.count('greater_than_max_sample_age', size);
-    this.#discards.tell(() => tooOld(stream.known.labels, seconds, this.#oldestS));
+    this.#discards.tell('greater_than_max_sample_age', stream.known, seconds, () => tooOld(stream.known.labels, seconds, this.#oldestS));
   }
 
   #refuseNew(stream: StreamBatches, seconds: number, size: number): void {
     this.#discards.count('too_far_in_future', size);
-    this.#discards.tell(() => tooNew(stream.known.labels, seconds));
+    this.#discards.tell('too_far_in_future', stream.known, seconds, () => tooNew(stream.known.labels, seconds));
   }
 
   #refuseLong(stream: StreamBatches, length: number, size: number): void {
     this.#discards.count('line_too_long', size);
-    this.#discards.tell(() => lineTooLong(stream.known.labels, length, this.#limits.maxLineSize));
+    this.#discards.tell('line_too_long', stream.known, length, () => lineTooLong(stream.known.labels, length, this.#limits.maxLineSize));
   }
 
   #refusesMetadata(stream: StreamBatches, pairs: number, pairBytes: number, size: number): boolean {
     const refusal = refuseMetadata(stream.known.labels, pairs, pairBytes, this.#limits);
     if (refusal === undefined) return false;
     this.#discards.count(refusal.reason, size);
-    this.#discards.tell(() => refusal);
+    this.#discards.tell(refusal.reason, refusal.message, 0, () => refusal);
     return true;
   }
 

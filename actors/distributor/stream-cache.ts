@@ -1,7 +1,7 @@
 import { formatLabels } from '../../logql/model.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { type StreamHash, streamHash } from '../../storage/batch/batch.ts';
-import { readLabels } from '../../storage/batch/labels-text.ts';
+import { checkLabelsSize, readLabels } from '../../storage/batch/labels-text.ts';
 import type { LabelForm } from '../../storage/batch/push-sink.ts';
 import type { TenantLimits } from '../limits.ts';
 import { levelOfLabels, withServiceName } from './enrich.ts';
@@ -38,6 +38,7 @@ export class StreamCache {
 
   /** The stream whose labels are bytes [from, to). Throws Fault bad_request, too_large on labels that cannot be read. */
   of(tenant: string, form: LabelForm, bytes: Buffer, from: number, to: number, limits: TenantLimits): KnownStream {
+    checkLabelsSize(to - from);
     const key = `${tenant}\0${form}${bytes.toString('latin1', from, to)}`;
     const young = this.#young.get(key);
     if (young !== undefined && young.limits === limits) return young;

@@ -23,7 +23,7 @@ export interface Refusal {
 }
 
 const SERVICE_NAME = 'service_name';
-/** Names and values are shown up to this length; a client can send 16 MiB of them. */
+/** Names and values are shown up to this length; a client can send megabytes of them. */
 const MAX_SHOWN = 4_096;
 
 /** What of a text is shown in a message. */
@@ -41,11 +41,6 @@ export function refuseLabels(
 ): Refusal | undefined {
   if (labels.length === 0) return { reason: 'missing_labels', message: 'error at least one label pair is required per stream' };
   const names = new Set(labels.map(([name]) => name));
-  const missing = limits.enforcedLabels.filter((name) => !names.has(name));
-  if (missing.length > 0) {
-    const message = `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${shown(stream)}' (policy: '')`;
-    return { reason: 'missing_enforced_labels', message };
-  }
   const count = names.has(SERVICE_NAME) ? names.size - 1 : names.size;
   if (count > limits.maxLabelNamesPerSeries) {
     const message = `entry for stream '${shown(stream)}' has ${count} label names; limit ${limits.maxLabelNamesPerSeries}`;
@@ -62,6 +57,11 @@ export function refuseLabels(
   const twice = firstRepeated(pairs);
   if (twice !== undefined) {
     return { reason: 'duplicate_label_names', message: `stream '${shown(stream)}' has duplicate label name: '${shown(twice)}'` };
+  }
+  const missing = limits.enforcedLabels.filter((name) => !names.has(name));
+  if (missing.length > 0) {
+    const message = `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${shown(stream)}' (policy: '')`;
+    return { reason: 'missing_enforced_labels', message };
   }
   return undefined;
 }

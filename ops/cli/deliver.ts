@@ -15,6 +15,7 @@ export interface Delivery {
 export interface Patience {
   /** How long to go on without an answer that settles it. */
   giveUpAfterMs: number;
+  /** Milliseconds since the epoch. */
   now(): number;
   /** In [0, 1). */
   random(): number;

@@ -185,7 +185,7 @@ class Sender {
     const body = await batch.body();
     const { reply, attempts } = await deliver(() => this.#client.push(Uint8Array.from(body), { 'content-encoding': 'gzip' }), {
       giveUpAfterMs: this.#giveUpAfterMs,
-      now: () => performance.now(),
+      now: () => performance.timeOrigin + performance.now(), // of the day, as a Retry-After can be, and no clock that is set
       random: Math.random,
       sleep: (ms) => sleep(ms),
       waiting: (ms, why) => this.#progress.waiting(ms, why),

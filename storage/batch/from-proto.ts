@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import type { PushSink } from './push-sink.ts';
+import { type PushSink, pushPair } from './push-sink.ts';
 
 // Messages and field numbers: Loki's pkg/push/push.proto.
 //   PushRequest { 1: repeated Stream }   Stream { 1: labels, 2: repeated Entry }
@@ -40,7 +40,7 @@ class PushReader {
       if (tag === FIELD_1) {
         this.#stream(this.#end(end));
         streams++;
-      } else this.#skip(tag, end);
+      } else this.#skip(tag, end, 1);
     }
     return streams;
   }
@@ -63,14 +63,15 @@ class PushReader {
         labelsTo = this.#end(end);
         labelsFrom = this.#at;
         this.#at = labelsTo;
-      } else this.#skip(tag, end);
+      } else this.#skip(tag, end, 2);
     }
+    if (rows === 0 && labelsFrom === labelsTo) return; // a body has room for millions of these
     this.#sink.stream('text', this.#bytes, labelsFrom, labelsTo, rows, entryBytes);
     this.#at = start;
     while (this.#at < end) {
       const tag = this.#varint(end);
       if (tag === FIELD_2) this.#entry(this.#end(end));
-      else this.#skip(tag, end);
+      else this.#skip(tag, end, 0); // labels, and what the first pass has skipped
     }
   }
 
@@ -89,7 +90,7 @@ class PushReader {
         lineFrom = this.#at;
         this.#at = lineTo;
       } else if (tag === FIELD_3) this.#pair(this.#end(end));
-      else this.#skip(tag, end);
+      else this.#skip(tag, end, 3);
     }
     this.#sink.entry(this.#seconds, this.#nanos, this.#bytes, lineFrom, lineTo, this.#pairs);
   }
@@ -101,7 +102,7 @@ class PushReader {
       const tag = this.#varint(end);
       if (tag === SECONDS) seconds = this.#varint(end);
       else if (tag === NANOS) nanos = this.#varint(end);
-      else this.#skip(tag, end);
+      else this.#skip(tag, end, 2);
     }
     if (nanos >= 1e9) throw new Fault('bad_request', `proto: timestamp with ${nanos} nanoseconds at byte ${this.#at}`);
     // Beyond 2^53 a varint is rounded; beyond 2^63 it stands for a negative number, a time before 1970.
@@ -116,9 +117,9 @@ class PushReader {
       const tag = this.#varint(end);
       if (tag === FIELD_1) name = this.#text(end);
       else if (tag === FIELD_2) value = this.#text(end);
-      else this.#skip(tag, end);
+      else this.#skip(tag, end, 2);
     }
-    this.#pairs.push(name, value);
+    pushPair(this.#pairs, name, value);
   }
 
   #text(end: number): string {
@@ -157,9 +158,12 @@ class PushReader {
     return value;
   }
 
-  #skip(tag: number, end: number): void {
-    if (tag < 8) throw new Fault('bad_request', `proto: illegal tag ${tag} at byte ${this.#at}`);
+  /** Skips a field that is none of the first `known`: those have another wire type, and what they hold must not get lost. */
+  #skip(tag: number, end: number, known: number): void {
     const at = this.#at;
+    if (tag < 8) throw new Fault('bad_request', `proto: illegal tag ${tag} at byte ${at}`);
+    if (tag < (known + 1) * 8)
+      throw new Fault('bad_request', `proto: wrong wire type ${tag % 8} of field ${Math.floor(tag / 8)} at byte ${at}`);
     switch (tag % 8) {
       case 0:
         this.#varint(end);

@@ -1,6 +1,6 @@
 import type { Fault } from '../../ops/base/fault.ts';
 import type { JsonScanner } from './json-scanner.ts';
-import type { PushSink } from './push-sink.ts';
+import { type PushSink, pushPair } from './push-sink.ts';
 
 const OPEN_ARRAY = 0x5b;
 const OPEN_OBJECT = 0x7b;
@@ -115,7 +115,7 @@ export class JsonEntryReader {
     const name = scanner.text();
     if (scanner.peek() !== QUOTE) throw scanner.fault('a value of structured metadata is not a string');
     scanner.string('');
-    this.#pairs.push(name, scanner.text());
+    pushPair(this.#pairs, name, scanner.text());
   };
 
   #line(): void {

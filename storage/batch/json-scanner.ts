@@ -44,10 +44,12 @@ export class JsonScanner {
   stringTo = 0;
   escaped = false;
   readonly #nesting = new Uint8Array(MAX_DEPTH);
-  #ends = new Uint32Array(64);
+  #ends: Uint32Array<ArrayBuffer> = new Uint32Array(64);
   /** Strings recorded, and the one that comes next: less than that while going over a part again. */
   #recorded = 0;
   #next = 0;
+  /** Whether strings are recorded as they are read for the first time. */
+  #records = true;
 
   constructor(bytes: Buffer, at = 0) {
     this.bytes = bytes;
@@ -78,14 +80,14 @@ export class JsonScanner {
   string(where: string): void {
     if (this.peek() !== QUOTE) throw this.fault(`expected a string ${where}`);
     this.stringFrom = this.at + 1;
-    if (this.#next === this.#recorded) this.#record();
-    const end = this.#ends[this.#next++];
+    const end = this.#next < this.#recorded ? this.#ends[this.#next++] : this.#findEnd();
     this.escaped = end >= ESCAPED;
     this.stringTo = end & ~ESCAPED;
     this.at = this.stringTo + 1;
   }
 
-  #record(): void {
+  /** Where the string ends that starts at stringFrom, with ESCAPED if there are escapes. */
+  #findEnd(): number {
     const { bytes } = this;
     const length = bytes.length;
     let at = this.stringFrom;
@@ -100,12 +102,14 @@ export class JsonScanner {
       escaped = ESCAPED;
       at += 2;
     }
-    if (this.#recorded === this.#ends.length) {
-      const ends = new Uint32Array(this.#ends.length * 2);
-      ends.set(this.#ends);
-      this.#ends = ends;
-    }
-    this.#ends[this.#recorded++] = at + escaped;
+    if (this.#records) this.#record(at + escaped);
+    return at + escaped;
+  }
+
+  #record(end: number): void {
+    if (this.#recorded === this.#ends.length) this.#ends = new Uint32Array(this.#ends.buffer.transfer(this.#ends.byteLength * 2));
+    this.#ends[this.#recorded++] = end;
+    this.#next = this.#recorded;
   }
 
   /** Where the scanner stands, for `goTo`. */
@@ -116,6 +120,13 @@ export class JsonScanner {
   goTo(mark: ScannerMark): void {
     this.at = mark.at;
     this.#next = mark.string;
+  }
+
+  /** Skips a value of any kind that nobody will go over again. */
+  forget(): void {
+    this.#records = false;
+    this.skip();
+    this.#records = true;
   }
 
   /** Skips a value of any kind. */

@@ -1,24 +1,30 @@
 import { isUtf8 } from 'node:buffer';
-import { type Label, type Labels, quoteGo, toLabels } from '../../logql/model.ts';
+import { LABEL_NAME, type Label, type Labels, quoteGo, toLabels } from '../../logql/model.ts';
+import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { JsonScanner } from './json-scanner.ts';
 import type { LabelForm } from './push-sink.ts';
 
 const QUOTE = 0x22;
-/** As in Loki; more is no label set but an attack. */
-const MAX_LABELS_BYTES = 16 * 1024 * 1024;
-const NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+/** A quarter of what Loki takes, and thousands of times what a tenant is let store: reading labels takes many times their bytes. */
+const MAX_LABELS_BYTES = 4 * MiB;
+/** The same for their number: those with an empty value are no labels in the end, and a body has room for millions. */
+const MAX_PAIRS = 4_096;
+
+/** Throws Fault too_large if a stream's labels as a push request has them take more bytes than are read. */
+export function checkLabelsSize(sizeBytes: number): void {
+  if (sizeBytes > MAX_LABELS_BYTES) {
+    throw new Fault('too_large', `request body too large: stream labels of ${sizeBytes} bytes, limit: ${MAX_LABELS_BYTES} bytes`);
+  }
+}
 
 /** The label pairs that a push request names, in their order; a name may come twice, and values may be empty. No bytes at all are no labels.
- *  Throws Fault bad_request with the text of Prometheus' parser, which is what Loki's clients see. */
+ *  Wants what checkLabelsSize lets through. Throws Fault too_large (too many), and bad_request with the text of Prometheus' parser, which is what Loki's clients see. */
 export function readLabels(form: LabelForm, bytes: Buffer, from: number, to: number): Label[] {
   if (from === to) return [];
-  if (to - from > MAX_LABELS_BYTES) {
-    throw new Fault('too_large', `request body too large: stream labels of ${to - from} bytes, limit: ${MAX_LABELS_BYTES} bytes`);
-  }
   if (form === 'json') return labelsOfObject(bytes, from);
   if (!isUtf8(bytes.subarray(from, to))) throw new Fault('bad_request', "couldn't parse labels: invalid UTF-8 rune");
-  return parseLabelText(bytes.toString('utf8', from, to));
+  return parseLabelText(bytes.toString('utf8', from, to), MAX_PAIRS);
 }
 
 /** The members of a JSON object. A value that is no string counts as its own text, as in Loki. */
@@ -26,6 +32,7 @@ function labelsOfObject(bytes: Buffer, from: number): Label[] {
   const byName = new Map<string, string>();
   const scanner = new JsonScanner(bytes, from);
   scanner.object(() => {
+    if (byName.size === MAX_PAIRS) throw tooMany();
     const name = scanner.text();
     const first = scanner.peek();
     const start = scanner.at;
@@ -33,10 +40,10 @@ function labelsOfObject(bytes: Buffer, from: number): Label[] {
     byName.set(name, first === QUOTE ? scanner.text() : scanner.rawText(start, scanner.at));
   });
   const pairs = [...byName];
-  if (pairs.every(([name]) => NAME.test(name))) return pairs;
+  if (pairs.every(([name]) => LABEL_NAME.test(name))) return pairs;
   // What is no name is refused, or read otherwise, by what it makes of the text; the position in the message refers to this text.
   const sorted = pairs.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  return parseLabelText(`{${sorted.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`);
+  return parseLabelText(`{${sorted.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`, MAX_PAIRS);
 }
 
 /** The labels whose canonical text `text` is. */
@@ -44,17 +51,19 @@ export function parseCanonicalLabels(text: string): Labels {
   return toLabels(parseLabelText(text));
 }
 
-/** Reads `{a="b", c='d'}` or `name{a="b"}`, which is `__name__`. */
-export function parseLabelText(text: string): Label[] {
-  return new LabelTextParser(text).labels();
+/** Reads `{a="b", c='d'}`; a name in front, `name{a="b"}`, or alone in quotes, `{"name", a="b"}`, is `__name__`. */
+export function parseLabelText(text: string, maxPairs = Number.POSITIVE_INFINITY): Label[] {
+  return new LabelTextParser(text, maxPairs).labels();
 }
 
 class LabelTextParser {
   readonly #text: string;
+  readonly #maxPairs: number;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, maxPairs: number) {
     this.#text = text;
+    this.#maxPairs = maxPairs;
   }
 
   labels(): Label[] {
@@ -75,6 +84,7 @@ class LabelTextParser {
     for (;;) {
       this.#space();
       if (this.#take('}')) return;
+      if (pairs.length === this.#maxPairs) throw tooMany();
       pairs.push(this.#pair());
       this.#space();
       if (this.#take('}')) return;
@@ -85,8 +95,10 @@ class LabelTextParser {
   #pair(): Label {
     const quoted = this.#char() === '"' || this.#char() === "'" || this.#char() === '`';
     if (!quoted && !NAME_START.test(this.#char())) throw this.#unexpected('expected identifier or "}"');
-    const name = quoted ? this.#string() : this.#match(LABEL_NAME);
+    const name = quoted ? this.#string() : this.#match(IDENTIFIER);
     this.#space();
+    if (name === '') throw this.#fault('invalid label name ""');
+    if (quoted && (this.#char() === ',' || this.#char() === '}')) return ['__name__', name];
     if (!this.#take('=')) throw this.#unexpected('expected "="');
     this.#space();
     if (!['"', "'", '`'].includes(this.#char())) throw this.#unexpected('expected string');
@@ -145,15 +157,16 @@ class LabelTextParser {
 
   /** Go's escapes. Escaped bytes (`\xff`, `\377`) may together be UTF-8, so the value is put together from bytes. */
   #unquote(inner: string, quote: string, start: number): string {
-    const parts: Buffer[] = [];
+    const out = Buffer.allocUnsafe(Buffer.byteLength(inner)); // no escape is shorter than what it stands for
+    let length = 0;
     let at = 0;
     while (at < inner.length) {
       const next = inner.indexOf('\\', at);
       if (next < 0) {
-        parts.push(Buffer.from(inner.slice(at)));
+        length += out.write(inner.slice(at), length);
         break;
       }
-      if (next > at) parts.push(Buffer.from(inner.slice(at, next)));
+      if (next > at) length += out.write(inner.slice(at, next), length);
       ESCAPE.lastIndex = next;
       const found = ESCAPE.exec(inner);
       const part = found === null ? undefined : escaped(found, quote);
@@ -161,10 +174,10 @@ class LabelTextParser {
         const code = inner.codePointAt(next + 1) ?? 0;
         throw this.#faultAt(start + 1 + next, `unknown escape sequence U+${code.toString(16).toUpperCase().padStart(4, '0')}`);
       }
-      parts.push(part);
+      length += part.copy(out, length);
       at = next + found[0].length;
     }
-    return Buffer.concat(parts).toString('utf8');
+    return out.toString('utf8', 0, length);
   }
 
   #unexpected(expected: string): Fault {
@@ -192,9 +205,9 @@ class LabelTextParser {
 }
 
 const SPACE = /[ \t\n\r]*/y;
-const COMMENT = /#[^\n]*/y;
+const COMMENT = /#[^\r\n]*/y;
 const NAME_START = /^[a-zA-Z_]/;
-const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
+const IDENTIFIER = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 /** What may begin a token inside braces. */
 const EXPECTED_CHAR = /^[a-zA-Z_,=!"'`}]/;
@@ -211,6 +224,10 @@ function escaped([, simple, hex, octal, short, long]: RegExpExecArray, quote: st
   if (octal !== undefined) return Buffer.of(Number.parseInt(octal, 8));
   const code = Number.parseInt(short ?? long, 16);
   return code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? undefined : Buffer.from(String.fromCodePoint(code));
+}
+
+function tooMany(): Fault {
+  return new Fault('too_large', `request body too large: a stream with more than ${MAX_PAIRS} labels`);
 }
 
 /** A Go rune literal. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { MiB } from '../../ops/base/bytes.ts';
 import { bombs } from '../support/bombs.ts';
 import { type Answer, allEntries, countEntries, get, mustPush, nowNs, push, pushBody, secondsNs } from '../support/client.ts';
@@ -132,6 +133,23 @@ for (const [what, body, headers, status, message] of refused) {
   test(`refused: ${what}`, async () => check(await pushBody(server.url, body(), headers), status, message));
 }
 
+/** Bodies of 60 MiB that are small on the wire and would be large if each of their parts became an object. */
+const swelling: [what: string, head: string, part: string, tail: string, status: number][] = [
+  ['streams', '{"streams":[', '{},', '{}]}', 204],
+  ['strings nobody knows', '{"x":[', '"",', '""],"streams":[]}', 422],
+  ['metadata', `{"streams":[{"values":[["${nowNs()}","x",{`, '"a":"",', '"a":""}]]}]}', 413],
+  ['labels', '{"streams":[{"stream":{', '"a":"",', '"a":""},"values":[]}]}', 413],
+];
+for (const [what, head, part, tail, status] of swelling) {
+  test(`millions of ${what} in one push`, async () => {
+    const body = gzipSync(Buffer.concat([bytes(head), Buffer.alloc(60 * MiB - ((60 * MiB) % part.length), part), bytes(tail)]), {
+      level: 1,
+    });
+    const answer = await pushBody(server.url, Uint8Array.from(body), { 'content-encoding': 'gzip' });
+    assert.equal(answer.status, status, answer.text.slice(0, 500));
+  });
+}
+
 for (const encoding of ['gzip', 'deflate', 'zstd', 'snappy'] as const) {
   test(`refused: a bomb in ${encoding}, eight at once`, async () => {
     const body = await bombs[encoding]((1024 * MiB) / (encoding === 'snappy' ? 2 : 1));
@@ -165,6 +183,13 @@ test('ten thousand entries, each with a metadata key of its own, are taken and f
   assert.equal(await countEntries(server.url, '{app="keys"} |= "line"', range), 10_000);
   assert.ok((await fetch(`${server.url}/flush`, { method: 'POST' })).ok);
   assert.equal(await countEntries(server.url, '{app="keys"}', range), 10_000);
+});
+
+test('labels whose names are no identifiers are taken, and the store goes on with them', async () => {
+  const time = nowNs();
+  check(await pushBody(server.url, one({ labels: '{"app":"odd","\\"b c\\"":"1"}', time: `"${time}"` })), 204, /^$/);
+  const [entry] = await allEntries(server.url, '{app="odd"}', { fromNs: time, toNs: time + 1n });
+  assert.equal(entry.labels['b c'], '1');
 });
 
 test('a hundred thousand streams: those beyond the limit are refused as such', async () => {

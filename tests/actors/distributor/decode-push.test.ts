@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressSync } from 'snappy';
+import { decodePush } from '../../../actors/distributor/decode-push.ts';
+import { StreamCache } from '../../../actors/distributor/stream-cache.ts';
+import { limitsOptions } from '../../../actors/limits.ts';
 import { Fault } from '../../../ops/base/fault.ts';
+import { defaultsOf } from '../../../ops/base/options.ts';
 import { Batch, streamHash } from '../../../storage/batch/batch.ts';
 import { BASE_NS, decode, entries, HOUR_NS, json, one, proto, refusedWith, type Shown } from '../../support/decoded-push.ts';
 import { pushRequest } from '../../support/push-proto.ts';
@@ -78,6 +82,25 @@ test('push: hours that alternate, on both sides of the full hour', () => {
   assert.equal(push.batches.length, 2);
   assert.ok(entries(push).every(([, ns, line]) => `${ns}` === line));
   assert.equal(push.lines, 6);
+});
+
+test('push: an entry with more metadata than anybody means is refused before it fills the memory', () => {
+  const pairs = Array.from({ length: 65_537 }, (): [string, string] => ['a', '']);
+  const message = /^request body too large: an entry with more than 65536 pairs of structured metadata$/;
+  assert.throws(() => proto([one('{a="1"}', 'x', BASE_NS, pairs)]), refusedWith(413, message));
+  const members = pairs.map(([name, value]) => `"${name}":"${value}"`).join();
+  assert.throws(() => json(`{"streams":[{"stream":{},"values":[["${BASE_NS}","x",{${members}}]]}]}`), refusedWith(413, message));
+  assert.match(proto([one('{a="1"}', 'x', BASE_NS, pairs.slice(1))]).fault!.message, /too large|too many/);
+});
+
+test('push: what takes too long to decode is given up', () => {
+  const body = (entries: number): Buffer =>
+    compressSync(pushRequest([{ labels: '{a="1"}', entries: Array.from({ length: entries }, () => ({ ns: 1n, line: '' })) }]));
+  const request = { tenant: 'fake', contentType: '', contentEncoding: '', nowMs: Number(BASE_NS / 1_000_000n), overdue: () => true };
+  const limits = defaultsOf(limitsOptions);
+  const decoded = (entries: number) => decodePush({ ...request, body: body(entries) }, limits, new StreamCache());
+  assert.equal(decoded(1_000).discarded[0].lines, 1_000);
+  assert.throws(() => decoded(5_000), refusedWith(504, /takes too long to decode/));
 });
 
 test('push: a batch has a buffer of its own', () => {

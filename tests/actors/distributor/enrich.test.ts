@@ -11,6 +11,7 @@ const services: [labels: string, service: string][] = [
   ['{job="j", app="a"}', 'a'],
   ['{service_name="given", app="a"}', 'given'],
   ['{service_name="", container="c"}', 'c'],
+  ['{app="a", app=""}', 'a'],
 ];
 for (const [labels, service] of services) {
   test(`push: service_name of ${labels}`, () =>
@@ -34,6 +35,45 @@ const levelled: [labels: string, metadata: [string, string][], line: string, lev
   ['{level="debug"}', [['detected_level', 'ERR']], 'x', 'error'],
   ['{a="1"}', [['detected_level', 'odd']], 'info', 'odd'],
   ['{a="1"}', [['other', 'error']], 'info', 'info'],
+  ['{a="1"}', [['detected_level', '']], 'info', 'info'],
+  ['{a="1"}', [['level', '']], 'info', 'info'],
+  [
+    '{a="1"}',
+    [
+      ['level', ''],
+      ['severity', 'error'],
+    ],
+    'info',
+    'error',
+  ],
+  ['{a="1"}', [['severity.number', '17']], 'info', 'error'],
+  ['{a="1"}', [['severity_number', '']], 'info', 'info'],
+  ['{level="debug"}', [['severity_number', '17']], 'info', 'debug'],
+  [
+    '{a="1"}',
+    [
+      ['severity_number', '17'],
+      ['severity_text', 'warn'],
+    ],
+    'info',
+    'warn',
+  ],
+  ...(
+    [
+      ['-1', 'trace'],
+      ['0', 'unknown'],
+      ['1', 'trace'],
+      ['4', 'trace'],
+      ['5', 'debug'],
+      ['12', 'info'],
+      ['13', 'warn'],
+      ['20', 'error'],
+      ['21', 'fatal'],
+      ['24', 'fatal'],
+      ['25', 'unknown'],
+      ['x', 'info'],
+    ] as const
+  ).map(([number, level]): [string, [string, string][], string, string] => ['{a="1"}', [['severity_number', number]], 'error', level]),
 ];
 for (const [labels, metadata, line, level] of levelled) {
   test(`push: level of ${labels} ${JSON.stringify(metadata)} ${line}`, () =>
@@ -44,6 +84,25 @@ test('push: no level where none is looked for', () => {
   assert.deepEqual(entries(proto([one('{a="1"}', 'error')], { limits: { discoverLogLevels: false } }))[0][3], {});
   assert.deepEqual(entries(proto([one('{a="1"}', 'error')], { limits: { allowStructuredMetadata: false } }))[0][3], {});
   assert.deepEqual(levels(proto([one('{level="x"}', 'info')], { limits: { logLevelFields: ['lvl'] } })), ['info']);
+});
+
+test('push: a name of metadata that holds no letter or digit is refused, even without a value', () => {
+  assert.throws(() => proto([one('{a="1"}', 'x', BASE_NS, [['', '']])]), refusedWith(400, /^structured metadata name "" holds/));
+});
+
+test('push: of metadata names that become equal, one that had to be changed counts', () => {
+  for (const metadata of [
+    [
+      ['a.b', '1'],
+      ['a_b', '2'],
+    ],
+    [
+      ['a_b', '2'],
+      ['a.b', '1'],
+    ],
+  ] as [string, string][][]) {
+    assert.deepEqual(entries(proto([one('{a="1"}', 'x', BASE_NS, metadata)]))[0][3], { a_b: '1', detected_level: 'unknown' });
+  }
 });
 
 test('push: metadata names become label names, empty values go, the last of equal names counts', () => {

@@ -20,6 +20,16 @@ test('cache: JSON labels are not known as label text', () => {
   assert.throws(() => proto([one('{"a":"1"}', 'x')], { cache }), refusedWith(400, /couldn't parse labels/));
 });
 
+test('cache: labels that are too large are refused before they become a key', () => {
+  const cache = new StreamCache();
+  const labels = Buffer.alloc(4 * 1024 * 1024 + 1, 0x20);
+  assert.throws(
+    () => cache.of('fake', 'text', labels, 0, labels.length, defaultsOf(limitsOptions)),
+    refusedWith(413, /^request body too large: stream labels of 4194305 bytes, limit: 4194304 bytes$/),
+  );
+  assert.equal(cache.size, 0);
+});
+
 test('cache: its size is bounded', () => {
   const cache = new StreamCache(1_000_000);
   for (let n = 0; n < 5_000; n++) proto([one(`{n="${n}"}`, 'x')], { cache });

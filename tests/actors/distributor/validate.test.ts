@@ -45,6 +45,12 @@ const refused: [reason: string, stream: ProtoStream, message: string, limits?: P
     one(label('a', 'v'.repeat(2049)), 'x'),
     `stream '{a="${'v'.repeat(2049)}", service_name="unknown_service"}' has label value too long: '${'v'.repeat(2049)}'`,
   ],
+  [
+    'label_value_too_long', // and not the label that is missing
+    one(label('a', 'v'.repeat(2049)), 'x'),
+    `stream '{a="${'v'.repeat(2049)}", service_name="unknown_service"}' has label value too long: '${'v'.repeat(2049)}'`,
+    { enforcedLabels: ['other'] },
+  ],
   ['duplicate_label_names', one('{a="2",a="1"}', 'x'), `${STREAM} has duplicate label name: 'a'`],
   [
     'missing_enforced_labels',

@@ -103,13 +103,14 @@ test('waits and resumes after 429, 503 and a cut connection', async () => {
   await using server = await pushServer([
     { status: 429, retryAfter: '0', text: 'slow down' },
     { status: 503, retryAfter: '0' },
+    { status: 503, retryAfter: new Date(Date.now() - 1_000).toUTCString() },
     { status: 0 },
   ]);
   const { code, err } = await run(['push', '-', '--label', 'app=x', '--addr', server.address], 'a\nb\n');
   assert.equal(code, 0, err);
   assert.deepEqual(server.lines(), ['a', 'b']);
   assert.match(err, /waiting .*429 slow down/);
-  assert.match(err, /3 retries/);
+  assert.match(err, /4 retries/);
 });
 
 test('reports what was refused for good, and fails', async () => {

@@ -94,7 +94,17 @@ const bad: [what: string, bytes: Buffer, text: RegExp][] = [
   ['a varint without an end', Buffer.from([0x0a, 0xff, 0xff]), /unexpected end/],
   ['a varint of eleven bytes', Buffer.concat([Buffer.from([0x0a]), Buffer.alloc(11, 0xff)]), /overflow/],
   ['field number 0', Buffer.from([0x02, 0x00]), /illegal tag/],
-  ['a group', Buffer.from([0x0b, 0x0c]), /illegal wire type/],
+  ['a group', Buffer.from([0x3b, 0x3c]), /illegal wire type/],
+  ['streams of another type', integer(1, 5), /wrong wire type 0 of field 1/],
+  ['labels of another type', field(1, integer(1, 5)), /wrong wire type 0 of field 1/],
+  ['a line of another type', field(1, field(2, timestamp(5n), integer(2, 5))), /wrong wire type 0 of field 2/],
+  ['metadata of another type', field(1, field(2, timestamp(5n), integer(3, 5))), /wrong wire type 0 of field 3/],
+  ['seconds of another type', field(1, field(2, field(1, field(1, 'x')))), /wrong wire type 2 of field 1/],
+  [
+    'a metadata value of another type',
+    field(1, field(2, timestamp(5n), field(3, field(1, 'k'), integer(2, 5)))),
+    /wrong wire type 0 of field 2/,
+  ],
   ['nanoseconds beyond a second', field(1, field(2, field(1, integer(2, 1_000_000_000)))), /nanoseconds/],
   ['a fixed field cut short', Buffer.from([0x3d, 0x00]), /unexpected end/],
 ];

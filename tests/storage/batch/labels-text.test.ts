@@ -34,6 +34,15 @@ const cases: [text: string, pairs: Label[]][] = [
   ],
   ['{"a.b"="c"}', [['a.b', 'c']]],
   [
+    '{"up", a="b"}',
+    [
+      ['__name__', 'up'],
+      ['a', 'b'],
+    ],
+  ],
+  ['{"up"}', [['__name__', 'up']]],
+  ['{a="b" # said\r}', [['a', 'b']]],
+  [
     '{b="1",a="2",b="3"}',
     [
       ['b', '1'],
@@ -55,6 +64,7 @@ const bad: [text: string, message: string][] = [
   ['{a="b"', '1:7: parse error: unexpected end of input inside braces'],
   ['{a="b" c="d"}', '1:8: parse error: unexpected "c" in label set, expected "," or "}"'],
   ['{a=}', '1:4: parse error: unexpected "}" in label set, expected string'],
+  ['{""="b"}', '1:4: parse error: invalid label name ""'],
   ['{="b"}', '1:2: parse error: unexpected "=" in label set, expected identifier or "}"'],
   ['{a="b}', '1:4: parse error: unterminated quoted string'],
   ['{a=`b}', '1:4: parse error: unterminated raw string'],
@@ -91,6 +101,18 @@ test('JSON labels: the place of a bad name is one in the label text', () => {
   });
 });
 
+for (const form of ['text', 'json'] as const) {
+  test(`more labels than anybody means are refused, as ${form}`, () => {
+    const labels = (count: number): Buffer => {
+      const pairs = Array.from({ length: count }, (_, n) => (form === 'text' ? `l${n}=""` : `"l${n}":""`));
+      return Buffer.from(`{${pairs.join()}}`);
+    };
+    const read = (bytes: Buffer): readonly Label[] => readLabels(form, bytes, 0, bytes.length);
+    assert.equal(read(labels(4_096)).length, 4_096);
+    assert.throws(() => read(labels(4_097)), { code: 'too_large', message: 'request body too large: a stream with more than 4096 labels' });
+  });
+}
+
 test('label text that is not UTF-8 is refused', () => {
   const bytes = Buffer.from([0x7b, 0x61, 0x3d, 0x22, 0xff, 0x22, 0x7d]);
   assert.throws(() => readLabels('text', bytes, 0, bytes.length), { message: "couldn't parse labels: invalid UTF-8 rune" });
@@ -98,8 +120,10 @@ test('label text that is not UTF-8 is refused', () => {
 
 test('canonical text reads back as the labels it was made from', () => {
   const labels: Label[] = [
+    ['1" \\ b', 'name'],
     ['a', 'quote " back \\ tab \t bell \x07 nul \0 nbsp \u00a0 é 😀'],
     ['b', '{x="y"}'],
+    ['b.c é', 'name'],
   ];
   assert.deepEqual(parseCanonicalLabels(formatLabels(labels)), labels);
 });
