@@ -16,6 +16,7 @@ export async function minedPatterns(
   if (patternBytes === undefined) throw new Fault('not_found', 'patterns are turned off: see -pattern-ingester.enabled');
   parseSelector(ask.query);
   const { query, startNs, endNs, stepMs } = ask;
+  if (startNs >= endNs) return { body: patternsBody([], []) };
   const pattern = { query, startNs, endNs, stepMs, jsonFields: jsonFieldsOf(limits(asked.tenant)) };
   const of = miners.length;
   const replies = await Promise.all(

@@ -25,9 +25,13 @@ export class PatternCounts {
     run.counts.set(timeMs, (run.counts.get(timeMs) ?? 0) + count);
   }
 
-  /** Counts by multiples of the step. */
+  /** Counts by multiples of the step; where that is as fine as they are kept, without zeros. */
   byStep(stepMs: number): Map<number, number> {
     const steps = new Map<number, number>();
+    if (stepMs === SAMPLE_MS) {
+      for (const { counts } of this.#runs) for (const [timeMs, count] of counts) steps.set(timeMs, count);
+      return steps;
+    }
     for (const { counts } of this.#runs) {
       let nextMs: number | undefined;
       for (const [timeMs, count] of counts) {

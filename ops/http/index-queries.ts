@@ -4,6 +4,7 @@ import { SAMPLE_MS } from '../../logql/patterns/pattern-counts.ts';
 import { Fault } from '../base/fault.ts';
 import { checkEntries, checkLength, type QueryDeps, type QueryLimits, queryOf, type ReadAsk, readRoutes } from './query.ts';
 import {
+  anyTimeRange,
   DEFAULT_LIMIT,
   direction,
   interval,
@@ -76,7 +77,7 @@ function volumeAsk(params: URLSearchParams, read: VolumeParams, limits: QueryLim
 
 /** Counts are by the millisecond step, no finer than they are kept. */
 function patterns(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
-  const between = timeRange(params, nowNs, QUERY_SINCE_NS);
+  const between = anyTimeRange(params, nowNs, QUERY_SINCE_NS);
   const stepMs = Math.max(SAMPLE_MS, Math.trunc(step(params, between) / 1e6));
   checkLength(between, limits);
   return { kind: 'patterns', query: queryOf(params), ...between, stepMs };

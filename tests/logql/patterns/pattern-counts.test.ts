@@ -51,6 +51,18 @@ for (const [what, added, stepMs, expected] of [
     ],
   ],
   [
+    'as fine as they are kept',
+    [
+      [0, 1],
+      [30_000, 2],
+    ],
+    10_000,
+    [
+      [0, 1],
+      [30_000, 2],
+    ],
+  ],
+  [
     'two runs in one step',
     [
       [0, 1],
