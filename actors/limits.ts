@@ -57,6 +57,17 @@ export const limitsOptions = section('limits_config', 'limits', {
   logLevelFromJsonMaxDepth: int('2', 'Levels of nesting of a JSON line in which a level is looked for; 0: all.', {
     flag: 'validation.log-level-from-json-max-depth',
   }),
+  patternIngesterTokenizableJsonFieldsDefault: list(
+    'log,message,msg,msg_,_msg,content',
+    'Patterns of lines in JSON are those of the first of these fields that a line has.',
+    { flag: 'limits.pattern-ingester-tokenizable-json-fields-default' },
+  ),
+  patternIngesterTokenizableJsonFieldsAppend: list('', 'Fields that are looked for behind those.', {
+    flag: 'limits.pattern-ingester-tokenizable-json-fields-append',
+  }),
+  patternIngesterTokenizableJsonFieldsDelete: list('', 'Fields that are not looked for.', {
+    flag: 'limits.pattern-ingester-tokenizable-json-fields-delete',
+  }),
   maxEntriesLimitPerQuery: int('5000', 'Most entries that a query may ask for; 0: any number.', { flag: 'validation.max-entries-limit' }),
   maxQuerySeries: int('500', 'Most series of a metric query.', { flag: 'querier.max-query-series' }),
   maxQueryLength: duration('30d1h', 'Longest time range of a query; 0: any.', { flag: 'store.max-query-length' }),

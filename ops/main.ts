@@ -102,7 +102,9 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   });
   const tenantLimits = new LimitsByTenant(options.limits, overrides);
   const limits = tenantLimits.of;
-  await system.spawn(frontend, { asker: system, queriers: workers.instances, limits }, { instance: '0' });
+  const { enabled: patterns, maxBytesPerQuery } = options.patternIngester;
+  const patternBytes = patterns ? maxBytesPerQuery : undefined;
+  await system.spawn(frontend, { asker: system, queriers: workers.instances, limits, patternBytes }, { instance: '0' });
 
   const served = [
     ...pushRoutes({
@@ -116,7 +118,6 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     ...queryRoutes({ asker: system, world, limits }),
     ...indexRoutes({ asker: system, world, limits }),
   ];
-  const patterns = served.some(({ path }) => path === '/loki/api/v1/patterns');
   served.push(...limitsRoutes({ limits, published: tenantLimitsAllowPublish, patterns, version: build.version }));
   const admin = adminRoutes(
     {

@@ -1,5 +1,6 @@
 import { ingesterOptions } from '../actors/ingester/ingester.ts';
 import { limitsOptions } from '../actors/limits.ts';
+import { patternIngesterOptions } from '../actors/pattern-ingester/pattern-ingester.ts';
 import { querierOptions } from '../actors/querier/querier.ts';
 import type { OptionsOf, Rows, Section } from './base/options.ts';
 import { type Configuration, commonOptions, generalOptions, serverOptions } from './config.ts';
@@ -15,6 +16,7 @@ export const sections: readonly Section<Rows>[] = [
   runtimeConfigOptions,
   ingesterOptions,
   querierOptions,
+  patternIngesterOptions,
 ];
 
 /** The values that the worker threads need; plain data. */
@@ -22,6 +24,7 @@ export interface WorkerOptions {
   readonly limits: OptionsOf<typeof limitsOptions>;
   readonly ingester: OptionsOf<typeof ingesterOptions>;
   readonly querier: OptionsOf<typeof querierOptions>;
+  readonly patternIngester: OptionsOf<typeof patternIngesterOptions>;
 }
 
 export function workerOptions(configuration: Configuration): WorkerOptions {
@@ -29,5 +32,6 @@ export function workerOptions(configuration: Configuration): WorkerOptions {
     limits: configuration.valuesOf(limitsOptions),
     ingester: configuration.valuesOf(ingesterOptions),
     querier: configuration.valuesOf(querierOptions),
+    patternIngester: configuration.valuesOf(patternIngesterOptions),
   };
 }

@@ -4,6 +4,7 @@ import { ingester } from '../actors/ingester/ingester.ts';
 import { defineActor } from '../actors/kernel/define.ts';
 import { ActorSystem } from '../actors/kernel/system.ts';
 import { SharedLimits } from '../actors/limits.ts';
+import { patternIngester } from '../actors/pattern-ingester/pattern-ingester.ts';
 import { type ThreadAsk, type ThreadReply, threadProtocol } from '../actors/protocol/thread.ts';
 import { querier } from '../actors/querier/querier.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
@@ -83,7 +84,7 @@ const thread = defineActor<ThreadAsk, ThreadReply, null>({
 
 const blobs = new FsBlobStore(data.objectRoot, world);
 const shared = new SharedLimits(data.limitsMemory);
-const { ingester: ingesterOptions, querier: querierOptions } = data.options;
+const { ingester: ingesterOptions, querier: querierOptions, patternIngester: patternOptions } = data.options;
 const tenantLimits = new LimitsByTenant(data.options.limits, data.overrides);
 const limits = tenantLimits.of;
 const recentObjectsMs = () => querierOptions.maxListingAge + tenantLimits.most('queryTimeout');
@@ -104,6 +105,8 @@ await system.spawn(
   { instance },
 );
 await system.spawn(querier(querierOptions), { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
+const { maxListingAge: maxListingAgeMs } = querierOptions;
+await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs }, { instance });
 await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared }, { instance });
 tell({ kind: 'started' });
 

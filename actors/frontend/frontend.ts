@@ -7,6 +7,7 @@ import { detectedFields, detectedLabels, detectedValues } from './detected.ts';
 import { explainQuery } from './explain.ts';
 import { indexShards, indexStats } from './index-stats.ts';
 import { labelNames, labelValues, seriesSets } from './metadata.ts';
+import { minedPatterns } from './patterns.ts';
 import { instantQuery, rangeQuery } from './queries.ts';
 import { indexVolume } from './volume.ts';
 
@@ -14,6 +15,8 @@ export interface FrontendDeps {
   readonly asker: Asker;
   /** Querier instances; a query is sharded over all of them by stream. */
   readonly queriers: readonly string[];
+  /** Line bytes that are mined for patterns at most, by miners with the queriers' instances; absent where they are turned off. */
+  readonly patternBytes?: number | undefined;
   readonly limits: (tenant: string) => TenantLimits;
 }
 
@@ -35,6 +38,7 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
       index_stats: (ask, asked) => indexStats(ask, services, asked),
       index_shards: (ask, asked) => indexShards(ask, services, asked),
       index_volume: (ask, asked) => indexVolume(ask, services, asked),
+      patterns: (ask, asked) => minedPatterns(ask, services, asked),
       detected_labels: (ask, asked) => detectedLabels(ask, services, asked),
       detected_fields: (ask, asked) => detectedFields(ask, services, asked),
       detected_values: (ask, asked) => detectedValues(ask, services, asked),

@@ -9,6 +9,8 @@ import { noScanStats, type QuerierAsk, type QuerierReply, querierProtocol, type 
 export interface FrontendServices {
   readonly asker: Asker;
   readonly queriers: readonly string[];
+  /** Line bytes that are mined for patterns at most; absent where they are turned off. */
+  readonly patternBytes?: number | undefined;
   readonly limits: (tenant: string) => TenantLimits;
   readonly clock: Clock;
 }

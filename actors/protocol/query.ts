@@ -1,6 +1,8 @@
 import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { VolumeQuery } from '../../logql/engine/volume-execution.ts';
 import type { Direction, Matcher } from '../../logql/model.ts';
+import type { PatternQuery } from '../../logql/patterns/pattern-execution.ts';
+import type { PatternFrame } from '../../logql/patterns/pattern-series.ts';
 import type { StageProfile } from '../../logql/pipeline/profile.ts';
 import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
@@ -93,6 +95,22 @@ export type QuerierReply = {
 };
 export const querierProtocol = protocol<QuerierAsk, QuerierReply>('querier');
 
+export type PatternAsk = {
+  kind: 'mine';
+  query: PatternQuery;
+  /** Line bytes that are mined of each job at most; of more, every second, third … block is. */
+  maxBytes: number;
+  shard: StreamShard;
+};
+export type PatternReply = {
+  mine: {
+    series: readonly PatternFrame[];
+    /** Whether only a part of the lines was looked at, and counts are estimates. */
+    sampled: boolean;
+  };
+};
+export const patternProtocol = protocol<PatternAsk, PatternReply>('pattern-ingester');
+
 /** Times as given by the client are resolved by the gateway. */
 export type FrontendAsk =
   | {
@@ -131,6 +149,7 @@ export type FrontendAsk =
   | { kind: 'index_stats'; query: string; startNs: bigint; endNs: bigint }
   | { kind: 'index_shards'; query: string; startNs: bigint; endNs: bigint; targetBytes: number }
   | ({ kind: 'index_volume'; limit: number } & Omit<VolumeQuery, 'maxSeries'>)
+  | ({ kind: 'patterns' } & Omit<PatternQuery, 'jsonFields'>)
   | { kind: 'detected_labels'; query: string; startNs: bigint; endNs: bigint }
   | { kind: 'detected_fields'; query: string; startNs: bigint; endNs: bigint; lineLimit: number; limit: number }
   /** The values of one field. */

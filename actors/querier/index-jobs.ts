@@ -2,16 +2,11 @@ import { StreamSize } from '../../logql/engine/stream-sizes.ts';
 import { volumeExecution } from '../../logql/engine/volume-execution.ts';
 import { bytesOf } from '../../ops/base/bytes.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply, type ScanStats } from '../protocol/query.ts';
-import { openedOnce, type ScanGroup, type Scanner, scanGroups } from './scan.ts';
-import type { Selection, StreamSources } from './sources.ts';
+import { openedOnce, type ScanGroup, scanGroups } from './scan.ts';
+import type { JobTools } from './source-reader.ts';
+import type { StreamSources } from './sources.ts';
 
 type Ask<K extends QuerierAsk['kind']> = Extract<QuerierAsk, { kind: K }>;
-
-/** What a job does with streams, bound to its question. */
-export interface JobTools {
-  gather(selection: Selection, stats: ScanStats): Promise<StreamSources[]>;
-  scan(groups: readonly ScanGroup[], stats: ScanStats, scanner: Scanner): Promise<void>;
-}
 
 /** How much of each stream lies in the range; streams without an entry in it are left out. */
 export async function streamSizes(ask: Ask<'stream_sizes'>, tools: JobTools): Promise<QuerierReply['stream_sizes']> {

@@ -3,20 +3,18 @@ import { sampleExecution } from '../../logql/engine/sample-execution.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
 import { MiB } from '../../ops/base/bytes.ts';
-import { Fault } from '../../ops/base/fault.ts';
 import { bytes, duration, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { inShard } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import { ReadMeter } from '../../storage/chunk/block.ts';
-import { Catalog } from '../../storage/segment/catalog.ts';
 import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol } from '../protocol/ingest.ts';
-import { noScanStats, type QuerierAsk, type QuerierReply, type ScanStats } from '../protocol/query.ts';
+import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
-import { type JobTools, streamSizes, volumes } from './index-jobs.ts';
-import { openedOnce, type ScanGroup, type Scanner, scan, scanGroups } from './scan.ts';
-import { gatherSources, liveObjects, type Selection, type StreamSources } from './sources.ts';
+import { streamSizes, volumes } from './index-jobs.ts';
+import { openedOnce, scanGroups } from './scan.ts';
+import { type JobTools, SourceReader } from './source-reader.ts';
+import { liveObjects } from './sources.ts';
 
 export const querierOptions = section('querier', 'querier', {
   maxConcurrent: int('4', 'Jobs that one querier works on at once; the rest wait.', { flag: 'querier.max-concurrent', min: 1 }),
@@ -40,67 +38,50 @@ export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
     async start(deps, context) {
       const jobs = new QuerierJobs(deps, context);
       const handlers: Handlers<QuerierAsk, QuerierReply> = {
-        logs: (ask, asked) => jobs.planned(asked, () => jobs.logs(ask, asked)),
-        samples: (ask, asked) => jobs.planned(asked, () => jobs.samples(ask, asked)),
-        series: (ask, asked) => jobs.planned(asked, () => jobs.series(ask, asked)),
-        stream_sizes: (ask, asked) => jobs.planned(asked, () => streamSizes(ask, jobs.tools(asked))),
-        volumes: (ask, asked) => jobs.planned(asked, () => volumes(ask, jobs.tools(asked))),
+        logs: (ask, asked) => jobs.run(asked, (tools) => jobs.logs(ask, tools)),
+        samples: (ask, asked) => jobs.run(asked, (tools) => jobs.samples(ask, tools)),
+        series: (ask, asked) => jobs.run(asked, () => jobs.series(ask, asked)),
+        stream_sizes: (ask, asked) => jobs.run(asked, (tools) => streamSizes(ask, tools)),
+        volumes: (ask, asked) => jobs.run(asked, (tools) => volumes(ask, tools)),
       };
       return { handlers, observe: () => ({ running: jobs.running }), stop: async () => {} };
     },
   });
 
-/** How often a job starts over because an object that it had listed was gone when it came to read it. */
-const MAX_PLANS = 3;
-
 class QuerierJobs {
   running = 0;
   readonly #deps: QuerierDeps;
   readonly #start: StartContext;
-  readonly #catalog: Catalog;
+  readonly #reader: SourceReader;
 
   constructor(deps: QuerierDeps, start: StartContext) {
     this.#deps = deps;
     this.#start = start;
     const { footerCache, maxListingAge } = deps.options;
-    this.#catalog = new Catalog(deps.blobs, start.world.clock, { footerBytes: footerCache, maxListingAgeMs: maxListingAge });
+    this.#reader = new SourceReader({ ...deps, footerBytes: footerCache, maxListingAgeMs: maxListingAge }, start.world);
   }
 
-  /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. */
-  async planned<T>(asked: AskContext, job: () => Promise<T>): Promise<T> {
+  async run<T>(asked: AskContext, job: (tools: JobTools) => Promise<T>): Promise<T> {
     this.running++;
     try {
-      for (let plan = 1; ; plan++) {
-        try {
-          return await job();
-        } catch (error) {
-          asked.signal.throwIfAborted();
-          if (!(error instanceof Fault) || error.code !== 'not_found') throw error;
-          if (plan === MAX_PLANS) throw new Fault('unavailable', error.message, { cause: error });
-          await this.#catalog.refresh();
-        }
-      }
+      return await this.#reader.planned(asked, job);
     } finally {
       this.running--;
     }
   }
 
-  async logs(ask: Extract<QuerierAsk, { kind: 'logs' }>, asked: AskContext): Promise<QuerierReply['logs']> {
+  async logs(ask: Extract<QuerierAsk, { kind: 'logs' }>, tools: JobTools): Promise<QuerierReply['logs']> {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
     const execution = logExecution(ask.query, { ...ask, maxBytes: this.#deps.options.maxAnswerBytes, profile });
-    const streams = await this.#gather(
-      { matchers: execution.matchers, fromNs: ask.fromNs, toNs: ask.toNs, shard: ask.shard },
-      asked,
-      stats,
-    );
+    const streams = await tools.gather({ matchers: execution.matchers, fromNs: ask.fromNs, toNs: ask.toNs, shard: ask.shard }, stats);
     const groups = scanGroups(streams);
     const forward = ask.direction === 'forward';
     // Groups of a stream touch where its blocks were cut within one time: backward, the later one comes first.
     if (!forward) groups.reverse();
     groups.sort((a, b) => (forward ? compare(a.minNs, b.minNs) : compare(b.maxNs, a.maxNs)));
     const streamOf = openedOnce((labels) => execution.stream(labels));
-    await this.#scan(groups, asked, stats, {
+    await tools.scan(groups, stats, {
       backward: !forward,
       wanted: ({ minNs, maxNs }) => {
         const bound = execution.bound();
@@ -112,14 +93,14 @@ class QuerierJobs {
     return { frame: execution.frame(), stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
   }
 
-  async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, asked: AskContext): Promise<QuerierReply['samples']> {
+  async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, tools: JobTools): Promise<QuerierReply['samples']> {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
     const execution = sampleExecution(ask.query, ask, profile);
     const { matchers, fromNs, toNs } = execution;
-    const streams = await this.#gather({ matchers, fromNs, toNs, shard: ask.shard }, asked, stats);
+    const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats);
     const streamOf = openedOnce((labels) => execution.stream(labels));
-    await this.#scan(scanGroups(streams), asked, stats, {
+    await tools.scan(scanGroups(streams), stats, {
       backward: false,
       wanted: () => true,
       header: (group, outline) => streamOf(group).header(outline),
@@ -130,29 +111,6 @@ class QuerierJobs {
 
   #profileFor({ profile = false }: { profile?: boolean }): PipelineProfile | undefined {
     return profile ? new PipelineProfile(() => this.#start.world.clock.monotonicMs()) : undefined;
-  }
-
-  /** For jobs that are not of this class. */
-  tools(asked: AskContext): JobTools {
-    return {
-      gather: (selection, stats) => this.#gather(selection, asked, stats),
-      scan: (groups, stats, scanner) => this.#scan(groups, asked, stats, scanner),
-    };
-  }
-
-  #gather(selection: Selection, asked: AskContext, stats: ScanStats): Promise<StreamSources[]> {
-    const { asker, ingesters } = this.#deps;
-    return gatherSources(selection, { asker, ingesters, catalog: this.#catalog, world: this.#start.world, context: asked, stats });
-  }
-
-  async #scan(groups: readonly ScanGroup[], asked: AskContext, stats: ScanStats, scanner: Scanner): Promise<void> {
-    const { world } = this.#start;
-    const meter = new ReadMeter(world.clock);
-    await scan(groups, { blobs: this.#deps.blobs, world, context: asked, stats, meter }, scanner);
-    stats.fetchedBytes = meter.fetchedBytes;
-    stats.compressedBytes = meter.storedBytes;
-    stats.decompressedBytes = meter.rawBytes;
-    stats.decompressMs = meter.decompressMs;
   }
 
   /** Canonical texts of the streams that any of the selectors takes; those with entries in objects and heads of the range. */
@@ -169,7 +127,7 @@ class QuerierJobs {
     const objects = await liveObjects(
       { fromNs, toNs },
       replies.flatMap(({ cover }) => cover),
-      { catalog: this.#catalog, context: asked },
+      { catalog: this.#reader.catalog, context: asked },
     );
     const compiled = matcherSets.map(compileMatchers);
     const slices = new Slices(this.#start.world, asked.signal);

@@ -11,7 +11,7 @@ const BACKSLASH = 0x5c;
 const NO_BYTES = Buffer.alloc(0);
 
 /** Walks over the pairs of a line. */
-class LogfmtScanner {
+export class LogfmtScanner {
   keyFrom = 0;
   keyTo = 0;
   /** Of the key's bytes, by `hashByte`. */

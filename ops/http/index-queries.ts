@@ -1,8 +1,10 @@
 import type { FrontendAsk } from '../../actors/protocol/query.ts';
 import type { VolumeQuery } from '../../logql/engine/volume-execution.ts';
+import { SAMPLE_MS } from '../../logql/patterns/pattern-counts.ts';
 import { Fault } from '../base/fault.ts';
 import { checkEntries, checkLength, type QueryDeps, type QueryLimits, queryOf, type ReadAsk, readRoutes } from './query.ts';
 import {
+  anyTimeRange,
   DEFAULT_LIMIT,
   direction,
   interval,
@@ -23,6 +25,7 @@ const READ: Readonly<Record<string, ReadAsk>> = {
   '/loki/api/v1/index/shards': shards,
   '/loki/api/v1/index/volume': volume,
   '/loki/api/v1/index/volume_range': volumeRange,
+  '/loki/api/v1/patterns': patterns,
   '/loki/api/v1/detected_labels': detectedLabels,
   '/loki/api/v1/detected_fields': detectedFields,
   '/loki/api/v1/detected_field/:name/values': detectedValues,
@@ -70,6 +73,14 @@ function volumeAsk(params: URLSearchParams, read: VolumeParams, limits: QueryLim
   checkLength(read.stepNs > 0 && oneEndNs < read.endNs ? { startNs: read.startNs, endNs: oneEndNs } : read, limits);
   const targets = params.get('targetLabels') ?? '';
   return { kind: 'index_volume', query: queryOf(params), targetLabels: targets === '' ? [] : targets.split(','), ...read };
+}
+
+/** Counts are by the millisecond step, no finer than they are kept. */
+function patterns(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+  const between = anyTimeRange(params, nowNs, QUERY_SINCE_NS);
+  const stepMs = Math.max(SAMPLE_MS, Math.trunc(step(params, between) / 1e6));
+  checkLength(between, limits);
+  return { kind: 'patterns', query: queryOf(params), ...between, stepMs };
 }
 
 function detectedLabels(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {

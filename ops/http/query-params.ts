@@ -24,14 +24,20 @@ export interface TimeRange {
   readonly endNs: bigint;
 }
 
-/** `start`, `end` and `since`. Without a start it is `since` (or `defaultSinceNs`) before the end, or before now if the end lies ahead. */
-export function timeRange(params: URLSearchParams, nowNs: bigint, defaultSinceNs: bigint): TimeRange {
+/** As `timeRange`, of an endpoint that has nothing to answer, rather than a fault, where the end lies before the start. */
+export function anyTimeRange(params: URLSearchParams, nowNs: bigint, defaultSinceNs: bigint): TimeRange {
   const since = params.get('since') ?? '';
   const sinceNs = since === '' ? defaultSinceNs : BigInt(named('since', () => calendarDuration(since)));
   const endNs = named('end', () => timestamp(params.get('end') ?? '', nowNs));
   const startNs = named('start', () => timestamp(params.get('start') ?? '', (endNs > nowNs ? nowNs : endNs) - sinceNs));
-  if (endNs < startNs) throw bad('end timestamp must not be before or equal to start time');
   return { startNs, endNs };
+}
+
+/** `start`, `end` and `since`. Without a start it is `since` (or `defaultSinceNs`) before the end, or before now if the end lies ahead. */
+export function timeRange(params: URLSearchParams, nowNs: bigint, defaultSinceNs: bigint): TimeRange {
+  const range = anyTimeRange(params, nowNs, defaultSinceNs);
+  if (range.endNs < range.startNs) throw bad('end timestamp must not be before or equal to start time');
+  return range;
 }
 
 function named<T>(name: string, read: () => T): T {

@@ -4,6 +4,7 @@ import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
 import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { limitsOptions, SharedLimits, type TenantLimits } from '../../actors/limits.ts';
+import { patternIngester, patternIngesterOptions } from '../../actors/pattern-ingester/pattern-ingester.ts';
 import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOutcome } from '../../actors/protocol/ingest.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
@@ -23,6 +24,8 @@ export interface SingleStoreOptions {
   readonly ingester?: Partial<OptionsOf<typeof ingesterOptions>>;
   readonly querier?: Partial<OptionsOf<typeof querierOptions>>;
   readonly limits?: Partial<TenantLimits>;
+  /** Line bytes that are mined for patterns; absent: they are turned off. */
+  readonly patternBytes?: number;
   readonly onFailed?: (address: string, error: unknown) => void;
 }
 
@@ -68,7 +71,7 @@ export class SingleStore {
   /** Resolves once every actor runs; the ingesters may still be replaying: see `ready`. */
   static async boot(
     world: World,
-    { shards, ingester: overrides = {}, querier: queries = {}, limits: own = {}, onFailed = () => {} }: SingleStoreOptions,
+    { shards, ingester: overrides = {}, querier: queries = {}, limits: own = {}, patternBytes, onFailed = () => {} }: SingleStoreOptions,
   ): Promise<SingleStore> {
     const instances = Array.from({ length: shards }, (_, index) => String(index));
     await makeDurableDirectory(world.files, '/data/wal');
@@ -95,9 +98,11 @@ export class SingleStore {
       await system.spawn(known(ingester), ingesting, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
       await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
+      const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
+      await system.spawn(patternIngester, mining, { instance });
       await system.spawn(known(distributor), { asker: system, ingesters: instances, limits, shared }, { instance });
     }
-    await system.spawn(frontend, { asker: system, queriers: instances, limits }, { instance: '0' });
+    await system.spawn(frontend, { asker: system, queriers: instances, limits, patternBytes }, { instance: '0' });
     return new SingleStore(system, instances, incarnations);
   }
 

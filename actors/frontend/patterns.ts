@@ -1,0 +1,39 @@
+import { fromFrame, patternsBody, ranked, sumSeries } from '../../logql/patterns/pattern-series.ts';
+import { parseSelector } from '../../logql/syntax/parse.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import { type AskContext, askOptions } from '../kernel/define.ts';
+import type { TenantLimits } from '../limits.ts';
+import { type BodyReply, type FrontendAsk, patternProtocol } from '../protocol/query.ts';
+import type { FrontendServices } from './jobs.ts';
+
+/** The patterns of lines, those of most lines first. Throws Fault not_found where patterns are turned off. */
+export async function minedPatterns(
+  ask: Extract<FrontendAsk, { kind: 'patterns' }>,
+  services: FrontendServices,
+  asked: AskContext,
+): Promise<BodyReply> {
+  const { asker, queriers: miners, limits, patternBytes } = services;
+  if (patternBytes === undefined) throw new Fault('not_found', 'patterns are turned off: see -pattern-ingester.enabled');
+  parseSelector(ask.query);
+  const { query, startNs, endNs, stepMs } = ask;
+  if (startNs >= endNs) return { body: patternsBody([], []) };
+  const pattern = { query, startNs, endNs, stepMs, jsonFields: jsonFieldsOf(limits(asked.tenant)) };
+  const of = miners.length;
+  const replies = await Promise.all(
+    miners.map((instance, index) => {
+      const job = { kind: 'mine' as const, query: pattern, maxBytes: patternBytes / of, shard: { index, of } };
+      return asker.ask(patternProtocol, instance, job, askOptions(asked));
+    }),
+  );
+  const series = ranked(sumSeries(replies.flatMap((reply) => reply.series.map(fromFrame))));
+  const warnings = replies.some(({ sampled }) => sampled)
+    ? ['the lines are too many to look at all of them: the counts are estimates from a part']
+    : [];
+  return { body: patternsBody(series, warnings) };
+}
+
+function jsonFieldsOf(limits: TenantLimits): string[] {
+  const deleted = new Set(limits.patternIngesterTokenizableJsonFieldsDelete);
+  const fields = [...limits.patternIngesterTokenizableJsonFieldsDefault, ...limits.patternIngesterTokenizableJsonFieldsAppend];
+  return fields.filter((field) => !deleted.has(field));
+}
