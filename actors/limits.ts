@@ -60,7 +60,7 @@ export const limitsOptions = section('limits_config', 'limits', {
   patternIngesterTokenizableJsonFieldsDefault: list(
     'log,message,msg,msg_,_msg,content',
     'Patterns of lines in JSON are those of the first of these fields that a line has.',
-    { flag: 'limits.pattern-ingester-tokenizable-json-fields-default' },
+    { flag: 'limits.pattern-ingester-tokenizable-json-fields' },
   ),
   patternIngesterTokenizableJsonFieldsAppend: list('', 'Fields that are looked for behind those.', {
     flag: 'limits.pattern-ingester-tokenizable-json-fields-append',
