@@ -47,7 +47,8 @@ interface Categories {
 interface Found {
   readonly values: Set<string>;
   readonly parsers: Set<string>;
-  type: FieldType;
+  /** The value that came last. */
+  last: string;
   path: readonly string[] | undefined;
 }
 
@@ -75,20 +76,20 @@ export class FieldDetector {
     let field = this.#fields.get(name);
     if (field === undefined) {
       if (this.#fields.size >= this.#limit) return undefined;
-      field = { values: new Set(), parsers: new Set(), type: 'string', path: undefined };
+      field = { values: new Set(), parsers: new Set(), last: value, path: undefined };
       this.#fields.set(name, field);
     }
     field.values.add(value);
-    field.type = fieldType(value);
+    field.last = value;
     return field;
   }
 
   /** By name. */
   fields(): DetectedField[] {
     const fields = [...this.#fields].sort(([a], [b]) => compareUtf8(a, b));
-    return fields.map(([label, { values, parsers, type, path }]) => ({
+    return fields.map(([label, { values, parsers, last, path }]) => ({
       label,
-      type,
+      type: fieldType(last),
       cardinality: values.size,
       parsers: parsers.size === 0 ? null : [...parsers],
       ...(path === undefined ? {} : { jsonPath: path }),

@@ -41,7 +41,7 @@ const SIZE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
 
 /** A size with a unit as a query can compare with it, `1.5 KiB` as `1.5kB`; any other value as it is. */
 export function comparableSize(value: string): string {
-  if (!/[bikmgtpe]$/i.test(value)) return value;
+  if (!/^[\d.,].*[bikmgtpe]$/is.test(value)) return value;
   const bytes = parsed(parseHumanBytes, value);
   return bytes === undefined ? value : shortSize(bytes);
 }
