@@ -88,7 +88,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         stats.blocksSkipped += head.group.units.length;
         continue;
       }
-      for (const block of repeat ? mergeInWindows(blocks, scanner.backward) : blocks) {
+      for (const block of repeat ? mergeInWindows(blocks, scanner.backward) : takenOut(blocks)) {
         if (repeat) {
           stats.duplicates += (block as MemoryBlock).duplicates;
           await slices.giveWay();
@@ -124,8 +124,13 @@ function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock
   }
 }
 
+/** One block after the other, none of them held any longer than it is looked at. */
+function* takenOut(blocks: Block[]): Generator<Block> {
+  for (let block = blocks.shift(); block !== undefined; block = blocks.shift()) yield block;
+}
+
 interface LoadedGroup {
-  readonly blocks: readonly Block[];
+  readonly blocks: Block[];
   /** Whether entries may be in several of them, so that they are to be merged. */
   readonly repeat: boolean;
 }
