@@ -1,3 +1,4 @@
+import { otlpOptions } from '../actors/distributor/distributor.ts';
 import { ingesterOptions } from '../actors/ingester/ingester.ts';
 import { limitsOptions } from '../actors/limits.ts';
 import { patternIngesterOptions } from '../actors/pattern-ingester/pattern-ingester.ts';
@@ -14,6 +15,7 @@ export const sections: readonly Section<Rows>[] = [
   limitsOptions,
   legacyOverridesOptions,
   runtimeConfigOptions,
+  otlpOptions,
   ingesterOptions,
   querierOptions,
   patternIngesterOptions,
@@ -22,6 +24,7 @@ export const sections: readonly Section<Rows>[] = [
 /** The values that the worker threads need; plain data. */
 export interface WorkerOptions {
   readonly limits: OptionsOf<typeof limitsOptions>;
+  readonly otlp: OptionsOf<typeof otlpOptions>;
   readonly ingester: OptionsOf<typeof ingesterOptions>;
   readonly querier: OptionsOf<typeof querierOptions>;
   readonly patternIngester: OptionsOf<typeof patternIngesterOptions>;
@@ -30,6 +33,7 @@ export interface WorkerOptions {
 export function workerOptions(configuration: Configuration): WorkerOptions {
   return {
     limits: configuration.valuesOf(limitsOptions),
+    otlp: configuration.valuesOf(otlpOptions),
     ingester: configuration.valuesOf(ingesterOptions),
     querier: configuration.valuesOf(querierOptions),
     patternIngester: configuration.valuesOf(patternIngesterOptions),

@@ -107,7 +107,7 @@ await system.spawn(
 await system.spawn(querier(querierOptions), { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
 const { maxListingAge: maxListingAgeMs } = querierOptions;
 await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs }, { instance });
-await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared }, { instance });
+await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared, otlp: data.options.otlp }, { instance });
 tell({ kind: 'started' });
 
 parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop() : tenantLimits.replace(order.overrides)));

@@ -1,9 +1,12 @@
 import { MiB, release } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { StreamHash } from '../../storage/batch/batch.ts';
-import { plainBody } from '../../storage/batch/body.ts';
+import { otlpBody, type PlainBody, plainBody } from '../../storage/batch/body.ts';
 import { readPushJson } from '../../storage/batch/from-json.ts';
+import { readOtlpJson } from '../../storage/batch/from-otlp-json.ts';
+import { readOtlpProto } from '../../storage/batch/from-otlp-proto.ts';
 import { readPushProto } from '../../storage/batch/from-proto.ts';
+import type { OtlpMapping } from '../../storage/batch/otlp-records.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { Discarded } from './discards.ts';
 import { PushCollector } from './push-collector.ts';
@@ -18,6 +21,8 @@ export interface PushRequest {
   /** Header values, '' where there is none. */
   readonly contentType: string;
   readonly contentEncoding: string;
+  /** Given for a request of OTLP: what becomes of its attributes. Absent for one of Loki's. */
+  readonly otlp?: OtlpMapping;
   /** Wall clock. */
   readonly nowMs: number;
   /** Size of the body beyond which it is not decompressed; 64 MiB if not said. */
@@ -42,14 +47,21 @@ export interface DecodedPush {
  *  An entry whose time is in the accepted range is taken however far it lies behind others of its stream; Loki refuses it (`too_far_behind`).
  *  Throws Fault where nothing of the request can be used: bad_request (not decodable, labels that cannot be read), too_large, no_valid_stream, deadline. */
 export function decodePush(request: PushRequest, limits: TenantLimits, streams: StreamCache): DecodedPush {
-  const { body, contentType, contentEncoding, maxDecompressedBytes = MAX_DECOMPRESSED_BYTES } = request;
-  const { form, bytes } = plainBody(body, contentType, contentEncoding, maxDecompressedBytes);
+  const { body, contentType, contentEncoding, otlp, maxDecompressedBytes = MAX_DECOMPRESSED_BYTES } = request;
+  const plain = (otlp === undefined ? plainBody : otlpBody)(body, contentType, contentEncoding, maxDecompressedBytes);
   try {
     const collector = new PushCollector(request.tenant, request.nowMs, limits, streams, maxDecompressedBytes, request.overdue);
-    const count = form === 'json' ? readPushJson(bytes, collector) : readPushProto(bytes, collector);
+    const count = read(plain, collector, request);
     if (count === 0) throw new Fault('no_valid_stream', 'error at least one valid stream is required for ingestion');
     return collector.finish();
   } finally {
-    if (bytes !== body) release(bytes);
+    if (plain.bytes !== body) release(plain.bytes);
   }
+}
+
+/** Returns the number of streams, or of log records. */
+function read({ form, bytes }: PlainBody, collector: PushCollector, { otlp, nowMs }: PushRequest): number {
+  if (otlp === undefined) return form === 'json' ? readPushJson(bytes, collector) : readPushProto(bytes, collector);
+  const options = { ...otlp, nowMs };
+  return form === 'json' ? readOtlpJson(bytes, collector, options) : readOtlpProto(bytes, collector, options);
 }

@@ -1,5 +1,6 @@
 import { MiB, release } from '../../ops/base/bytes.ts';
 import { asFault, Fault, type WireFault } from '../../ops/base/fault.ts';
+import { list, type OptionsOf, section } from '../../ops/base/options.ts';
 import { shardOf } from '../../storage/batch/batch.ts';
 import { type AskContext, type Asker, askOptions, defineActor, type Handlers } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
@@ -10,12 +11,41 @@ import { StreamCache } from './stream-cache.ts';
 /** A thread that does not turn its event loop for 30 s is taken to hang, and ended. No push that is meant takes a tenth of this. */
 const MAX_DECODE_MS = 10_000;
 
+/** Resource attributes of OTLP that make up a stream unless told otherwise; Loki's list. */
+const OTLP_INDEX_LABELS = [
+  'service.name',
+  'service.namespace',
+  'service.instance.id',
+  'deployment.environment',
+  'deployment.environment.name',
+  'cloud.region',
+  'cloud.availability_zone',
+  'k8s.cluster.name',
+  'k8s.namespace.name',
+  'k8s.pod.name',
+  'k8s.container.name',
+  'container.name',
+  'k8s.replicaset.name',
+  'k8s.deployment.name',
+  'k8s.statefulset.name',
+  'k8s.daemonset.name',
+  'k8s.cronjob.name',
+  'k8s.job.name',
+].join(',');
+
+export const otlpOptions = section('distributor.otlp_config', 'distributor.otlp', {
+  defaultResourceAttributesAsIndexLabels: list(OTLP_INDEX_LABELS, 'Resource attributes of OTLP that become labels of streams.', {
+    flag: 'distributor.otlp.default_resource_attributes_as_index_labels',
+  }),
+});
+
 export interface DistributorDeps {
   readonly asker: Asker;
   /** Ingester instances by shard number. */
   readonly ingesters: readonly string[];
   readonly limits: (tenant: string) => TenantLimits;
   readonly shared: SharedLimits;
+  readonly otlp: OptionsOf<typeof otlpOptions>;
 }
 
 export const distributor = defineActor<DistributorAsk, DistributorReply, DistributorDeps>({
@@ -25,6 +55,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world, instruments }) {
     const streams = new StreamCache();
+    const otlp = { indexLabels: new Set(deps.otlp.defaultResourceAttributesAsIndexLabels) };
     const lines = instruments.counter('loki_distributor_lines_received_total', 'Lines received.', ['tenant']);
     const bytes = instruments.counter('loki_distributor_bytes_received_total', 'Bytes of lines and metadata received.', ['tenant']);
     const discardedLines = instruments.counter('loki_discarded_samples_total', 'Lines refused.', ['reason', 'tenant']);
@@ -45,6 +76,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         body: ask.body as Buffer,
         contentType: ask.contentType,
         contentEncoding: ask.contentEncoding,
+        ...(ask.format === 'otlp' ? { otlp } : {}),
         nowMs: clock.nowMs(),
         overdue: () => clock.monotonicMs() > overdueMs,
       };

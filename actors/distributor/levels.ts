@@ -27,6 +27,15 @@ export function levelOf(value: string): Level | undefined {
   return LEVEL_OF.get(value.toLowerCase());
 }
 
+/** The level of OpenTelemetry's severity number, written in decimal: four numbers a level from 1 on; a text that is no number counts as info. */
+export function levelOfSeverityNumber(text: string): Level {
+  if (!/^[+-]?\d+$/.test(text)) return 'info';
+  const number = Number(text);
+  return number === 0 || number > 24 ? 'unknown' : SEVERITY_LEVELS[Math.max(0, Math.ceil(number / 4) - 1)];
+}
+
+const SEVERITY_LEVELS: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
 interface Word {
   /** Lower case. */
   readonly letters: Buffer;

@@ -4,8 +4,9 @@ import type { LabelForm, PushSink } from '../../storage/batch/push-sink.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { DecodedPush } from './decode-push.ts';
 import { Discards } from './discards.ts';
-import { DETECTED_LEVEL, findsLevels, levelFinder, levelOfMetadata, sanitizeName } from './enrich.ts';
-import { type LevelFinder, levelOf } from './levels.ts';
+import { DETECTED_LEVEL, findsLevels, levelFinder } from './enrich.ts';
+import { EntryMetadata, metadataSize } from './entry-metadata.ts';
+import type { LevelFinder } from './levels.ts';
 import type { KnownStream, StreamCache } from './stream-cache.ts';
 import { lineTooLong, type Refusal, refuseMetadata, tooNew, tooOld } from './validate.ts';
 
@@ -16,11 +17,14 @@ const LAST_SECOND = 2 ** 32 * SECONDS_PER_HOUR - 1;
 const MIN_ENTRY_BYTES = 8;
 /** What a stream, and each of its batches, takes beside entries and labels: header, level column, objects around them. */
 const OVERHEAD = 200;
+/** What a pair takes in a batch at most, its name and value being there already. */
+const INDEX_BYTES = 4;
+/** Most bytes of one push as limits count them; batches count theirs in 32 bits, with the levels that were found. */
+const MAX_BYTES = 2 ** 31;
 /** Builders take some kilobytes each. Beyond this many they are finished, though more entries may come for their streams, and then get batches of their own. */
 const MAX_OPEN = 1_024;
 /** Streams and entries between two looks at the clock. */
 const STEPS_PER_LOOK = 4_096;
-const REPLACEMENT = '\ufffd';
 
 /** The batches of one stream within one push. Nearly always all entries are of one hour. */
 interface StreamBatches {
@@ -60,9 +64,7 @@ export class PushCollector implements PushSink {
   #lines = 0;
   #bytes = 0;
   #overheadBytes = 0;
-  /** Metadata of the entry in hand, cleaned; and those of its pairs whose name was another. */
-  readonly #pairs: string[] = [];
-  readonly #renamedPairs: string[] = [];
+  readonly #metadata: EntryMetadata;
 
   readonly #overdue: () => boolean;
   /** Streams and entries until the next look at the clock. */
@@ -81,6 +83,7 @@ export class PushCollector implements PushSink {
     this.#limits = limits;
     this.#cache = cache;
     this.#maxOverheadBytes = maxOverheadBytes;
+    this.#metadata = new EntryMetadata(limits);
     this.#finder = findsLevels(limits) ? levelFinder(limits) : undefined;
     // Batches count hours from 1970, so that is the oldest time where no age is too old.
     const oldestMs = limits.rejectOldSamples ? Math.max(0, nowMs - limits.rejectOldSamplesMaxAge) : 0;
@@ -108,10 +111,26 @@ export class PushCollector implements PushSink {
     this.#stream = stream;
   }
 
+  refuseStream(why: string): void {
+    this.#refusal = { reason: 'invalid_labels', message: why };
+    this.#told = false;
+    this.#stream = undefined;
+  }
+
+  resource(pairs: readonly string[]): void {
+    this.#metadata.resource(pairs);
+  }
+
+  scope(pairs: readonly string[]): void {
+    this.#metadata.scope(pairs);
+  }
+
   entry(seconds: number, nanos: number, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
     this.#step(1);
     const stream = this.#stream;
-    const size = pairs.length === 0 ? to - from : to - from + metadataSize(pairs);
+    const metadata = this.#metadata;
+    const count = metadata.sharedCount + pairs.length / 2;
+    const size = to - from + metadata.sharedBytes + (pairs.length === 0 ? 0 : metadataSize(pairs));
     if (stream === undefined) {
       this.#refuseWithStream(size);
       return;
@@ -131,14 +150,18 @@ export class PushCollector implements PushSink {
       else this.entry(seconds, nanos, cut, 0, cut.length, pairs);
       return;
     }
-    if (pairs.length > 0 && this.#refusesMetadata(stream, pairs.length / 2, size - (to - from), size)) return;
+    if (count > 0 && this.#refusesMetadata(stream, count, size - (to - from), size)) return;
     const sinceHour = seconds - stream.hourStart;
     const builder = sinceHour >= 0 && sinceHour < SECONDS_PER_HOUR ? stream.builder! : this.#builderAt(stream, seconds);
     builder.add((seconds - stream.hourStart) * 1e9 + nanos, bytes, from, to);
-    if (pairs.length > 0) this.#addMetadata(builder, stream.known, bytes, from, to, pairs);
-    else if (this.#finder !== undefined) builder.metadata(DETECTED_LEVEL, stream.known.level ?? this.#finder.find(bytes, from, to));
+    if (count > 0) metadata.write(pairs, builder);
+    if (this.#finder !== undefined) {
+      const level = count > 0 ? metadata.level(stream.known.level) : stream.known.level;
+      builder.metadata(DETECTED_LEVEL, level ?? this.#finder.find(bytes, from, to));
+    }
     this.#lines++;
     this.#bytes += size;
+    if (metadata.sharedCount > 0) this.#chargeShared(metadata.sharedCount);
     if (builder.sparse) this.#cut(stream, builder);
   }
 
@@ -198,35 +221,13 @@ export class PushCollector implements PushSink {
   /** Throws Fault too_large if batches come to take much more than the body that they are made from. */
   #charge(bytes: number): void {
     this.#overheadBytes += bytes;
-    if (this.#overheadBytes > this.#maxOverheadBytes) {
-      throw new Fault(
-        'too_large',
-        `request body too large: its labels and metadata take more than ${this.#maxOverheadBytes} bytes when stored`,
-      );
-    }
+    if (this.#overheadBytes > this.#maxOverheadBytes) throw swollen(this.#maxOverheadBytes);
   }
 
-  #addMetadata(builder: BatchBuilder, known: KnownStream, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
-    const cleaned = this.#pairs;
-    const renamed = this.#renamedPairs;
-    cleaned.length = 0;
-    renamed.length = 0;
-    for (let index = 0; index < pairs.length; index += 2) {
-      const name = sanitizeName(pairs[index]);
-      const value = pairs[index + 1];
-      if (value === '') continue;
-      (name === pairs[index] ? cleaned : renamed).push(name, value.includes(REPLACEMENT) ? value.replaceAll(REPLACEMENT, ' ') : value);
-    }
-    // `a.b` counts before `a_b`, whichever comes first, as in Loki.
-    for (const text of renamed) cleaned.push(text);
-    let level: string | undefined;
-    for (let index = 0; index < cleaned.length; index += 2) {
-      builder.metadata(cleaned[index], cleaned[index + 1]);
-      if (cleaned[index] === DETECTED_LEVEL) level = cleaned[index + 1];
-    }
-    if (this.#finder === undefined) return;
-    const given = level === undefined ? undefined : (levelOf(level) ?? level);
-    builder.metadata(DETECTED_LEVEL, given ?? known.level ?? levelOfMetadata(cleaned, this.#limits) ?? this.#finder.find(bytes, from, to));
+  /** Pairs that stand in the body once and in the batch once an entry. */
+  #chargeShared(pairs: number): void {
+    this.#charge(pairs * INDEX_BYTES);
+    if (this.#bytes > MAX_BYTES) throw swollen(MAX_BYTES);
   }
 
   /** The line that starts at `from`, cut to the limit with the identifier at its end; undefined if lines are not to be cut. */
@@ -283,11 +284,6 @@ export class PushCollector implements PushSink {
   }
 }
 
-/** Bytes of names and values, without a level that was found by another such store on the way. */
-function metadataSize(pairs: readonly string[]): number {
-  let size = 0;
-  for (let index = 0; index < pairs.length; index += 2) {
-    if (pairs[index] !== DETECTED_LEVEL) size += Buffer.byteLength(pairs[index]) + Buffer.byteLength(pairs[index + 1]);
-  }
-  return size;
+function swollen(limitBytes: number): Fault {
+  return new Fault('too_large', `request body too large: its labels and metadata take more than ${limitBytes} bytes when stored`);
 }

@@ -4,6 +4,7 @@ import type { TenantLimits } from '../limits.ts';
 /** Values of the label `reason` of loki_discarded_samples_total. */
 export type DiscardReason =
   | 'missing_labels'
+  | 'invalid_labels'
   | 'missing_enforced_labels'
   | 'max_label_names_per_series'
   | 'label_name_too_long'

@@ -11,6 +11,8 @@ export interface StreamShard {
 
 export type DistributorAsk = {
   kind: 'push';
+  /** Whose request it is: one of Loki's push API, or OTLP's export of logs. */
+  format: 'loki' | 'otlp';
   /** As received, decompressed and decoded by the distributor. */
   body: Uint8Array;
   contentType: string;

@@ -2,6 +2,7 @@ import type { Asker } from '../../actors/kernel/define.ts';
 import { distributorProtocol } from '../../actors/protocol/ingest.ts';
 import { faultFromWire } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
+import { otlpFaultReply } from './otlp-reply.ts';
 import type { HttpReply, HttpRequest, Route } from './route.ts';
 
 export interface PushDeps {
@@ -16,17 +17,19 @@ export interface PushDeps {
   readonly timeoutMs: number;
 }
 
-const PATHS = ['/loki/api/v1/push', '/api/prom/push'];
+const LOKI_PATHS = ['/loki/api/v1/push', '/api/prom/push'];
+const OTLP_PATH = '/otlp/v1/logs';
 
 export function pushRoutes(deps: PushDeps): Route[] {
   let turn = 0;
-  const push = async (request: HttpRequest): Promise<HttpReply> => {
+  const push = async (request: HttpRequest, format: 'loki' | 'otlp'): Promise<HttpReply> => {
     const { tenant, signal, trace } = request;
     const body = await request.body(deps.maxBodyBytes);
     try {
       const instance = deps.distributors[turn++ % deps.distributors.length];
       const ask = {
         kind: 'push' as const,
+        format,
         body: body.bytes,
         contentType: request.header('content-type'),
         contentEncoding: request.header('content-encoding'),
@@ -40,5 +43,8 @@ export function pushRoutes(deps: PushDeps): Route[] {
       body.release();
     }
   };
-  return PATHS.map((path) => ({ methods: ['POST'], path, access: 'tenant', handle: push }));
+  return [
+    ...LOKI_PATHS.map((path): Route => ({ methods: ['POST'], path, access: 'tenant', handle: (request) => push(request, 'loki') })),
+    { methods: ['POST'], path: OTLP_PATH, access: 'tenant', handle: (request) => push(request, 'otlp'), faultReply: otlpFaultReply },
+  ];
 }

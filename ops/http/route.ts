@@ -1,3 +1,4 @@
+import type { Fault } from '../base/fault.ts';
 import type { HeldBody } from './body.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -37,6 +38,8 @@ export interface Route {
   readonly access: 'tenant' | 'open';
   /** Throws Faults; anything else becomes an `internal` one. */
   handle(request: HttpRequest): Promise<HttpReply>;
+  /** How a fault is told, where plain text is not what clients want. `trace`: W3C traceparent. */
+  faultReply?(fault: Fault, trace: string, request: Pick<HttpRequest, 'header'>): HttpReply;
 }
 
 export const JSON_TYPE = 'application/json; charset=UTF-8';

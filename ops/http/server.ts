@@ -188,7 +188,7 @@ class Edge {
         const fields = { method: request.method, path: route.path, tenant, code: fault.code, trace, error };
         this.#deps.instruments.log.error('request failed', fields);
       }
-      return faultReply(fault, trace);
+      return (route.faultReply ?? faultReply)(fault, trace, { header: (name) => headerOf(request.raw, name) });
     }
   }
 

@@ -1,4 +1,4 @@
-import { constants, gunzipSync, inflateRawSync, type ZlibOptions, type ZstdOptions, zstdDecompressSync } from 'node:zlib';
+import { constants, gunzipSync, inflateRawSync, inflateSync, type ZlibOptions, type ZstdOptions, zstdDecompressSync } from 'node:zlib';
 import { KiB, MiB, release } from '../../ops/base/bytes.ts';
 import { collectGarbage } from '../../ops/base/collect-garbage.ts';
 import { Fault } from '../../ops/base/fault.ts';
@@ -29,8 +29,24 @@ export function plainBody(body: Buffer, contentType: string, contentEncoding: st
   return { form: 'protobuf', bytes: wrapped ? snappyOrPlain(inflated, body, maxBytes) : snappyUncompress(inflated, maxBytes) };
 }
 
+/** An OTLP request's body without its compression. `deflate` may have a zlib header, as HTTP wants it, or be without, as Loki takes it elsewhere.
+ *  Throws as plainBody does, and bad_request on a type that is neither OTLP's protobuf nor its JSON. */
+export function otlpBody(body: Buffer, contentType: string, contentEncoding: string, maxBytes: number): PlainBody {
+  const form = isJson(contentType) ? 'json' : mediaType(contentType) === 'application/x-protobuf' ? 'protobuf' : undefined;
+  if (form === undefined) throw new Fault('bad_request', `content type: ${contentType} is not supported`);
+  if (contentEncoding === 'snappy') throw unsupported(contentEncoding);
+  if (contentEncoding === 'deflate' && hasZlibHeader(body)) {
+    return { form, bytes: bounded('deflate', body, maxBytes, (options) => inflateSync(body, options)) };
+  }
+  return { form, bytes: withinLimit(inflate(body, contentEncoding, maxBytes), maxBytes) };
+}
+
 function isJson(contentType: string): boolean {
-  return contentType.split(';', 1)[0].trim().toLowerCase() === 'application/json';
+  return mediaType(contentType) === 'application/json';
+}
+
+function mediaType(contentType: string): string {
+  return contentType.split(';', 1)[0].trim().toLowerCase();
 }
 
 function withinLimit(bytes: Buffer, maxBytes: number): Buffer {
@@ -64,8 +80,17 @@ function inflate(body: Buffer, contentEncoding: string, maxBytes: number): Buffe
         zstdDecompressSync(body, { ...options, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } }),
       );
     default:
-      throw new Fault('bad_request', `Content-Encoding ${JSON.stringify(contentEncoding)} not supported`);
+      throw unsupported(contentEncoding);
   }
+}
+
+function unsupported(contentEncoding: string): Fault {
+  return new Fault('bad_request', `Content-Encoding ${JSON.stringify(contentEncoding)} not supported`);
+}
+
+/** No encoder begins raw deflate with a stored block whose padding looks like one. */
+function hasZlibHeader(body: Buffer): boolean {
+  return body.length >= 2 && (body[0] & 15) === 8 && ((body[0] << 8) | body[1]) % 31 === 0;
 }
 
 /** Bytes beyond which what zlib leaves behind is worth collecting at once. */

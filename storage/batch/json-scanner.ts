@@ -51,9 +51,13 @@ export class JsonScanner {
   /** Whether strings are recorded as they are read for the first time. */
   #records = true;
 
-  constructor(bytes: Buffer, at = 0) {
+  /** What becomes of half of a surrogate pair in a string. */
+  readonly #halves: 'refuse' | 'replace';
+
+  constructor(bytes: Buffer, at = 0, halves: 'refuse' | 'replace' = 'refuse') {
     this.bytes = bytes;
     this.at = at;
+    this.#halves = halves;
   }
 
   /** Skips white space; returns the byte that stands there, -1 at the end. */
@@ -179,22 +183,43 @@ export class JsonScanner {
 
   /** Calls `member` with the scanner in front of each member's value, its name being the string read last; `member` must go past the value. */
   object(member: () => void): void {
+    for (let more = this.firstMember(); more; more = this.nextMember()) member();
+  }
+
+  /** Goes into an object: in front of its first member's value, its name being the string read last. False if it has none, and ends. */
+  firstMember(): boolean {
     this.expect(OPEN_OBJECT, '');
-    if (this.take(CLOSE_OBJECT)) return;
-    do {
+    if (this.take(CLOSE_OBJECT)) return false;
+    this.#name();
+    return true;
+  }
+
+  /** From behind a member's value to in front of the next; false if the object ends. */
+  nextMember(): boolean {
+    if (this.take(COMMA)) {
       this.#name();
-      member();
-    } while (this.take(COMMA));
+      return true;
+    }
     this.expect(CLOSE_OBJECT, 'or "," in an object');
+    return false;
   }
 
   /** Calls `element` with the scanner in front of each element; `element` must go past it. */
   array(element: () => void): void {
+    for (let more = this.firstElement(); more; more = this.nextElement()) element();
+  }
+
+  /** Goes into an array: in front of its first element. False if it has none, and ends. */
+  firstElement(): boolean {
     this.expect(OPEN_ARRAY, '');
-    if (this.take(CLOSE_ARRAY)) return;
-    do element();
-    while (this.take(COMMA));
+    return !this.take(CLOSE_ARRAY);
+  }
+
+  /** From behind an element to in front of the next; false if the array ends. */
+  nextElement(): boolean {
+    if (this.take(COMMA)) return true;
     this.expect(CLOSE_ARRAY, 'or "," in an array');
+    return false;
   }
 
   /** The text of the string read last. Bytes that are not UTF-8 become U+FFFD. */
@@ -227,9 +252,11 @@ export class JsonScanner {
       at += 4;
       if (unit >= 0xd800 && unit < 0xe000) {
         const low = bytes[at + 1] === BACKSLASH && bytes[at + 2] === LETTER_U ? this.#unit(at + 3, to) : 0;
-        if (unit >= 0xdc00 || low < 0xdc00 || low >= 0xe000) throw this.fault('half of a surrogate pair', at - 5);
-        unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-        at += 6;
+        if (unit < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+          unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+          at += 6;
+        } else if (this.#halves === 'refuse') throw this.fault('half of a surrogate pair', at - 5);
+        else unit = 0xfffd;
       }
       length = putUtf8(out, length, unit);
     }

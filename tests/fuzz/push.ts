@@ -11,15 +11,20 @@ import { defaultsOf } from '../../ops/base/options.ts';
 import { Batch } from '../../storage/batch/batch.ts';
 import { JsonScanner } from '../../storage/batch/json-scanner.ts';
 import { parseLabelText, readLabels } from '../../storage/batch/labels-text.ts';
+import type { OtlpMapping } from '../../storage/batch/otlp-records.ts';
 import type { Target } from './fuzzer.ts';
 
 const LIMITS = { ...defaultsOf(limitsOptions), rejectOldSamples: false };
+const OTLP: OtlpMapping = { indexLabels: new Set(['service.name', 'k8s.pod.name']) };
 const NOW = Date.parse('2026-01-15T10:30:00Z');
 const MAX_BYTES = 1024 * 1024;
 
 /** Decodes a push and checks that its batches are whole, hold what is said of them and are not much larger than what may come in. */
-function push(body: Buffer, contentType: string, contentEncoding: string): void {
-  const request = { tenant: 'fuzz', body, contentType, contentEncoding, nowMs: NOW, maxDecompressedBytes: MAX_BYTES };
+function push(body: Buffer, contentType: string, contentEncoding: string, otlp?: OtlpMapping): void {
+  const request = {
+    ...{ tenant: 'fuzz', body, contentType, contentEncoding, nowMs: NOW, maxDecompressedBytes: MAX_BYTES },
+    ...(otlp === undefined ? {} : { otlp }),
+  };
   const decoded = decodePush(request, LIMITS, new StreamCache());
   let rows = 0;
   let size = 0;
@@ -68,6 +73,9 @@ function labels(form: 'text' | 'json', bytes: Buffer): void {
 export const pushTargets: readonly Target[] = [
   { name: 'json push', corpus: 'json-push', run: (bytes) => push(bytes, 'application/json', '') },
   { name: 'protobuf push', corpus: 'proto-push', run: (bytes) => push(compressSync(bytes), 'application/x-protobuf', '') },
+  { name: 'otlp protobuf', corpus: 'otlp-proto', run: (bytes) => push(bytes, 'application/x-protobuf', '', OTLP) },
+  { name: 'otlp json', corpus: 'otlp-json', run: (bytes) => push(bytes, 'application/json', '', OTLP) },
+  { name: 'otlp deflate body', corpus: 'otlp-deflate', run: (bytes) => push(bytes, 'application/x-protobuf', 'deflate', OTLP) },
   { name: 'snappy body', corpus: 'snappy', run: (bytes) => push(bytes, 'application/x-protobuf', '') },
   { name: 'gzip body', corpus: 'gzip', run: (bytes) => push(bytes, 'application/json', 'gzip') },
   { name: 'deflate body', corpus: 'deflate', run: (bytes) => push(bytes, 'application/json', 'deflate') },

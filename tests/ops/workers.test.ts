@@ -80,6 +80,7 @@ test('limits that change while a thread is starting are those that it goes by', 
     const body = Buffer.from(JSON.stringify({ streams }));
     const ask = {
       kind: 'push' as const,
+      format: 'loki' as const,
       body,
       contentType: 'application/json',
       contentEncoding: '',

@@ -19,18 +19,22 @@ export interface Range {
 }
 
 /** Any push body; rejects only when there was no answer. */
-export async function pushBody(
+export function pushBody(
   url: string,
   body: string | Uint8Array<ArrayBuffer>,
   headers: Record<string, string> = {},
   signal?: AbortSignal,
 ): Promise<Answer> {
-  const response = await fetch(`${url}/loki/api/v1/push`, {
-    method: 'POST',
-    body,
-    headers: { 'content-type': 'application/json', ...headers },
-    ...(signal === undefined ? {} : { signal }),
-  });
+  return post(`${url}/loki/api/v1/push`, body, { 'content-type': 'application/json', ...headers }, signal);
+}
+
+export async function post(
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string>,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  const response = await fetch(url, { method: 'POST', body, headers, ...(signal === undefined ? {} : { signal }) });
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { levelFinder, levelOfLabels, levelOfMetadata, sanitizeName, withServiceName } from '../../actors/distributor/enrich.ts';
+import { levelFinder, levelOfLabels, withServiceName } from '../../actors/distributor/enrich.ts';
+import { EntryMetadata } from '../../actors/distributor/entry-metadata.ts';
 import { limitsOptions } from '../../actors/limits.ts';
 import { evaluateInstant, evaluateRange } from '../../logql/engine/evaluate.ts';
 import { logExecution } from '../../logql/engine/log-execution.ts';
@@ -16,6 +17,7 @@ import { type Leaf, planQuery } from '../../logql/plan.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { defaultsOf } from '../../ops/base/options.ts';
+import { sanitizeName } from '../../storage/batch/metadata-name.ts';
 import { type BlockRow, blockOf } from './blocks.ts';
 
 export const CONFORMANCE = new URL('../conformance/', import.meta.url);
@@ -156,11 +158,13 @@ function enrich({ labels, entries }: DataStream): Stream {
   const streamLabels = withServiceName(Object.entries(labels), LIMITS);
   const level = levelOfLabels(streamLabels, LIMITS);
   const finder = levelFinder(LIMITS);
+  const metadata = new EntryMetadata(LIMITS);
   const seen = new Set<string>();
   const rows = entries.map(({ t, line, meta = {} }): BlockRow => {
     const pairs = Object.entries(meta).map(([name, value]): Label => [sanitizeName(name), value]);
     const bytes = Buffer.from(line);
-    const detected = level ?? levelOfMetadata(pairs.flat(), LIMITS) ?? finder.find(bytes, 0, bytes.length);
+    metadata.resource(pairs.flat());
+    const detected = metadata.level(level) ?? finder.find(bytes, 0, bytes.length);
     return [Number(t), line, Object.fromEntries([...pairs, ['detected_level', detected]])];
   });
   const kept = rows.filter((row) => {

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { compressSync } from 'snappy';
 import { type DecodedPush, decodePush } from '../../actors/distributor/decode-push.ts';
+import { otlpOptions } from '../../actors/distributor/distributor.ts';
 import { StreamCache } from '../../actors/distributor/stream-cache.ts';
 import { limitsOptions, type TenantLimits } from '../../actors/limits.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { defaultsOf } from '../../ops/base/options.ts';
 import { Batch } from '../../storage/batch/batch.ts';
+import { type PlainResource, protoRequest } from './otlp.ts';
 import { type ProtoStream, pushRequest } from './push-proto.ts';
 
 const DEFAULTS = defaultsOf(limitsOptions);
+const OTLP = { indexLabels: new Set(defaultsOf(otlpOptions).defaultResourceAttributesAsIndexLabels) };
 /** The time at which pushes are decoded. */
 export const NOW = Date.parse('2026-01-15T10:30:00Z');
 /** The same in nanoseconds. */
@@ -21,11 +24,13 @@ export interface DecodeOptions {
   maxBytes?: number;
   cache?: StreamCache;
   tenant?: string;
+  /** Whether it is an OTLP request. */
+  otlp?: boolean;
 }
 
 export function decode(body: Buffer, type: string, options: DecodeOptions): DecodedPush {
-  const { limits, encoding = '', maxBytes, cache = new StreamCache(), tenant = 'fake' } = options;
-  const request = { tenant, body, contentType: type, contentEncoding: encoding, nowMs: NOW };
+  const { limits, encoding = '', maxBytes, cache = new StreamCache(), tenant = 'fake', otlp = false } = options;
+  const request = { tenant, body, contentType: type, contentEncoding: encoding, nowMs: NOW, ...(otlp ? { otlp: OTLP } : {}) };
   return decodePush(
     maxBytes === undefined ? request : { ...request, maxDecompressedBytes: maxBytes },
     limits === undefined ? DEFAULTS : { ...DEFAULTS, ...limits },
@@ -38,6 +43,9 @@ export const proto = (streams: readonly ProtoStream[], options: DecodeOptions = 
 
 export const json = (body: unknown, options: DecodeOptions = {}): DecodedPush =>
   decode(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), 'application/json', options);
+
+export const otlp = (resources: readonly PlainResource[], options: DecodeOptions = {}): DecodedPush =>
+  decode(protoRequest(resources), 'application/x-protobuf', { ...options, otlp: true });
 
 export type Shown = [labels: string, ns: bigint, line: string, metadata: Record<string, string>];
 

@@ -51,7 +51,14 @@ export class LaidStore {
   async push(push: LaidPush, tenant = TENANT): Promise<void> {
     const streams = push.map(({ labels, timeNs, line, metadata }) => ({ stream: labels, values: [[String(timeNs), line, metadata]] }));
     const body = Buffer.from(JSON.stringify({ streams }));
-    const ask = { kind: 'push' as const, body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 };
+    const ask = {
+      kind: 'push' as const,
+      format: 'loki' as const,
+      body,
+      contentType: 'application/json',
+      contentEncoding: '',
+      tenantCell: 0,
+    };
     const { fault } = await this.#store.system.ask(distributorProtocol, String(this.#pushed++ % this.#shards), ask, forTenant(tenant));
     if (fault !== undefined) throw new Error(fault.message);
   }

@@ -1,4 +1,4 @@
-import { distributor } from '../../actors/distributor/distributor.ts';
+import { distributor, otlpOptions } from '../../actors/distributor/distributor.ts';
 import { frontend } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
 import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
@@ -100,7 +100,11 @@ export class SingleStore {
       await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
       await system.spawn(patternIngester, mining, { instance });
-      await system.spawn(known(distributor), { asker: system, ingesters: instances, limits, shared }, { instance });
+      await system.spawn(
+        known(distributor),
+        { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) },
+        { instance },
+      );
     }
     await system.spawn(frontend, { asker: system, queriers: instances, limits, patternBytes }, { instance: '0' });
     return new SingleStore(system, instances, incarnations);
@@ -123,7 +127,14 @@ export class SingleStore {
   push(entries: readonly Entry[], distributorInstance = '0'): Promise<PushOutcome> {
     const streams = entries.map(({ labels, timeNs, line }) => ({ stream: labels, values: [[String(timeNs), line]] }));
     const body = Buffer.from(JSON.stringify({ streams }));
-    const ask = { kind: 'push' as const, body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 };
+    const ask = {
+      kind: 'push' as const,
+      format: 'loki' as const,
+      body,
+      contentType: 'application/json',
+      contentEncoding: '',
+      tenantCell: 0,
+    };
     return this.system.ask(distributorProtocol, distributorInstance, ask, FOREVER);
   }
 

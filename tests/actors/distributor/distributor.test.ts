@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { distributor } from '../../../actors/distributor/distributor.ts';
+import { distributor, otlpOptions } from '../../../actors/distributor/distributor.ts';
 import { type AskContext, defineActor } from '../../../actors/kernel/define.ts';
 import { limitsOptions, SharedLimits } from '../../../actors/limits.ts';
 import { distributorProtocol, type IngesterAsk, type IngesterReply } from '../../../actors/protocol/ingest.ts';
@@ -39,12 +39,15 @@ async function rig(answers: readonly Push[]) {
     await system.spawn(ingester, null, { instance: String(instance) });
   }
   const limits = { ...defaultsOf(limitsOptions), rejectOldSamples: false };
-  const deps = { asker: system, ingesters: answers.map((_, index) => String(index)), limits: () => limits, shared: new SharedLimits() };
+  const shared = new SharedLimits();
+  const ingesters = answers.map((_, index) => String(index));
+  const deps = { asker: system, ingesters, limits: () => limits, shared, otlp: defaultsOf(otlpOptions) };
   await system.spawn(distributor, deps, { instance: '0' });
   const push = (lines: number, signal?: AbortSignal) => {
     const streams = numbers(lines).map((number) => ({ stream: { app: `app-${number}` }, values: [['1735689600000000000', 'line']] }));
     const ask = {
       kind: 'push' as const,
+      format: 'loki' as const,
       body: Buffer.from(JSON.stringify({ streams })),
       contentType: 'application/json',
       contentEncoding: '',

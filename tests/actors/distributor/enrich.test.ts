@@ -87,7 +87,7 @@ test('push: no level where none is looked for', () => {
 });
 
 test('push: a name of metadata that holds no letter or digit is refused, even without a value', () => {
-  assert.throws(() => proto([one('{a="1"}', 'x', BASE_NS, [['', '']])]), refusedWith(400, /^structured metadata name "" holds/));
+  assert.throws(() => proto([one('{a="1"}', 'x', BASE_NS, [['', '']])]), refusedWith(400, /^metadata or attribute name "" holds/));
 });
 
 test('push: of metadata names that become equal, one that had to be changed counts', () => {

@@ -28,7 +28,14 @@ async function rig() {
     async push(rows: readonly Row[], app = 'a'): Promise<void> {
       const values = rows.map(([ns, line, metadata = {}]) => [String(START_NS + ns), line, { detected_level: 'x', ...metadata }]);
       const body = Buffer.from(JSON.stringify({ streams: [{ stream: { app }, values }] }));
-      const push = { kind: 'push' as const, body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 };
+      const push = {
+        kind: 'push' as const,
+        format: 'loki' as const,
+        body,
+        contentType: 'application/json',
+        contentEncoding: '',
+        tenantCell: 0,
+      };
       assert.equal((await ask(distributorProtocol, '0', push, ASKED)).fault, undefined);
     },
     async sizes(from: bigint, to: bigint) {

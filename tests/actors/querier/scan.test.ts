@@ -30,6 +30,7 @@ async function push({ store }: Rig, values: [timeNs: bigint, line: string][], ap
   const streams = [{ stream: { app }, values: values.map(([timeNs, line]) => [String(timeNs), line]) }];
   const ask = {
     kind: 'push' as const,
+    format: 'loki' as const,
     body: Buffer.from(JSON.stringify({ streams })),
     contentType: 'application/json',
     contentEncoding: '',
@@ -87,7 +88,14 @@ test('entries with ever new metadata keys, pushed twice, are found once: in seve
   const values = lines.map((line, number) => [String(START_NS + BigInt(number)), line, { [`key-${number}`]: 'x' }]);
   const pushFrom = async (first: number) => {
     const body = Buffer.from(JSON.stringify({ streams: [{ stream: { app: 'a' }, values: values.slice(first) }] }));
-    const ask = { kind: 'push' as const, body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 };
+    const ask = {
+      kind: 'push' as const,
+      format: 'loki' as const,
+      body,
+      contentType: 'application/json',
+      contentEncoding: '',
+      tenantCell: 0,
+    };
     assert.equal((await one.store.system.ask(distributorProtocol, '0', ask, ASKED)).fault, undefined);
   };
   const check = async (where: string) => {

@@ -73,7 +73,7 @@ const config = fileURLToPath(new URL('loki.yaml', import.meta.url));
 const printed = said('-verify-config', '-print-config-stderr', '-config.expand-env', `-config.file=${config}`);
 walkValue(parse(/^---\n(.*?)\n\n/ms.exec(printed)[1]), [], addKey);
 
-const flags = new Set([...said('-help').matchAll(/^ {2}-([a-z0-9.-]+)/gm)].map(([, flag]) => flag));
+const flags = new Set([...said('-help').matchAll(/^ {2}-([a-z0-9._-]+)/gm)].map(([, flag]) => flag));
 
 const note = '# Names of the options of Grafana Loki, to tell them from misspelt ones. Written by tests/conformance/oracle/names.mjs.\n';
 writeFileSync(new URL('../../../ops/loki-names.txt', import.meta.url), `${note}[keys]\n${linesOf(keys)}[flags]\n${linesOf(flags)}`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Fault } from '../../../ops/base/fault.ts';
 import { realWorld } from '../../../ops/base/world.ts';
 import { type PushDeps, pushRoutes } from '../../../ops/http/push.ts';
 import type { HttpServerOptions } from '../../../ops/http/server.ts';
@@ -7,13 +8,18 @@ import { Edge, FakeAsker, held, until } from './harness.ts';
 
 const TAKEN = { acceptedLines: 1, acceptedBytes: 1 };
 const PUSH = '/loki/api/v1/push';
+const OTLP = '/otlp/v1/logs';
 
 function start(asker: FakeAsker, deps: Partial<PushDeps> = {}, options: Partial<HttpServerOptions> = {}): Promise<Edge> {
   const base = { asker, world: realWorld(), distributors: ['0', '1'], tenantCell: () => 7, maxBodyBytes: 1_000, timeoutMs: 60_000 };
   return Edge.start(pushRoutes({ ...base, ...deps }), options);
 }
 
-for (const path of [PUSH, '/api/prom/push']) {
+for (const [path, format] of [
+  [PUSH, 'loki'],
+  ['/api/prom/push', 'loki'],
+  [OTLP, 'otlp'],
+]) {
   test(`a push to ${path} reaches a distributor as it was sent`, async () => {
     const asker = new FakeAsker(() => TAKEN);
     await using edge = await start(asker);
@@ -28,6 +34,7 @@ for (const path of [PUSH, '/api/prom/push']) {
     assert.equal(to, 'distributor/0');
     assert.deepEqual(ask, {
       kind: 'push',
+      format,
       body: Buffer.from([0, 1, 255]),
       contentType: 'Application/JSON;x=1',
       contentEncoding: 'zstd',
@@ -38,6 +45,36 @@ for (const path of [PUSH, '/api/prom/push']) {
     assert.equal(options.transfer, true);
   });
 }
+
+const otlpFaults: [what: string, fault: Fault, status: number, text: string][] = [
+  ['of the whole request', new Fault('bad_request', 'proto: bad'), 400, '\x12\x0aproto: bad'],
+  ['inside', new Fault('corrupt', 'secret'), 503, `\x12Astored data is damaged`],
+];
+for (const [what, fault, status, text] of otlpFaults) {
+  test(`an OTLP client is told a fault ${what} as a Status`, async () => {
+    const answers: (() => unknown)[] = [
+      () => ({ ...TAKEN, fault: fault.toWire() }),
+      () => {
+        throw fault;
+      },
+    ];
+    for (const answer of answers) {
+      await using edge = await start(new FakeAsker(answer));
+      const reply = await edge.post(OTLP, 'x', { 'content-type': 'application/x-protobuf' });
+      assert.equal(reply.status, status);
+      assert.equal(reply.headers['content-type'], 'application/x-protobuf');
+      assert.ok(reply.text.startsWith(text), JSON.stringify(reply.text));
+    }
+  });
+}
+
+test('an OTLP client is told as a Status what never reaches a distributor', async () => {
+  await using edge = await start(new FakeAsker(), {}, { authEnabled: true });
+  const reply = await edge.post(OTLP, 'x', { 'content-type': 'application/json' });
+  assert.deepEqual([reply.status, reply.text], [401, '{"message":"no org id"}']);
+  const tooLarge = await edge.post(OTLP, Buffer.alloc(1_001), { 'content-type': 'application/json', 'x-scope-orgid': 'a' });
+  assert.deepEqual([tooLarge.status, tooLarge.text], [413, '{"message":"request body too large, limit: 1000 bytes, got: 1001 bytes"}']);
+});
 
 const framings: [what: string, parts: (string | Buffer)[], headers: Record<string, string | number>][] = [
   ['of a known length', ['abc', 'def'], { 'content-length': 6 }],
