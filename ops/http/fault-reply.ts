@@ -15,15 +15,19 @@ export function isHidden(fault: Fault): boolean {
   return fault.code in HIDDEN;
 }
 
+/** What a client is told of `fault`. `trace`: W3C traceparent. */
+export function faultText(fault: Fault, trace: string): string {
+  const hidden = HIDDEN[fault.code];
+  return hidden === undefined ? fault.message.trimEnd() : `${hidden}, trace id ${trace.split('-')[1]}`;
+}
+
 /** Plain text, as Loki's errors are. `trace`: W3C traceparent. */
 export function faultReply(fault: Fault, trace: string): HttpReply {
-  const hidden = HIDDEN[fault.code];
-  const body = hidden === undefined ? fault.message.trimEnd() : `${hidden}, trace id ${trace.split('-')[1]}`;
   const retryAfterS = fault.retryAfterS ?? (fault.retry ? DEFAULT_RETRY_AFTER_S : undefined);
   return {
     status: fault.status,
     type: TEXT_TYPE,
-    body,
+    body: faultText(fault, trace),
     headers: {
       'x-content-type-options': 'nosniff',
       ...(retryAfterS === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterS))) }),
