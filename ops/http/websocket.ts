@@ -88,10 +88,11 @@ export class WebSockets {
     metrics.begin('GET', label);
     socket.on('error', () => {}); // its close follows
     socket.once('close', () => cancel.abort(new Fault('cancelled', 'the client is gone')));
+    const early = readEarly(socket, head);
     try {
       const session = await route.prepare(requestOf(message, trace, cancel.signal));
       const failure = await session.open().then(() => undefined, asFault);
-      const connection = await this.#establish(message, socket, head, cancel.signal);
+      const connection = await this.#establish(message, socket, early.stop(), cancel.signal);
       await this.#converse(connection, session, failure, { cancel, trace, path: route.path });
     } catch (error) {
       const fault = asFault(error);
@@ -166,6 +167,25 @@ export class WebSockets {
     cancel = timers.after(PING_MS, ping);
     return () => cancel();
   }
+}
+
+/** Reads what a client sends before it may: a socket that nobody reads does not tell that the client is gone. */
+function readEarly(socket: Duplex, head: Buffer): { stop(): Buffer } {
+  const chunks = [head];
+  let bytes = head.length;
+  const keep = (chunk: Buffer): void => {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MOST_INCOMING) socket.destroy();
+  };
+  const end = (): unknown => socket.destroy();
+  socket.on('data', keep).once('end', end);
+  return {
+    stop() {
+      socket.off('data', keep).off('end', end); // and still flowing, into whatever is attached in this turn
+      return Buffer.concat(chunks);
+    },
+  };
 }
 
 function refusePlain(route: SocketRoute): (request: HttpRequest) => Promise<never> {
