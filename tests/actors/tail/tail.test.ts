@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ActorView } from '../../../actors/kernel/system.ts';
+import type { Files } from '../../../ops/base/world.ts';
 import { FAKE_START_MS, type FakeWorld, fakeWorld, seededRandom } from '../../../ops/base/world-fake.ts';
 import { isFault, numbers } from '../../support/checks.ts';
+import { GatedFiles } from '../../support/gated-files.ts';
 import { OpenTail } from '../../support/open-tail.ts';
 import { PowerCutFiles } from '../../support/power-cut-files.ts';
 import { type Entry, SingleStore, type SingleStoreOptions } from '../../support/single-store.ts';
@@ -21,8 +23,8 @@ interface Rig {
   readonly shown: (address: string) => ActorView['detail'];
 }
 
-async function rig(options: Partial<SingleStoreOptions> = {}): Promise<Rig> {
-  const world = fakeWorld(1, new PowerCutFiles());
+async function rig(options: Partial<SingleStoreOptions> = {}, files: Files = new PowerCutFiles()): Promise<Rig> {
+  const world = fakeWorld(1, files);
   const store = await SingleStore.boot(world, { shards: 2, ...options });
   while (!(await store.ready())) await world.settle();
   const tail: Rig['tail'] = (query = '{app=~".+"}', tailOptions) => new OpenTail(store, query, tailOptions);
@@ -120,6 +122,24 @@ test('an entry from the future comes when its time does', async () => {
   assert.deepEqual(one.lines, ['live']);
   await world.advance(100);
   assert.deepEqual(one.lines, ['live', 'stored']);
+});
+
+test('what comes while one shard is slow to tell what it has comes once, behind that', async () => {
+  const gated = new GatedFiles(new PowerCutFiles());
+  const { tail, push, world } = await rig({}, gated.files);
+  const apps = numbers(6).map((number) => `app-${number}`);
+  for (const app of apps) await push([`stored ${app}`], app, -10);
+  const listing = gated.hold('list', '/data/objects');
+  const one = tail();
+  await listing.reached;
+  for (const app of apps) await push([`stored ${app}`], app, -10);
+  for (const app of apps) await push([`live ${app}`], app, -20);
+  assert.deepEqual(one.lines, []);
+  listing.release();
+  await world.settle();
+  const [stored, live] = ['stored', 'live'].map((word) => apps.map((app) => `${word} ${app}`));
+  assert.deepEqual(one.lines.slice(0, 6).toSorted(), stored);
+  assert.deepEqual(one.lines.slice(6).toSorted(), live);
 });
 
 test('a push that is sent again brings nothing again', async () => {
