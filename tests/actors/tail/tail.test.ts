@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ActorView } from '../../../actors/kernel/system.ts';
 import type { Files } from '../../../ops/base/world.ts';
-import { FAKE_START_MS, type FakeWorld, fakeWorld, seededRandom } from '../../../ops/base/world-fake.ts';
+import { FAKE_START_MS, type FakeWorld, fakeWorld } from '../../../ops/base/world-fake.ts';
 import { isFault, numbers } from '../../support/checks.ts';
 import { GatedFiles } from '../../support/gated-files.ts';
 import { OpenTail } from '../../support/open-tail.ts';
@@ -318,46 +318,3 @@ test('a tail lasts no longer than it may', async () => {
   await world.advance(1_000);
   assert.match(String(one.fault), /reached tail max duration limit/);
 });
-
-/** Pushes, flushes, failing actors and tails that begin at any moment: what a tail shows is each entry that was acknowledged, once. */
-for (const seed of numbers(30)) {
-  test(`each entry once, seed ${seed}`, async (context) => {
-    const random = seededRandom(seed);
-    const below = (limit: number): number => Math.floor(random.next() * limit);
-    const { store, world, tail } = await rig({ ingester: { walSegmentSize: 2_000, flushBytes: 20_000 } });
-    const acknowledged = new Set<string>();
-    const pending = new Set<Promise<void>>();
-    const tails: OpenTail[] = [];
-    let made = 0;
-    const send = async (): Promise<void> => {
-      const entries = numbers(1 + below(4)).map(
-        (): Entry => ({ labels: { app: `app-${below(5)}` }, timeNs: NOW - BigInt(below(1_000)) * MS, line: `entry ${made++}` }),
-      );
-      for (;;) {
-        const outcome = await store.push(entries).catch(() => undefined);
-        if (outcome !== undefined && outcome.fault === undefined) break;
-        await world.timers.sleep(100); // and sends it again, as clients do
-      }
-      for (const { line } of entries) acknowledged.add(line);
-    };
-    for (let step = 0; step < 150; step++) {
-      const dice = random.next();
-      if (dice < 0.7) {
-        const sending: Promise<void> = send().finally(() => pending.delete(sending));
-        pending.add(sending);
-      } else if (dice < 0.78) store.flush().catch(() => {});
-      else if (dice < 0.82 && tails.length < 5) tails.push(tail('{app=~".+"}', { limit: 100_000 }));
-      else if (dice < 0.85 && step % 50 < 25) store.fail(`${below(2) === 0 ? 'ingester' : 'tailer'}/${below(2)}`);
-      else if (dice < 0.95) await world.advance(below(300));
-      for (let turns = below(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
-    }
-    await world.runUntil(() => pending.size === 0, { withinMs: 600_000 });
-    await world.advance(70_000);
-    const kept = tails.filter(({ fault }) => fault === undefined);
-    context.diagnostic(`${kept.length} of ${tails.length} tails went on`);
-    for (const { lines } of tails) assert.equal(new Set(lines).size, lines.length);
-    for (const { lines } of kept) assert.deepEqual(lines.toSorted(), [...acknowledged].sort());
-    for (const { fault } of tails)
-      assert.ok(fault === undefined || ['unavailable', 'not_found', 'stale_incarnation'].includes(fault.code), String(fault));
-  });
-}
