@@ -76,6 +76,7 @@ export const limitsOptions = section('limits_config', 'limits', {
   volumeMaxSeries: int('1000', 'Most series or labels whose volumes are told apart; a question with more fails.', {
     flag: 'limits.volume-max-series',
   }),
+  maxConcurrentTailRequests: int('10', 'Most tails of a tenant at once.', { flag: 'querier.max-concurrent-tail-requests' }),
   queryTimeout: duration('1m', 'How long a query may run.', { flag: 'querier.query-timeout' }),
   splitQueriesByInterval: duration(
     '1h',

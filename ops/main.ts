@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { frontend } from '../actors/frontend/frontend.ts';
 import { ActorSystem } from '../actors/kernel/system.ts';
 import { SharedLimits } from '../actors/limits.ts';
+import { tailFrontend } from '../actors/tail/tail-frontend.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { openFsBlobStore } from '../storage/blob/fs.ts';
 import { Router } from '../topology/transport/thread.ts';
@@ -14,10 +15,12 @@ import { ConfigError } from './config-findings.ts';
 import { openDataFolder } from './data-folder.ts';
 import { adminRoutes } from './http/admin.ts';
 import { indexRoutes } from './http/index-queries.ts';
+import { legacyRoutes } from './http/legacy.ts';
 import { limitsRoutes } from './http/limits.ts';
 import { pushRoutes } from './http/push.ts';
 import { queryRoutes } from './http/query.ts';
 import { createHttpServer } from './http/server.ts';
+import { tailRoutes } from './http/tail.ts';
 import { type LoadedConfig, loadConfig } from './load-config.ts';
 import { Logs } from './log.ts';
 import { OverridesWatch } from './overrides-watch.ts';
@@ -105,6 +108,8 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const { enabled: patterns, maxBytesPerQuery } = options.patternIngester;
   const patternBytes = patterns ? maxBytesPerQuery : undefined;
   await system.spawn(frontend, { asker: system, queriers: workers.instances, limits, patternBytes }, { instance: '0' });
+  const { tailMaxDuration: maxDurationMs } = options.querier;
+  await system.spawn(tailFrontend, { messenger: system, tailers: workers.instances, maxDurationMs, limits }, { instance: '0' });
 
   const served = [
     ...pushRoutes({
@@ -117,7 +122,9 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     }),
     ...queryRoutes({ asker: system, world, limits }),
     ...indexRoutes({ asker: system, world, limits }),
+    ...legacyRoutes({ asker: system, world, limits }),
   ];
+  const sockets = tailRoutes({ messenger: system, world, limits });
   served.push(...limitsRoutes({ limits, published: tenantLimitsAllowPublish, patterns, version: build.version }));
   const admin = adminRoutes(
     {
@@ -138,13 +145,10 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
         },
       },
     },
-    served,
+    [...served, ...sockets.map(({ path }) => ({ methods: ['GET' as const], path }))],
   );
-  const http = createHttpServer([...served, ...admin], {
-    world,
-    instruments: telemetry.instruments('http'),
-    options: { ...server, authEnabled },
-  });
+  const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled } };
+  const http = createHttpServer([...served, ...admin], httpDeps, sockets);
 
   const onChange = (changed: LimitOverrides): void => {
     tenantLimits.replace(changed);

@@ -7,6 +7,7 @@ import { SharedLimits } from '../actors/limits.ts';
 import { patternIngester } from '../actors/pattern-ingester/pattern-ingester.ts';
 import { type ThreadAsk, type ThreadReply, threadProtocol } from '../actors/protocol/thread.ts';
 import { querier } from '../actors/querier/querier.ts';
+import { tailer } from '../actors/tail/tailer.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { FsBlobStore } from '../storage/blob/fs.ts';
 import { Router } from '../topology/transport/thread.ts';
@@ -87,6 +88,7 @@ const shared = new SharedLimits(data.limitsMemory);
 const { ingester: ingesterOptions, querier: querierOptions, patternIngester: patternOptions } = data.options;
 const tenantLimits = new LimitsByTenant(data.options.limits, data.overrides);
 const limits = tenantLimits.of;
+const shard = { index: data.index, of: data.workers };
 const recentObjectsMs = () => querierOptions.maxListingAge + tenantLimits.most('queryTimeout');
 
 await system.spawn(thread, null, { instance });
@@ -96,7 +98,7 @@ await system.spawn(
     options: ingesterOptions,
     logRoot: data.logRoot,
     blobs,
-    shard: { index: data.index, of: data.workers },
+    shard,
     limits,
     shared,
     countedStreams: new Int32Array(data.countedStreams),
@@ -107,6 +109,7 @@ await system.spawn(
 await system.spawn(querier(querierOptions), { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
 const { maxListingAge: maxListingAgeMs } = querierOptions;
 await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs }, { instance });
+await system.spawn(tailer, { messenger: system, neighbour: instance, shard, limits }, { instance });
 await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared, otlp: data.options.otlp }, { instance });
 tell({ kind: 'started' });
 

@@ -25,6 +25,7 @@ const EDGES: Record<string, readonly string[]> = {
   'prom-client': ['ops/telemetry.ts'],
   re2js: ['logql/pipeline/regex-re2js.ts'],
   snappy: ['storage/batch/snappy.ts'],
+  ws: ['ops/http/websocket.ts'],
   xstate: ['actors/kernel/child.ts', 'actors/kernel/lifecycle.ts'], // the machine, and who runs it
   yaml: ['ops/config-yaml.ts'],
   'zstd-napi': ['storage/chunk/zstd.ts'],

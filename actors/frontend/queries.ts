@@ -2,7 +2,7 @@ import { evaluateInstant, evaluateRange } from '../../logql/engine/evaluate.ts';
 import { type FrameEntry, joinLogResults, mergeLogFrames } from '../../logql/engine/log-frame.ts';
 import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Matrix } from '../../logql/engine/matrix.ts';
-import { renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
+import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
 import { mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
 import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts';
 import { type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
@@ -27,6 +27,7 @@ export async function rangeQuery(
   const plan = planQuery(parseExpr(ask.query));
   if (plan.kind === 'logs') {
     const { entries, ...page } = await logPage(ask, plan.expr, services, jobs, asked);
+    if (ask.legacy) return { body: renderLegacyStreams(entries, jobs.stats()) };
     return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
   }
   if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
@@ -106,14 +107,18 @@ function startAfter({ startNs, endNs, direction }: RangeAsk, after: LogPosition 
   return { startNs, endNs: after.timeNs < endNs ? after.timeNs + 1n : endNs };
 }
 
-export type LogAsk = Pick<RangeAsk, 'query' | 'direction' | 'categorize'> & { readonly after?: LogPosition; readonly intervalNs: number };
+export type LogAsk = Pick<RangeAsk, 'query' | 'direction' | 'categorize' | 'legacy'> & {
+  readonly after?: LogPosition;
+  readonly intervalNs: number;
+};
 
 /** The first `limit` entries of [startNs, endNs). */
 export async function logEntries(ask: LogAsk, range: { startNs: bigint; endNs: bigint }, limit: number, jobs: Jobs): Promise<FrameEntry[]> {
-  const { query, direction, categorize, intervalNs, after } = ask;
+  const { query, direction, categorize, legacy = false, intervalNs, after } = ask;
   const { startNs: fromNs, endNs: toNs } = range;
   if (fromNs >= toNs) return [];
-  const replies = await jobs.run({ kind: 'logs', query, fromNs, toNs, limit, direction, categorize, ...(after && { after }) }, true);
+  const shape = { direction, categorize, legacy };
+  const replies = await jobs.run({ kind: 'logs', query, fromNs, toNs, limit, ...shape, ...(after && { after }) }, true);
   return mergeLogFrames(
     replies.map(({ frame }) => frame),
     { limit, direction, intervalNs },

@@ -5,14 +5,15 @@ import { bytes, duration, type OptionsOf, section } from '../../ops/base/options
 import { batchesIn, HOUR_NS, inShard } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { type HeadSlice, type MemoryBlock, toHeadSlice } from '../../storage/chunk/memory-block.ts';
-import { defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
+import { type AskContext, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
-import type { IngesterAsk, IngesterReply, LogCover, StreamShard } from '../protocol/ingest.ts';
+import type { IngesterAsk, IngesterReply, LogCover, StreamShard, TailedBatches } from '../protocol/ingest.ts';
 import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
 import { type RecoveredLogs, recoverLogs } from './recover.ts';
 import { Refusals } from './refusals.ts';
 import { ActiveStreams } from './streams.ts';
+import { Tails } from './tails.ts';
 
 export const ingesterOptions = section('ingester', 'ingester', {
   flushBytes: bytes('40MB', 'Memory of the heads of one shard at which they are flushed to storage as one object.'),
@@ -50,15 +51,17 @@ export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
       push: ({ batches, tenantCell }, { tenant }) => shard.push(tenant, batches, tenantCell),
       select: (ask, { tenant }) => shard.select(tenant, ask),
       series: (ask, { tenant }) => shard.series(tenant, ask),
+      tail: (ask, asked) => shard.tail(ask, asked),
       flush: () => shard.flush(),
       status: async () => shard.status(),
     };
-    return { handlers, observe: () => ({ ...shard.status() }), stop: () => shard.stop() };
+    return { handlers, observe: () => ({ ...shard.status(), tails: shard.tails.count }), stop: () => shard.stop() };
   },
 });
 
 /** One start of an ingester: its own log, adopted logs of shards that are no more, and the heads of both. */
 class IngesterShard {
+  readonly tails = new Tails();
   readonly #context: StartContext;
   readonly #streams: ActiveStreams;
   readonly #recovered: RecoveredLogs;
@@ -90,12 +93,14 @@ class IngesterShard {
         shard: deps.shard,
         blobs: incarnation.fence(deps.blobs),
         options: headOptions,
+        applied: (tenant, batches, next) => this.tails.publish(tenant, batches, next),
       },
       context,
     );
     this.#recovered.ready.catch((error) => incarnation.fail(error));
     this.#cancelTick = this.#every(options.flushCheckPeriod, () => {
       for (const heads of this.#recovered.logs) heads.tick();
+      if (this.#recovered.own !== undefined) this.tails.mark(this.#recovered.own.appliedTo);
       this.#streams.sweep();
     });
   }
@@ -186,6 +191,11 @@ class IngesterShard {
       }
     }
     return { cover, labels: [...labels] };
+  }
+
+  /** See Tails.listen. Adopted logs take in nothing, so only the shard's own is listened to. */
+  tail({ matchers, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
+    return this.tails.listen(tenant, compileMatchers(matchers), this.#own(), { resume, signal });
   }
 
   async flush(): Promise<IngesterReply['flush']> {

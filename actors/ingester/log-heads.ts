@@ -23,6 +23,9 @@ export interface LogHeadsOptions {
   readonly recentObjectsMs: () => number;
 }
 
+/** Told of the batches of each push once they are in the heads, with the position behind their record; borrowed for the call. Must not throw. */
+export type AppliedListener = (tenant: string, batches: Buffer, next: Position) => void;
+
 /** One ingest log, the heads that its records filled, and its chain of level-0 objects.
  *
  *  Invariant: every record below `flushedTo` is in the chain, every record in [flushedTo, appliedTo) is in `flushing` or `current`, and no record is trimmed
@@ -34,6 +37,7 @@ export class LogHeads {
   readonly #instruments: Instruments;
   readonly #options: LogHeadsOptions;
   readonly #incarnation: Incarnation;
+  readonly #applied: AppliedListener | undefined;
   #current = new HeadSet();
   #flushing: HeadSet | undefined;
   #flushedTo: Position;
@@ -42,7 +46,12 @@ export class LogHeads {
   #recent: { key: string; atMs: number }[] = [];
   #flush: Promise<number> | undefined;
 
-  constructor(log: IngestLog, chain: Chain, deps: { blobs: BlobStore; options: LogHeadsOptions }, context: StartContext) {
+  constructor(
+    log: IngestLog,
+    chain: Chain,
+    deps: { blobs: BlobStore; options: LogHeadsOptions; applied?: AppliedListener },
+    context: StartContext,
+  ) {
     this.log = log;
     this.#flushedTo = chain.end;
     this.#appliedTo = chain.end;
@@ -51,6 +60,7 @@ export class LogHeads {
     this.#world = context.world;
     this.#instruments = context.instruments;
     this.#incarnation = context.incarnation;
+    this.#applied = deps.applied;
     // An earlier incarnation may have put it just now, so that a querier's listing lacks it. A listing that has it has those before it.
     if (chain.newest !== undefined) this.#recent.push({ key: chain.newest, atMs: context.world.clock.monotonicMs() });
   }
@@ -92,6 +102,7 @@ export class LogHeads {
       throw error;
     }
     this.#appliedTo = position + 1;
+    this.#applied?.(tenant, batches, this.#appliedTo);
     release(batches);
     this.#flushIfDue();
   }

@@ -5,7 +5,7 @@ import { createLocalLog, type LocalLogPlace, listLocalLogs, removeLocalLog } fro
 import { readChain } from '../../storage/segment/catalog.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
-import { LogHeads, type LogHeadsOptions } from './log-heads.ts';
+import { type AppliedListener, LogHeads, type LogHeadsOptions } from './log-heads.ts';
 
 export interface RecoveredLogs {
   /** Every log whose entries are readable here; grows while logs are opened. */
@@ -26,6 +26,7 @@ export function recoverLogs(
     shard: StreamShard;
     blobs: BlobStore;
     options: LogHeadsOptions;
+    applied?: AppliedListener;
   },
   context: StartContext,
 ): RecoveredLogs {

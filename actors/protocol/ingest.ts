@@ -1,7 +1,7 @@
 import type { Matcher } from '../../logql/model.ts';
 import type { WireFault } from '../../ops/base/fault.ts';
 import type { HeadSlice } from '../../storage/chunk/memory-block.ts';
-import { protocol } from '../kernel/define.ts';
+import { protocol, type StreamOf } from '../kernel/define.ts';
 
 /** A part of all streams: those with shardOf(hash, of) === index. {0, 1} is all of them. */
 export interface StreamShard {
@@ -36,6 +36,7 @@ export type IngesterAsk =
   | { kind: 'push'; batches: Uint8Array[]; tenantCell: number }
   | { kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard } // [fromNs, toNs)
   | { kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard }
+  | { kind: 'tail'; matchers: Matcher[]; resume?: LogPlace } // what is taken in from now on, or from a place in the log
   | { kind: 'flush' } // every tenant; resolves once all is in object storage
   | { kind: 'status' };
 
@@ -59,6 +60,27 @@ export interface SelectReply {
   readonly streams: readonly { readonly labels: string; readonly hash: string; readonly slices: readonly HeadSlice[] }[];
 }
 
+/** A place in an ingest log: records below `position` are behind it. */
+export interface LogPlace {
+  readonly log: string;
+  readonly position: number;
+}
+
+/** Entries of one stream that a tail was too slow for; some of them may not have been what it asked for. */
+export interface MissedEntries {
+  /** Canonical text. */
+  readonly labels: string;
+  readonly timesNs: readonly bigint[];
+}
+
+/** Batches of the tailed streams, from the moment that they are durable and in their heads. */
+export interface TailedBatches {
+  /** Everything before it has come by now. The first reply holds no batches, only this. */
+  readonly next: LogPlace;
+  readonly batches: readonly Uint8Array[];
+  readonly missed: readonly MissedEntries[];
+}
+
 export interface IngesterStatus {
   /** Whether pushes are taken; otherwise why not. */
   readonly state: 'replaying' | 'ready';
@@ -72,6 +94,7 @@ export type IngesterReply = {
   push: { acceptedLines: number; acceptedBytes: number; refusals: StreamRefusal[] };
   select: SelectReply;
   series: { cover: readonly LogCover[]; labels: readonly string[] };
+  tail: StreamOf<TailedBatches>;
   flush: { objects: number };
   status: IngesterStatus;
 };

@@ -21,6 +21,8 @@ export type QuerierAsk =
       after?: LogPosition;
       /** Whether to measure the stages. */
       profile?: boolean;
+      /** See LogQueryOptions. */
+      legacy?: boolean;
       shard: StreamShard;
     }
   /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. */
@@ -125,6 +127,8 @@ export type FrontendAsk =
       categorize: boolean;
       /** Where the page before ended; absent for the first page. Log queries without an interval only. */
       cursor?: string;
+      /** A log query answered as it was under /api/prom. */
+      legacy?: boolean;
     }
   | { kind: 'instant'; query: string; timeNs: bigint; limit: number; direction: Direction; categorize: boolean }
   /** Runs the query and answers with how that went. */

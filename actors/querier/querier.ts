@@ -20,6 +20,7 @@ export const querierOptions = section('querier', 'querier', {
   maxConcurrent: int('4', 'Jobs that one querier works on at once; the rest wait.', { flag: 'querier.max-concurrent', min: 1 }),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
   maxAnswerBytes: bytes('256MB', 'Lines that one querier gathers for the answer of a log query at most; beyond, the query fails.'),
+  tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
   footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
 });
 

@@ -115,7 +115,7 @@ function outlineOf(unit: SourceUnit): BlockOutline {
 }
 
 /** `block` cut into parts of about as many rows. */
-function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock> {
+export function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock> {
   const pieces = Math.ceil(Math.max(1, block.rows / PIECE_ROWS, block.lineBytes / PIECE_BYTES));
   const rows = Math.ceil(block.rows / pieces);
   for (let number = 0; number < pieces; number++) {

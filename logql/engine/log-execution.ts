@@ -5,9 +5,8 @@ import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeli
 import type { PipelineProfile } from '../pipeline/profile.ts';
 import { parseLogQuery } from '../syntax/parse.ts';
 import { lowerBound, RowBuffer } from './columns.ts';
+import { EntryWriter } from './entry-writer.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
-import { JsonWriter } from './json-writer.ts';
-import { labelsJson } from './labels-json.ts';
 import { encodeLogFrame, type FrameEntry } from './log-frame.ts';
 import { entryMark, type LogPosition } from './log-position.ts';
 
@@ -25,6 +24,8 @@ export interface LogQueryOptions {
   readonly after?: LogPosition;
   /** Takes down what each stage does. */
   readonly profile?: PipelineProfile | undefined;
+  /** Write entries as they were under /api/prom. */
+  readonly legacy?: boolean;
 }
 
 /** A log query over the streams and blocks it is given. */
@@ -68,8 +69,6 @@ interface Offer {
 
 /** Rows looked at in one go, at first: a query whose limit is reached soon should not filter a whole block. */
 const FIRST_SLICE = 1024;
-/** Label sets that something is remembered of. */
-const MOST_SETS = 10_000;
 
 class StreamsExecution implements LogExecution {
   readonly matchers: readonly Matcher[];
@@ -83,9 +82,7 @@ class StreamsExecution implements LogExecution {
   readonly #options: LogQueryOptions;
   /** A heap with the worst entry on top. */
   readonly #kept: Kept[] = [];
-  readonly #json = new JsonWriter();
-  readonly #categories = new Map<LabelSet, Buffer>();
-  readonly #streams = new Map<LabelSet, { labels: Labels; text: string }>();
+  readonly #writer: EntryWriter;
   #sequence = 0;
   #bytes = 0;
   /** The entry that `after` names was met. */
@@ -99,6 +96,7 @@ class StreamsExecution implements LogExecution {
     this.backward = options.direction === 'backward';
     this.#pipeline = pipeline;
     this.#options = options;
+    this.#writer = new EntryWriter(options);
   }
 
   stream(labels: Labels): { block(block: Block): void } {
@@ -114,8 +112,7 @@ class StreamsExecution implements LogExecution {
     const { block, at, row, origin } = offer;
     const timeNs = block.baseNs + BigInt(block.times()[at]);
     const set = row.labelSet();
-    const shown = this.#options.categorize ? this.#streamOf(set) : { labels: set.all, text: set.text };
-    const place = { timeNs, origin, sequence: this.#sequence++, ...shown };
+    const place = { timeNs, origin, sequence: this.#sequence++, ...this.#writer.shown(set) };
     if (!this.#follows(place, offer)) return;
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
@@ -143,43 +140,9 @@ class StreamsExecution implements LogExecution {
   }
 
   #keep(place: Omit<Kept, 'value' | 'mark'>, { block, at, row }: Offer, set: LabelSet): Kept {
-    return { ...place, value: this.#render(place.timeNs, row, set), mark: entryMark(block, at) };
-  }
-
-  #streamOf(set: LabelSet): { labels: Labels; text: string } {
-    let shown = this.#streams.get(set);
-    if (shown === undefined) {
-      if (this.#streams.size >= MOST_SETS) this.#streams.clear();
-      shown = { labels: set.stream, text: formatLabels(set.stream) };
-      this.#streams.set(set, shown);
-    }
-    return shown;
-  }
-
-  #render(timeNs: bigint, row: Row, labels: LabelSet): Buffer {
-    const json = this.#json.raw(`["${timeNs}",`).string(row.line());
-    if (this.#options.categorize) json.bytes(this.#categoriesOf(labels));
-    const view = json.raw(']').view();
-    const value = Buffer.allocUnsafe(view.length);
-    view.copy(value);
-    json.clear();
+    const value = this.#writer.value(place.timeNs, row, set);
     this.#bytes += value.length;
-    return value;
-  }
-
-  /** `,{"structuredMetadata":{…},"parsed":{…}}`; either is left out when empty. */
-  #categoriesOf(labels: LabelSet): Buffer {
-    let text = this.#categories.get(labels);
-    if (text === undefined) {
-      const { structuredMetadata, parsed } = labels;
-      const parts: string[] = [];
-      if (structuredMetadata.length > 0) parts.push(`"structuredMetadata":${labelsJson(structuredMetadata)}`);
-      if (parsed.length > 0) parts.push(`"parsed":${labelsJson(parsed)}`);
-      text = Buffer.from(`,{${parts.join(',')}}`);
-      if (this.#categories.size >= MOST_SETS) this.#categories.clear();
-      this.#categories.set(labels, text);
-    }
-    return text;
+    return { ...place, value, mark: entryMark(block, at) };
   }
 
   /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and

@@ -10,7 +10,7 @@ export interface FrameEntry {
   readonly text: string;
   /** Canonical text of the stream that it was pushed to. */
   readonly origin: string;
-  /** The entry as JSON: `["<ns>","<line>"]`. */
+  /** The entry as JSON; see EntryWriter. */
   readonly value: Uint8Array;
   /** See entryMark. */
   readonly mark: bigint;

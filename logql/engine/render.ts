@@ -26,23 +26,46 @@ export interface Page {
 
 const CHUNK = 256 * 1024;
 
+interface StreamEntries {
+  readonly text: string;
+  readonly labels: Labels;
+  readonly values: Uint8Array[];
+}
+
 /** Entries by stream, as they are ordered; streams by their first entry. */
+function byStream(entries: readonly FrameEntry[]): StreamEntries[] {
+  const streams = new Map<string, StreamEntries>();
+  for (const { text, labels, value } of entries) {
+    const stream = streams.get(text);
+    if (stream === undefined) streams.set(text, { text, labels, values: [value] });
+    else stream.values.push(value);
+  }
+  return [...streams.values()];
+}
+
+/** Entries as they were answered under /api/prom: `{"streams":[{"labels":"{…}","entries":[…]}],"stats":…}`. They were written for that, too. */
+export function renderLegacyStreams(entries: readonly FrameEntry[], stats: QueryStats): Uint8Array[] {
+  const body = new Body();
+  body.json.raw('{"streams":');
+  body.list(byStream(entries), ({ text, values }) => {
+    body.json.raw(`{"labels":${JSON.stringify(text)},"entries":`);
+    body.list(values, (value) => body.json.bytes(value));
+    body.json.raw('}');
+  });
+  body.json.raw(`,"stats":${JSON.stringify(statsBody(stats, entries.length))}}`);
+  return body.finish();
+}
+
 export function renderStreams(
   entries: readonly FrameEntry[],
   { categorize, more, cursor, context, ...frame }: AnswerFrame & Page & { readonly categorize: boolean },
 ): Uint8Array[] {
-  const streams = new Map<string, { labels: Labels; values: Uint8Array[] }>();
-  for (const { text, labels, value } of entries) {
-    const stream = streams.get(text);
-    if (stream === undefined) streams.set(text, { labels, values: [value] });
-    else stream.values.push(value);
-  }
   const flags = categorize ? '"encodingFlags":["categorize-labels"],' : '';
   const next = cursor === undefined ? '' : `"cursor":"${cursor}",`;
   const around = context === undefined ? '' : `"context":${JSON.stringify(context)},`;
   const summary = more === undefined ? {} : { more, ...matched(frame.stats) };
   return renderAnswer('streams', flags + next + around, { ...frame, summary }, entries.length, (body) => {
-    body.list([...streams.values()], ({ labels, values }) => {
+    body.list(byStream(entries), ({ labels, values }) => {
       body.json.raw(`{"stream":${labelsJson(labels)},"values":`);
       body.list(values, (value) => body.json.bytes(value));
       body.json.raw('}');

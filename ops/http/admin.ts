@@ -26,7 +26,7 @@ export interface AdminDeps {
 }
 
 /** Endpoints for operators; `listed`: the other routes, for the page at `/`. */
-export function adminRoutes(deps: AdminDeps, listed: readonly Route[]): Route[] {
+export function adminRoutes(deps: AdminDeps, listed: readonly Pick<Route, 'methods' | 'path'>[]): Route[] {
   const open = (methods: Route['methods'], path: string, handle: Route['handle']): Route => ({ methods, path, access: 'open', handle });
   const routes = [
     open(['GET', 'HEAD'], '/ready', () => ready(deps)),

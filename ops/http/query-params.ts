@@ -12,6 +12,7 @@ const MAX_UINT32 = 2 ** 32 - 1;
 const DAY_NS = 24n * HOUR_NS;
 export const DEFAULT_LIMIT = 100;
 const DEFAULT_CONTEXT = 10;
+const MAX_DELAY_S = 5;
 /** Most evaluations of one series; enough for a week at 60 s. */
 const MAX_POINTS = 11_000n;
 
@@ -130,18 +131,31 @@ export function interval(params: URLSearchParams): number {
   return intervalNs;
 }
 
+/** `delay_for` of a tail in seconds; 0 without one. */
+export function tailDelayS(params: URLSearchParams): number {
+  const delayS = wholeNumber(params.get('delay_for') ?? '', 0);
+  if (delayS < 0 || delayS > MAX_UINT32) throw bad(`delay_for value ${delayS} is out of range [0, ${MAX_UINT32}]`);
+  if (delayS > MAX_DELAY_S) throw bad(`delay_for can't be greater than ${MAX_DELAY_S}`);
+  return delayS;
+}
+
 export function limit(params: URLSearchParams): number {
   return positive('limit', params.get('limit') ?? '', DEFAULT_LIMIT);
 }
 
 /** A whole number above zero that 32 bits hold; `fallback` for ''. `name`: of the parameter. */
 export function positive(name: string, text: string, fallback: number): number {
+  const value = wholeNumber(text, fallback);
+  if (value <= 0) throw bad('limit must be a positive value');
+  if (value > MAX_UINT32) throw bad(`${name} value ${BigInt(text)} is out of range [0, ${MAX_UINT32}]`);
+  return value;
+}
+
+function wholeNumber(text: string, fallback: number): number {
   if (text === '') return fallback;
   if (!/^[+-]?\d+$/.test(text)) throw bad(`strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
   const value = Number(text);
   if (Math.abs(value) >= Number(MAX_INT64)) throw bad(`strconv.Atoi: parsing ${quoteGo(text)}: value out of range`);
-  if (value <= 0) throw bad('limit must be a positive value');
-  if (value > MAX_UINT32) throw bad(`${name} value ${BigInt(text)} is out of range [0, ${MAX_UINT32}]`);
   return value;
 }
 

@@ -76,7 +76,12 @@ async function answer(read: ReadAsk, request: HttpRequest, { asker, world, limit
   return { status: 200, type: JSON_TYPE, body: reply.body };
 }
 
-function range(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): Extract<FrontendAsk, { kind: 'range' }> {
+export function range(
+  params: URLSearchParams,
+  request: HttpRequest,
+  nowNs: bigint,
+  limits: QueryLimits,
+): Extract<FrontendAsk, { kind: 'range' }> {
   const between = timeRange(params, nowNs, QUERY_SINCE_NS);
   const entries = limit(params);
   const ask: Extract<FrontendAsk, { kind: 'range' }> = {
@@ -133,15 +138,15 @@ function context(params: URLSearchParams, request: HttpRequest, nowNs: bigint, l
   return ask;
 }
 
-function labels(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+export function labels(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
   return { kind: 'labels', ...metadataRange(params, nowNs, limits), query: queryOf(params) };
 }
 
-function labelValues(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+export function labelValues(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
   return { kind: 'label_values', name: request.pathParam('name'), ...metadataRange(params, nowNs, limits), query: queryOf(params) };
 }
 
-function series(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
+export function series(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
   return { kind: 'series', ...metadataRange(params, nowNs, limits), matches: matches(params) };
 }
 
@@ -184,7 +189,7 @@ export function checkLength({ startNs, endNs }: TimeRange, { maxQueryLength }: Q
 }
 
 /** Whether values come with their labels by origin: stream, structured metadata, parsed. */
-function wantsCategories(request: HttpRequest): boolean {
+export function wantsCategories(request: HttpRequest): boolean {
   const flags = request.header('x-loki-response-encoding-flags').split(',');
   return flags.some((flag) => flag.trim() === 'categorize-labels');
 }

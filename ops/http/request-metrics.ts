@@ -22,9 +22,9 @@ export class RequestMetrics {
     this.#change(method, route, 1);
   }
 
-  end(method: string, route: string, status: number, seconds: number): void {
+  end(method: string, route: string, status: number, seconds: number, websocket = false): void {
     this.#change(method, route, -1);
-    this.#duration.observe(seconds, { method, route, status_code: String(status), ws: 'false' });
+    this.#duration.observe(seconds, { method, route, status_code: String(status), ws: String(websocket) });
   }
 
   #change(method: string, route: string, by: number): void {

@@ -42,6 +42,27 @@ export interface Route {
   faultReply?(fault: Fault, trace: string, request: Pick<HttpRequest, 'header'>): HttpReply;
 }
 
+/** A connection that the server sends messages over. */
+export interface MessageSocket {
+  /** Resolves once the system has taken the message, or the client is gone (which the request's signal tells). To be awaited before the next. */
+  send(text: Uint8Array): Promise<void>;
+}
+
+/** What goes over one websocket connection. A Fault that either function throws is told to the client as the reason of the close. */
+export interface SocketSession {
+  /** Resolves when the connection may be established. */
+  open(): Promise<void>;
+  /** Runs until the request's signal is aborted, or throws. */
+  run(socket: MessageSocket): Promise<void>;
+}
+
+/** A path that speaks the websocket protocol; always with a tenant. */
+export interface SocketRoute {
+  readonly path: string;
+  /** Reads the request; what it throws refuses it before the protocol is changed. */
+  prepare(request: HttpRequest): Promise<SocketSession>;
+}
+
 export const JSON_TYPE = 'application/json; charset=UTF-8';
 export const TEXT_TYPE = 'text/plain; charset=utf-8';
 

@@ -9,8 +9,9 @@ import { BodyBudget, discardBody, readBody } from './body.ts';
 import { encodeBody } from './encode.ts';
 import { faultReply, isHidden } from './fault-reply.ts';
 import { RequestMetrics } from './request-metrics.ts';
-import { type HttpReply, type HttpRequest, type Route, routeLabel, TEXT_TYPE } from './route.ts';
+import { type HttpReply, type HttpRequest, type Route, routeLabel, type SocketRoute, TEXT_TYPE } from './route.ts';
 import { tenantOf } from './tenant.ts';
+import { WebSockets } from './websocket.ts';
 
 export interface HttpServerOptions {
   readonly httpListenAddress: string;
@@ -41,11 +42,14 @@ const MAX_FORM_SIZE = 4 * MiB;
 /** How long requests that were cancelled at the end of close() get to answer before they are cut off. */
 const LAST_WORD_MS = 200;
 
-export function createHttpServer(routes: readonly Route[], deps: HttpServerDeps): HttpServer {
+export function createHttpServer(routes: readonly Route[], deps: HttpServerDeps, sockets: readonly SocketRoute[] = []): HttpServer {
   const { options, world } = deps;
+  const edge = new Edge(deps);
+  const websockets = edge.websockets(sockets);
   const app = fastify({
     http: {
       maxHeaderSize: MAX_HEADER_SIZE,
+      shouldUpgradeCallback: (message) => websockets.takes(message),
       headersTimeout: options.httpServerReadTimeout,
       connectionsCheckingInterval: Math.max(10, Math.min(1_000, options.httpServerReadTimeout / 4)),
     },
@@ -57,7 +61,6 @@ export function createHttpServer(routes: readonly Route[], deps: HttpServerDeps)
     clientErrorHandler: refuseConnection,
     frameworkErrors: (error, _, reply) => void sendText(reply as FastifyReply, error.statusCode ?? 400, error.message),
   });
-  const edge = new Edge(deps);
   // Bodies are read by the handlers that want them, as bytes, whatever their type: fastify would refuse those whose type it cannot read.
   app.addHook('onRequest', (request, _, done) => {
     request.headers = { 'content-type': 'application/octet-stream' };
@@ -67,7 +70,8 @@ export function createHttpServer(routes: readonly Route[], deps: HttpServerDeps)
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.setErrorHandler<Error & { statusCode?: number }>((error, _, reply) => sendText(reply, error.statusCode ?? 500, error.message));
   app.setNotFoundHandler((request, reply) => edge.serve(notFound, 'other', request, reply));
-  for (const route of routes) mount(app, route, edge);
+  for (const route of [...routes, ...websockets.plainRoutes()]) mount(app, route, edge);
+  app.server.on('upgrade', (message, socket, head) => websockets.upgrade(message, socket, head));
 
   return {
     async listen() {
@@ -77,6 +81,7 @@ export function createHttpServer(routes: readonly Route[], deps: HttpServerDeps)
     },
     async close(withinMs) {
       edge.refuseAll();
+      const sessions = websockets.close(shuttingDown()); // they have no end of their own to wait for
       let open = true;
       const closed = app.close().then(() => {
         open = false;
@@ -92,6 +97,7 @@ export function createHttpServer(routes: readonly Route[], deps: HttpServerDeps)
       edge.cancelAll();
       await wait(deadlineMs + LAST_WORD_MS);
       app.server.closeAllConnections();
+      await sessions;
       await closed;
     },
   };
@@ -144,6 +150,16 @@ class Edge {
     this.#bodies = new BodyBudget(deps.options.maxInflightBodyBytes);
   }
 
+  websockets(routes: readonly SocketRoute[]): WebSockets {
+    const { world, instruments } = this.#deps;
+    const requestOf = (raw: IncomingMessage, trace: string, signal: AbortSignal): HttpRequest => {
+      if (this.#closing) throw shuttingDown();
+      return this.#requestOf(raw, {}, this.#tenantOf(raw), trace, signal);
+    };
+    const traceOf = (raw: IncomingMessage): string => this.#traceOf(raw);
+    return new WebSockets(routes, { world, log: instruments.log, metrics: this.#metrics, requestOf, traceOf });
+  }
+
   refuseAll(): void {
     this.#closing = true;
   }
@@ -180,8 +196,9 @@ class Edge {
     let tenant = '';
     try {
       if (this.#closing) throw shuttingDown();
-      if (route.access === 'tenant') tenant = tenantOf(headerOf(request.raw, 'x-scope-orgid'), this.#deps.options.authEnabled);
-      return await route.handle(this.#requestOf(request, tenant, trace, signal));
+      if (route.access === 'tenant') tenant = this.#tenantOf(request.raw);
+      const params = request.params as Record<string, string>;
+      return await route.handle(this.#requestOf(request.raw, params, tenant, trace, signal));
     } catch (error) {
       const fault = signal.aborted ? asFault(signal.reason) : asFault(error);
       if (isHidden(fault)) {
@@ -192,16 +209,25 @@ class Edge {
     }
   }
 
-  #requestOf(request: FastifyRequest, tenant: string, trace: string, signal: AbortSignal): HttpRequest {
-    const { raw } = request;
+  #tenantOf(raw: IncomingMessage): string {
+    return tenantOf(headerOf(raw, 'x-scope-orgid'), this.#deps.options.authEnabled);
+  }
+
+  #requestOf(
+    raw: IncomingMessage,
+    pathParams: Readonly<Record<string, string>>,
+    tenant: string,
+    trace: string,
+    signal: AbortSignal,
+  ): HttpRequest {
     const body = (limitBytes: number) => readBody(raw, limitBytes, this.#bodies);
     return {
-      method: request.method,
+      method: raw.method ?? '',
       tenant,
       trace,
       signal,
       header: (name) => headerOf(raw, name),
-      pathParam: (name) => (request.params as Record<string, string>)[name] ?? '',
+      pathParam: (name) => pathParams[name] ?? '',
       body,
       async params() {
         const [, search = ''] = splitOnce(raw.url ?? '', '?');

@@ -8,6 +8,8 @@ import { patternIngester, patternIngesterOptions } from '../../actors/pattern-in
 import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOutcome } from '../../actors/protocol/ingest.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
+import { tailFrontend } from '../../actors/tail/tail-frontend.ts';
+import { tailer } from '../../actors/tail/tailer.ts';
 import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
 import { defaultsOf, type OptionsOf } from '../../ops/base/options.ts';
@@ -100,13 +102,13 @@ export class SingleStore {
       await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
       await system.spawn(patternIngester, mining, { instance });
-      await system.spawn(
-        known(distributor),
-        { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) },
-        { instance },
-      );
+      await system.spawn(known(tailer), { messenger: system, neighbour: instance, shard, limits }, { instance });
+      const distributing = { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) };
+      await system.spawn(known(distributor), distributing, { instance });
     }
     await system.spawn(frontend, { asker: system, queriers: instances, limits, patternBytes }, { instance: '0' });
+    const maxDurationMs = { ...defaultsOf(querierOptions), ...queries }.tailMaxDuration;
+    await system.spawn(tailFrontend, { messenger: system, tailers: instances, maxDurationMs, limits }, { instance: '0' });
     return new SingleStore(system, instances, incarnations);
   }
 

@@ -29,6 +29,7 @@ async function rig(answers: readonly Push[]) {
           },
           select: unasked,
           series: unasked,
+          tail: () => assert.fail('not asked for here'),
           flush: unasked,
           status: unasked,
         },

@@ -3,8 +3,8 @@ import { connect, type Socket } from 'node:net';
 import type { Asker, AskOptions } from '../../../actors/kernel/define.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { type Instruments, noInstruments } from '../../../ops/base/instruments.ts';
-import { realWorld } from '../../../ops/base/world.ts';
-import type { Route } from '../../../ops/http/route.ts';
+import { realWorld, type World } from '../../../ops/base/world.ts';
+import type { Route, SocketRoute } from '../../../ops/http/route.ts';
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../ops/http/server.ts';
 
 export interface Asked {
@@ -79,8 +79,9 @@ export class Edge implements AsyncDisposable {
     routes: readonly Route[],
     options: Partial<HttpServerOptions> = {},
     instruments: Instruments = noInstruments,
+    { sockets = [], world = realWorld() }: { sockets?: readonly SocketRoute[]; world?: World } = {},
   ): Promise<Edge> {
-    const server = createHttpServer(routes, { world: realWorld(), instruments, options: { ...DEFAULT_OPTIONS, ...options } });
+    const server = createHttpServer(routes, { world, instruments, options: { ...DEFAULT_OPTIONS, ...options } }, sockets);
     return new Edge(server, await server.listen());
   }
 

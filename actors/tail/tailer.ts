@@ -1,0 +1,124 @@
+import { encodeLogFrame, type FrameEntry } from '../../logql/engine/log-frame.ts';
+import { type TailExecution, tailExecution } from '../../logql/engine/tail-execution.ts';
+import { MiB } from '../../ops/base/bytes.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import { Batch } from '../../storage/batch/batch.ts';
+import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
+import { Head } from '../../storage/chunk/head.ts';
+import { type AskContext, askOptions, defineActor, type Handlers, type Messenger, type StartContext } from '../kernel/define.ts';
+import type { TenantLimits } from '../limits.ts';
+import { ingesterProtocol, type StreamShard, type TailedBatches } from '../protocol/ingest.ts';
+import { querierProtocol } from '../protocol/query.ts';
+import { type TailedEntries, type TailerAsk, type TailerReply, tailerProtocol } from '../protocol/tail.ts';
+import { piecesOf } from '../querier/scan.ts';
+import { Slices } from '../slices.ts';
+
+export interface TailerDeps {
+  readonly messenger: Messenger;
+  /** Instance of the ingester that takes in the shard, and of the querier that answers for it. */
+  readonly neighbour: string;
+  readonly shard: StreamShard;
+  readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout'>;
+}
+
+/** Runs the pipelines of tails over one shard, on its thread. */
+export const tailer = defineActor<TailerAsk, TailerReply, TailerDeps>({
+  name: tailerProtocol.component,
+  mailbox: { messages: 1_024, bytes: MiB, concurrency: 1_024, whenFull: 'refuse' },
+  restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
+  async start(deps, context) {
+    const tails = { running: 0 };
+    const handlers: Handlers<TailerAsk, TailerReply> = { tail: (ask, asked) => tail(ask, asked, tails, deps, context) };
+    return { handlers, observe: () => ({ tails: tails.running }), stop: async () => {} };
+  },
+});
+
+/** Entries and bytes of a frame: more become several, so that whoever merges them is never handed much at once. */
+const FRAME_ENTRIES = 1_000;
+const FRAME_BYTES = MiB / 2;
+/** How often a tail is told how far it is when there are no entries for it. */
+const TELL_PLACE_MS = 1_000;
+
+async function* tail(
+  ask: TailerAsk,
+  asked: AskContext,
+  tails: { running: number },
+  deps: TailerDeps,
+  { world }: StartContext,
+): AsyncGenerator<TailedEntries> {
+  const execution = tailExecution(ask.query, ask);
+  const { resume } = ask;
+  const question = { kind: 'tail' as const, matchers: [...execution.matchers], ...(resume && { resume }) };
+  const live = deps.messenger.stream(ingesterProtocol, deps.neighbour, question, askOptions(asked))[Symbol.asyncIterator]();
+  const slices = new Slices(world, asked.signal);
+  tails.running++;
+  try {
+    let { next } = await nextOf(live);
+    yield { phase: 'open', next, frame: [], missed: [] };
+    if (resume === undefined)
+      yield { phase: 'history', next, frame: await history(ask, asked, deps, world.clock.monotonicMs()), missed: [] };
+    for (let toldMs = world.clock.monotonicMs(); ; ) {
+      const part = await nextOf(live);
+      let last: Uint8Array[] = [];
+      for (const frame of framesOf(part, execution)) {
+        await slices.giveWay();
+        if (frame.length === 0) continue;
+        if (last.length > 0) yield { phase: 'live', next, frame: last, missed: [] };
+        last = frame;
+      }
+      ({ next } = part);
+      const nowMs = world.clock.monotonicMs();
+      if (last.length === 0 && part.missed.length === 0 && nowMs - toldMs < TELL_PLACE_MS) continue;
+      yield { phase: 'live', next, frame: last, missed: part.missed };
+      toldMs = nowMs;
+    }
+  } finally {
+    tails.running--;
+    await live.return?.();
+  }
+}
+
+async function nextOf(live: AsyncIterator<TailedBatches>): Promise<TailedBatches> {
+  const { value, done } = await live.next();
+  if (done) throw new Fault('unavailable', 'the ingester ended the tail');
+  return value;
+}
+
+/** The latest entries from before the tail, newest first. */
+async function history(
+  ask: TailerAsk,
+  asked: AskContext,
+  { messenger, neighbour, shard, limits }: TailerDeps,
+  nowMs: number,
+): Promise<Uint8Array[]> {
+  const { query, fromNs, toNs, limit, categorize, legacy } = ask;
+  const deadlineMs = Math.min(asked.deadlineMs, nowMs + limits(asked.tenant).queryTimeout);
+  const range = { fromNs, toNs, limit, direction: 'backward' as const };
+  const question = { kind: 'logs' as const, query, ...range, categorize, legacy, shard };
+  return (await messenger.ask(querierProtocol, neighbour, question, { ...askOptions(asked), deadlineMs })).frame;
+}
+
+/** What of the batches passes the query, and nothing now and then for other work to have its turn. */
+function* framesOf({ batches }: TailedBatches, execution: TailExecution): Generator<Uint8Array[]> {
+  let gathered: FrameEntry[] = [];
+  let bytes = 0;
+  for (const source of batches) {
+    const batch = new Batch(source as Buffer);
+    const labels = parseCanonicalLabels(batch.labels());
+    const head = new Head(batch.hour); // puts the rows in order, each once
+    head.append(batch);
+    for (const piece of piecesOf(head.block(), false)) {
+      for (const entry of execution.entries(labels, piece)) {
+        gathered.push(entry);
+        bytes += entry.value.length;
+        if (gathered.length < FRAME_ENTRIES && bytes < FRAME_BYTES) continue;
+        yield encodeLogFrame(gathered);
+        gathered = [];
+        bytes = 0;
+      }
+      yield [];
+    }
+    head.free();
+  }
+  if (gathered.length > 0) yield encodeLogFrame(gathered);
+}
