@@ -4,12 +4,14 @@ import { LevelFinder, levelOf } from './levels.ts';
 
 export const DETECTED_LEVEL = 'detected_level';
 const SERVICE_NAME = 'service_name';
+/** Labels of streams that a Loki makes of others; they are no service's. */
+const INTERNAL = ['__aggregated_metric__', '__pattern__'];
 const UNKNOWN_SERVICE = 'unknown_service';
 
 /** The labels of a stream with the service that they name; that label is added where the client did not send it. */
 export function withServiceName(pairs: readonly Label[], limits: TenantLimits): Labels {
   const labels = toLabels(pairs.filter(([, value]) => value !== '')); // an empty one takes nothing from another of its name
-  if (limits.discoverServiceName.length === 0 || labelValue(labels, SERVICE_NAME) !== '') return labels;
+  if (limits.discoverServiceName.length === 0 || [SERVICE_NAME, ...INTERNAL].some((name) => labelValue(labels, name) !== '')) return labels;
   const from = limits.discoverServiceName.find((name) => labelValue(labels, name) !== '');
   return toLabels([...labels, [SERVICE_NAME, from === undefined ? UNKNOWN_SERVICE : labelValue(labels, from)]]);
 }

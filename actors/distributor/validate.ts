@@ -1,4 +1,4 @@
-import type { Label, Labels } from '../../logql/model.ts';
+import { compareUtf8, formatLabels, type Label, type Labels } from '../../logql/model.ts';
 import type { TenantLimits } from '../limits.ts';
 
 /** Values of the label `reason` of loki_discarded_samples_total. */
@@ -55,10 +55,8 @@ export function refuseLabels(
       return { reason: 'label_value_too_long', message: `stream '${shown(stream)}' has label value too long: '${shown(value)}'` };
     }
   }
-  const twice = firstRepeated(pairs);
-  if (twice !== undefined) {
-    return { reason: 'duplicate_label_names', message: `stream '${shown(stream)}' has duplicate label name: '${shown(twice)}'` };
-  }
+  const sent = pairs.filter(([, value]) => value !== '');
+  if (new Set(sent.map(([name]) => name)).size < sent.length) return refuseRepeated(sent, labels);
   const missing = limits.enforcedLabels.filter((name) => !names.has(name));
   if (missing.length > 0) {
     const message = `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${shown(stream)}' (policy: '')`;
@@ -67,12 +65,13 @@ export function refuseLabels(
   return undefined;
 }
 
-function firstRepeated(pairs: readonly Label[]): string | undefined {
-  const seen = new Set<string>();
-  for (const [name, value] of pairs) {
-    if (value !== '' && seen.size === seen.add(name).size) return name;
-  }
-  return undefined;
+/** The message shows the stream with every pair that it came with, and names the first label that stands twice there. */
+function refuseRepeated(sent: readonly Label[], labels: Labels): Refusal {
+  const names = new Set(sent.map(([name]) => name));
+  const all = [...sent, ...labels.filter(([name]) => !names.has(name))].sort(([a], [b]) => compareUtf8(a, b));
+  const twice = all.findIndex(([name], index) => index > 0 && name === all[index - 1][0]);
+  const message = `stream '${shown(formatLabels(all))}' has duplicate label name: '${shown(all[twice][0])}'`;
+  return { reason: 'duplicate_label_names', message };
 }
 
 export function tooOld(stream: string, seconds: number, oldestSeconds: number): Refusal {

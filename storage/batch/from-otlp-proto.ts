@@ -138,7 +138,7 @@ class OtlpReader {
       const tag = scanner.varint(end);
       if (tag === SCOPE_NAME) records.scopeName = values.text(end);
       else if (tag === SCOPE_VERSION) records.scopeVersion = values.text(end);
-      else if (tag === SCOPE_DROPPED) records.scopeDroppedAttributes = values.uint32(end);
+      else if (tag === SCOPE_DROPPED) records.scopeDroppedAttributes = scanner.uint32(end);
       else if (tag === SCOPE_ATTRIBUTE) {
         values.keyValue(scanner.end(end));
         records.scopeAttribute(values.key, values.value);
@@ -168,7 +168,7 @@ class OtlpReader {
           break;
         }
         case SEVERITY_NUMBER:
-          records.severityNumber = values.uint32(end) | 0;
+          records.severityNumber = scanner.uint32(end) | 0;
           break;
         case SEVERITY_TEXT:
           records.severityText = values.text(end);
@@ -181,7 +181,7 @@ class OtlpReader {
           records.logAttribute(values.key, values.value);
           break;
         case DROPPED:
-          records.droppedAttributes = values.uint32(end);
+          records.droppedAttributes = scanner.uint32(end);
           break;
         case FLAGS:
           records.flags = bytes.readUInt32LE(scanner.fixed(4, end));

@@ -12,7 +12,6 @@ const STREAM = fields(1, 2);
 const ENTRY = fields(1, 2, 3);
 const TIMESTAMP = fields(1, 2);
 const PAIR = fields(1, 2);
-const TWO_63 = 2 ** 63;
 
 /** Tells `sink` what a logproto.PushRequest holds, and returns the number of its streams. Fields may come in any order, the last of a single one counts, unknown
  *  ones are skipped. Lines are passed on byte for byte, whether they are UTF-8 or not. Throws Fault bad_request, at the first byte that does not fit; the sink
@@ -101,17 +100,17 @@ class PushReader {
 
   #timestamp(end: number): void {
     const scanner = this.#scanner;
-    let seconds = 0;
+    let seconds: number | bigint = 0;
     let nanos = 0;
     while (scanner.at < end) {
       const tag = scanner.varint(end);
-      if (tag === SECONDS) seconds = scanner.varint(end);
-      else if (tag === NANOS) nanos = scanner.varint(end);
+      if (tag === SECONDS) seconds = scanner.int64(end);
+      else if (tag === NANOS) nanos = scanner.uint32(end) | 0;
       else scanner.skip(tag, end, TIMESTAMP);
     }
-    if (nanos >= 1e9) throw new Fault('bad_request', `proto: timestamp with ${nanos} nanoseconds at byte ${scanner.at}`);
-    // Beyond 2^53 a varint is rounded; beyond 2^63 it stands for a negative number, a time before 1970.
-    this.#seconds = seconds <= Number.MAX_SAFE_INTEGER ? seconds : seconds >= TWO_63 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+    if (nanos < 0 || nanos >= 1e9) throw new Fault('bad_request', `proto: timestamp with ${nanos} nanoseconds at byte ${scanner.at}`);
+    // What is no number is beyond all times, and what is negative is before 1970.
+    this.#seconds = typeof seconds === 'bigint' ? (seconds < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY) : seconds;
     this.#nanos = nanos;
   }
 

@@ -3,6 +3,7 @@ import { LABEL_NAME, type Label, type Labels, quoteGo, toLabels } from '../../lo
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { JsonScanner } from './json-scanner.ts';
+import { escapeProblem, quoteRune, tokenAt } from './label-text-faults.ts';
 import type { LabelForm } from './push-sink.ts';
 
 const QUOTE = 0x22;
@@ -74,9 +75,9 @@ class LabelTextParser {
     if (this.#char() === '{') {
       this.#at++;
       this.#pairs(pairs);
-    } else if (this.#char() !== '') throw this.#fault(`unexpected character: ${quoteRune(this.#char())}`);
-    this.#space();
-    if (this.#char() !== '') throw this.#fault(`unexpected ${quoteRune(this.#char())} after the labels`);
+      this.#space();
+    }
+    if (this.#char() !== '') throw this.#unexpectedOutside();
     return pairs;
   }
 
@@ -93,15 +94,15 @@ class LabelTextParser {
   }
 
   #pair(): Label {
-    const quoted = this.#char() === '"' || this.#char() === "'" || this.#char() === '`';
+    const quoted = QUOTES.includes(this.#char());
     if (!quoted && !NAME_START.test(this.#char())) throw this.#unexpected('expected identifier or "}"');
     const name = quoted ? this.#string() : this.#match(IDENTIFIER);
     this.#space();
     if (name === '') throw this.#fault('invalid label name ""');
     if (quoted && (this.#char() === ',' || this.#char() === '}')) return ['__name__', name];
-    if (!this.#take('=')) throw this.#unexpected('expected "="');
+    if (this.#text[this.#at + 1] === '~' || !this.#take('=')) throw this.#unexpected(quoted ? 'expected "," or "}"' : 'expected "="');
     this.#space();
-    if (!['"', "'", '`'].includes(this.#char())) throw this.#unexpected('expected string');
+    if (!QUOTES.includes(this.#char())) throw this.#unexpected('expected string');
     return [name, this.#string()];
   }
 
@@ -152,7 +153,7 @@ class LabelTextParser {
         return inner.includes('\\') ? this.#unquote(inner, quote, start) : inner;
       }
     }
-    throw this.#faultAt(start, 'unterminated quoted string');
+    throw this.#faultAt(start, text.endsWith('\\') ? escapeProblem(text, text.length) : UNTERMINATED);
   }
 
   /** Go's escapes. Escaped bytes (`\xff`, `\377`) may together be UTF-8, so the value is put together from bytes. */
@@ -171,8 +172,7 @@ class LabelTextParser {
       const found = ESCAPE.exec(inner);
       const part = found === null ? undefined : escaped(found, quote);
       if (found === null || part === undefined) {
-        const code = inner.codePointAt(next + 1) ?? 0;
-        throw this.#faultAt(start + 1 + next, `unknown escape sequence U+${code.toString(16).toUpperCase().padStart(4, '0')}`);
+        throw this.#faultAt(start, escapeProblem(this.#text, start + next + 2));
       }
       length += part.copy(out, length);
       at = next + found[0].length;
@@ -184,8 +184,20 @@ class LabelTextParser {
     const char = this.#char();
     if (char === '') return this.#fault('unexpected end of input inside braces');
     if (char === '{') return this.#fault(`unexpected left brace ${quoteRune(char)}`);
+    const after = this.#text[this.#at + 1] ?? '\ufffd';
+    if (char === '!' && after !== '=' && after !== '~') {
+      return this.#fault(`unexpected character after '!' inside braces: ${quoteRune(after)}`);
+    }
     if (!EXPECTED_CHAR.test(char)) return this.#fault(`unexpected character inside braces: ${quoteRune(char)}`);
-    return this.#fault(`unexpected ${quoteGo(char)} in label set, ${expected}`);
+    const token = tokenAt(this.#text, this.#at);
+    return token === undefined ? this.#fault(UNTERMINATED) : this.#fault(`unexpected ${token} in label set, ${expected}`);
+  }
+
+  #unexpectedOutside(): Fault {
+    const char = this.#char();
+    const token = char === '}' ? undefined : tokenAt(this.#text, this.#at);
+    if (token !== undefined) return this.#fault(`unexpected ${token}`);
+    return this.#fault(QUOTES.includes(char) ? UNTERMINATED : `unexpected character: ${quoteRune(char)}`);
   }
 
   #fault(what: string): Fault {
@@ -204,6 +216,8 @@ class LabelTextParser {
   }
 }
 
+const QUOTES = ['"', "'", '`'];
+const UNTERMINATED = 'unterminated quoted string';
 const SPACE = /[ \t\n\r]*/y;
 const COMMENT = /#[^\r\n]*/y;
 const NAME_START = /^[a-zA-Z_]/;
@@ -228,9 +242,4 @@ function escaped([, simple, hex, octal, short, long]: RegExpExecArray, quote: st
 
 function tooMany(): Fault {
   return new Fault('too_large', `request body too large: a stream with more than ${MAX_PAIRS} labels`);
-}
-
-/** A Go rune literal. */
-function quoteRune(char: string): string {
-  return char === '"' ? "'\"'" : char === "'" ? "'\\''" : `'${quoteGo(char).slice(1, -1)}'`;
 }

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { JsonScanner } from './json-scanner.ts';
 import type { OtlpRecords } from './otlp-records.ts';
-import { type OtlpValue, safeInteger } from './otlp-value.ts';
+import type { OtlpValue } from './otlp-value.ts';
+import { safeInteger } from './proto-scanner.ts';
 
 const OPEN_ARRAY = 0x5b;
 const OPEN_OBJECT = 0x7b;

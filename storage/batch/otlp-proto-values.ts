@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Fault } from '../../ops/base/fault.ts';
 import type { OtlpRecords } from './otlp-records.ts';
-import { type OtlpValue, safeInteger } from './otlp-value.ts';
+import type { OtlpValue } from './otlp-value.ts';
 import { fields, fixed64, type ProtoScanner, sized, varint } from './proto-scanner.ts';
 
 // opentelemetry-proto, common/v1/common.proto:
@@ -14,7 +14,6 @@ const ITEM = sized(1);
 const LIST = fields(1);
 const [STRING, BOOL, INT, DOUBLE, ARRAY, KEY_VALUES, BYTES] = [sized(1), varint(2), varint(3), fixed64(4), sized(5), sized(6), sized(7)];
 const VALUE = fields(1, 2, 3, 4, 5, 6, 7);
-const TWO_32 = 2 ** 32;
 
 /** Reads what OTLP's messages have in common. Throws Fault bad_request on what does not fit, or is more than an OtlpRoom. */
 export class OtlpProtoValues {
@@ -70,7 +69,7 @@ export class OtlpProtoValues {
           value = scanner.varint(end) !== 0;
           break;
         case INT:
-          value = this.#int64(end);
+          value = scanner.int64(end);
           break;
         case DOUBLE:
           value = scanner.bytes.readDoubleLE(scanner.fixed(8, end));
@@ -140,27 +139,6 @@ export class OtlpProtoValues {
     const id = scanner.bytes.toString('hex', from, to);
     return NO_ID.test(id) ? '' : id;
   }
-
-  /** The low 32 bits of a varint: how protobuf reads a number that is too large for its field. */
-  uint32(limit: number): number {
-    const scanner = this.#scanner;
-    const from = scanner.at;
-    const value = scanner.varint(limit);
-    return value < TWO_32 ? value : Number(BigInt.asUintN(32, varint64(scanner.bytes, from, scanner.at)));
-  }
-
-  #int64(limit: number): number | bigint {
-    const scanner = this.#scanner;
-    const from = scanner.at;
-    const value = scanner.varint(limit);
-    return value <= Number.MAX_SAFE_INTEGER ? value : safeInteger(BigInt.asIntN(64, varint64(scanner.bytes, from, scanner.at)));
-  }
 }
 
 const NO_ID = /^0*$/;
-
-function varint64(bytes: Buffer, from: number, to: number): bigint {
-  let value = 0n;
-  for (let at = to - 1; at >= from; at--) value = (value << 7n) | BigInt(bytes[at] & 127);
-  return value;
-}

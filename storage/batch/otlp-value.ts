@@ -120,9 +120,3 @@ class JsonText {
 function isNumeral(value: boolean | number | bigint): boolean {
   return typeof value !== 'number' || Number.isFinite(value);
 }
-
-/** A number where that is exact. */
-export function safeInteger(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
-}

@@ -8,6 +8,8 @@ export const fixed32 = (field: number): number => (field << 3) | 5;
 /** Field numbers below 32, as a set of bits. */
 export const fields = (...numbers: number[]): number => numbers.reduce((set, number) => set | (1 << number), 0);
 
+const TWO_32 = 2 ** 32;
+
 /** Walks protobuf messages byte by byte. `at` is where it stands; `limit` and `end` are where the message in hand ends.
  *  Every method throws Fault bad_request, with the place, on bytes that are no message. */
 export class ProtoScanner {
@@ -37,6 +39,27 @@ export class ProtoScanner {
       } while (byte > 127);
     }
     this.at = at;
+    return value;
+  }
+
+  /** The low 32 bits of a varint: how protobuf reads a number that is too large for its field. */
+  uint32(limit: number): number {
+    const from = this.at;
+    const value = this.varint(limit);
+    return value < TWO_32 ? value : Number(BigInt.asUintN(32, this.#varint64(from)));
+  }
+
+  /** A signed number; a bigint where it is beyond 2^53. */
+  int64(limit: number): number | bigint {
+    const from = this.at;
+    const value = this.varint(limit);
+    return value <= Number.MAX_SAFE_INTEGER ? value : safeInteger(BigInt.asIntN(64, this.#varint64(from)));
+  }
+
+  /** The varint from `from` up to `at`. */
+  #varint64(from: number): bigint {
+    let value = 0n;
+    for (let at = this.at - 1; at >= from; at--) value = (value << 7n) | BigInt(this.bytes[at] & 127);
     return value;
   }
 
@@ -92,4 +115,10 @@ export class ProtoScanner {
 
 function truncated(at: number): Fault {
   return new Fault('bad_request', `proto: unexpected end of message at byte ${at}`);
+}
+
+/** A number where that is exact. */
+export function safeInteger(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }

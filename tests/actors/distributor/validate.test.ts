@@ -51,7 +51,11 @@ const refused: [reason: string, stream: ProtoStream, message: string, limits?: P
     `stream '{a="${'v'.repeat(2049)}", service_name="unknown_service"}' has label value too long: '${'v'.repeat(2049)}'`,
     { enforcedLabels: ['other'] },
   ],
-  ['duplicate_label_names', one('{a="2",a="1"}', 'x'), `${STREAM} has duplicate label name: 'a'`],
+  [
+    'duplicate_label_names',
+    one('{b="2",a="2",b="1",a="1"}', 'x'),
+    `stream '{a="2", a="1", b="2", b="1", service_name="unknown_service"}' has duplicate label name: 'a'`,
+  ],
   [
     'missing_enforced_labels',
     one('{a="1"}', 'x'),

@@ -79,8 +79,10 @@ test('protobuf push: a line keeps bytes that are not UTF-8', () => {
 
 test('protobuf push: times out of range', () => {
   const seconds = (value: bigint): number => read(field(1, field(2, field(1, integer(1, value)), field(2, 'x'))))[0].entries[0].seconds;
-  assert.equal(seconds(-5n), Number.NEGATIVE_INFINITY);
+  assert.equal(seconds(-5n), -5);
   assert.equal(seconds(2n ** 60n), Number.POSITIVE_INFINITY);
+  assert.equal(seconds(2n ** 63n - 1n), Number.POSITIVE_INFINITY);
+  assert.equal(seconds(-(2n ** 63n)), Number.NEGATIVE_INFINITY);
   assert.equal(read(field(1, field(2, field(2, 'no time'))))[0].entries[0].seconds, Number.NEGATIVE_INFINITY);
 });
 
