@@ -35,6 +35,8 @@ export interface LogExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain; for skip filters. */
   readonly required: readonly string[];
+  /** Whether stages look at lines in ways that may take long. */
+  readonly demanding: boolean;
   readonly stats: ExecutionStats;
   /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws Fault limit_exceeded when the
    *  entries to be kept exceed `maxBytes`. */
@@ -75,6 +77,7 @@ class StreamsExecution implements LogExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly demanding: boolean;
   readonly stats = noStats();
   readonly rows = new RowBuffer();
   readonly backward: boolean;
@@ -93,6 +96,7 @@ class StreamsExecution implements LogExecution {
     this.fromNs = options.fromNs;
     this.toNs = options.limit > 0 ? options.toNs : options.fromNs;
     this.required = pipeline.required;
+    this.demanding = !pipeline.empty;
     this.backward = options.direction === 'backward';
     this.#pipeline = pipeline;
     this.#options = options;

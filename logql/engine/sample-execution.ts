@@ -23,6 +23,8 @@ export interface SampleExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain to count; for skip filters. */
   readonly required: readonly string[];
+  /** Whether stages look at lines in ways that may take long. */
+  readonly demanding: boolean;
   readonly stats: ExecutionStats;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
@@ -59,6 +61,7 @@ class LeafExecution implements SampleExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly demanding: boolean;
   readonly stats = noStats();
   readonly leaf: Leaf;
   readonly windows: Windows;
@@ -81,6 +84,7 @@ class LeafExecution implements SampleExecution {
     const observed: Observed = this.keep.kind === 'by' ? new Set(this.keep.names) : 'all';
     this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
+    this.demanding = !this.pipeline.empty;
     this.#create = accumulatorFactory(leaf.range, windows);
   }
 

@@ -139,15 +139,26 @@ const joined = (args: readonly Value[]): string => args.map((value) => printValu
 
 // --- regular expressions ------------------------------------------------------------------------------------------------------------------------------
 
-const regexes = new Map<string, CompiledRegex>();
+/** By pattern: what it compiles to, or why it does not. */
+const regexes = new Map<string, CompiledRegex | Error>();
 
 function regexOf(pattern: string): CompiledRegex {
-  const known = regexes.get(pattern);
-  if (known !== undefined) return known;
-  if (regexes.size >= MOST_REGEXES) regexes.clear(); // patterns may come from labels
-  const regex = compileRegex(fromBytes(pattern), { anchored: false, dotNewline: false });
-  regexes.set(pattern, regex);
+  let regex = regexes.get(pattern);
+  if (regex === undefined) {
+    if (regexes.size >= MOST_REGEXES) regexes.clear(); // patterns may come from labels
+    regex = compileOrError(pattern);
+    regexes.set(pattern, regex);
+  }
+  if (regex instanceof Error) throw regex;
   return regex;
+}
+
+function compileOrError(pattern: string): CompiledRegex | Error {
+  try {
+    return compileRegex(fromBytes(pattern), { anchored: false, dotNewline: false });
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 function regexReplace(pattern: string, text: string, by: (found: Int32Array, names: readonly string[]) => string): string {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { compileRegex } from '../../../logql/pipeline/regex.ts';
-import { Re2jsRegex } from '../../../logql/pipeline/regex-re2js.ts';
 import { repairUtf8 } from '../../../logql/pipeline/utf8-repair.ts';
+import { Re2jsRegex } from '../../support/re2js-reference.ts';
 import { randomFrom } from './block-of.ts';
 
 const ATOMS =
