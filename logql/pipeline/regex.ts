@@ -111,7 +111,7 @@ class Regexp implements CompiledRegex {
     if (this.#literal !== undefined) return rowsContaining(lines, ends, rows, count, this.#literal);
     const candidates = this.#needle === undefined ? count : rowsContaining(lines, ends, rows, count, this.#needle);
     if (candidates === 0) return 0;
-    const isValid = !this.#repairs || isUtf8(lines.subarray(lineStart(ends, rows[0]), ends[rows[candidates - 1]]));
+    const isValid = !this.#repairs || areValid(lines, ends, rows, candidates);
     if (this.#quick !== undefined && this.#needle === undefined && isValid) return this.#bySlices(this.#quick, lines, ends, rows, count);
     let kept = 0;
     for (let index = 0; index < candidates; index++) {
@@ -215,6 +215,20 @@ class Locator {
   }
 }
 
+/** Whether each of the lines is UTF-8. Of the column that alone says nothing: the end of a line and the start of the next may make one sequence. */
+function areValid(lines: Buffer, ends: Uint32Array, rows: Uint32Array, count: number): boolean {
+  const end = ends[rows[count - 1]];
+  if (!isUtf8(lines.subarray(lineStart(ends, rows[0]), end))) return false;
+  for (let index = 0; index < count; index++) {
+    const to = ends[rows[index]];
+    if (isInside(lines, lineStart(ends, rows[index])) || (to < end && isInside(lines, to))) return false;
+  }
+  return true;
+}
+
+/** Whether the byte at a place can only be inside of a UTF-8 sequence. */
+const isInside = (bytes: Buffer, at: number): boolean => (bytes[at] & 0xc0) === 0x80;
+
 function toOriginal(repaired: RepairedLine, offsets: Int32Array | undefined): Int32Array | undefined {
   return offsets?.map((at) => (at < 0 ? at : repaired.original(at)));
 }
@@ -222,7 +236,7 @@ function toOriginal(repaired: RepairedLine, offsets: Int32Array | undefined): In
 /** Where the UTF-8 sequence behind the one at `at` starts. */
 function nextSequence(text: Buffer, at: number): number {
   let next = at + 1;
-  while (next < text.length && (text[next] & 0xc0) === 0x80) next++;
+  while (next < text.length && isInside(text, next)) next++;
   return next;
 }
 

@@ -233,7 +233,7 @@ const LONG: readonly Row[] = [
   [`(?:${Array.from({ length: 40 }, (_, at) => `a{${at + 1}}`).join('|')})*b`, 'a'],
   [Array.from({ length: 20 }, (_, at) => `a*b${at}`).join('|'), 'a'],
   [Array.from({ length: 60 }, (_, at) => `(?P<n${at}>x${at})`).join('|'), 'x'],
-  ['(?:a+|'.repeat(40) + 'b' + ')*'.repeat(40) + 'c', 'a'],
+  [`${'(?:a+|'.repeat(40)}b${')*'.repeat(40)}c`, 'a'],
 ];
 
 function words(count: number, stem: string): string[] {

@@ -105,6 +105,18 @@ test('regex: rows match each for itself, whatever the neighbouring lines hold', 
   assert.deepEqual(rows('.*'), [0, 1, 2, 3, 4, 5, 6]);
 });
 
+test('regex: the end of a line and the start of the next make no character', () => {
+  const halves = [Buffer.from([0x61, 0xc3]), Buffer.from([0xa9]), Buffer.from('b')];
+  const rows = Uint32Array.of(0, 1, 2);
+  const count = compileRegex('[^a-zé]', { anchored: false, dotNewline: false }).rowsMatching(
+    Buffer.concat(halves),
+    Uint32Array.of(2, 3, 4),
+    rows,
+    3,
+  );
+  assert.deepEqual([...rows.subarray(0, count)], [0, 1]);
+});
+
 const matchers: [op: '=~' | '!~', pattern: string, value: string, matches: boolean][] = [
   ['=~', 'a|b(c|d)', 'bd', true],
   ['=~', 'a|b(c|d)', 'b', false],
