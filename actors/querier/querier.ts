@@ -98,7 +98,10 @@ class QuerierJobs {
   async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, tools: JobTools): Promise<QuerierReply['samples']> {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
-    const execution = sampleExecution(ask.query, ask, profile);
+    const execution = sampleExecution(ask.query, ask, {
+      ...(ask.maxSeries !== undefined && { maxSeries: ask.maxSeries }),
+      ...(profile && { profile }),
+    });
     const { matchers, fromNs, toNs } = execution;
     const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats);
     const streamOf = openedOnce((labels) => execution.stream(labels));

@@ -121,14 +121,14 @@ class StreamsExecution implements LogExecution {
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
     else if (this.#before(place, this.#kept[0])) {
-      this.#bytes -= this.#kept[0].value.length;
+      this.#bytes -= sizeOf(this.#kept[0]);
       this.#sink(this.#keep(place, offer, set));
     }
     const { maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
     if (this.#bytes <= maxBytes) return;
     throw new Fault(
       'limit_exceeded',
-      `the lines of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
+      `the lines and labels of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
     );
   }
 
@@ -144,9 +144,9 @@ class StreamsExecution implements LogExecution {
   }
 
   #keep(place: Omit<Kept, 'value' | 'mark'>, { block, at, row }: Offer, set: LabelSet): Kept {
-    const value = this.#writer.value(place.timeNs, row, set);
-    this.#bytes += value.length;
-    return { ...place, value, mark: entryMark(block, at) };
+    const kept = { ...place, value: this.#writer.value(place.timeNs, row, set), mark: entryMark(block, at) };
+    this.#bytes += sizeOf(kept);
+    return kept;
   }
 
   /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and
@@ -187,6 +187,9 @@ class StreamsExecution implements LogExecution {
     return encodeLogFrame([...this.#kept].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
   }
 }
+
+/** Labels are counted with each of their entries: mostly they are short, and those that stages make are different for each. */
+const sizeOf = ({ value, text }: Kept): number => value.length + text.length;
 
 class StreamExecution {
   readonly #execution: StreamsExecution;

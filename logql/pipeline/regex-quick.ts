@@ -6,14 +6,21 @@ import { type ByteSequence, utf8Sequences } from './utf8-ranges.ts';
 /** Most ways to match from one place that a backtracking engine may have to try. */
 const MOST_WAYS = 64;
 const MOST_SOURCE = 16 * 1024;
+const MOST_CLASSES = 200;
 
 /** A pattern for V8 over the latin1 view of valid UTF-8, where it finds what `root` matches in time linear in the text, as it backtracks: without loops the
  *  ways to match from one place are few. undefined for a pattern that is not so simple. */
 export function quickSearch(root: Regex): RegExp | undefined {
   if (has(root, (node) => node.kind === 'assert' || (node.kind === 'repeat' && node.max === Number.POSITIVE_INFINITY))) return undefined;
-  if (waysOf(root) > MOST_WAYS) return undefined;
+  if (waysOf(root) > MOST_WAYS || classesIn(root) > MOST_CLASSES) return undefined;
   const source = sourceOf(root);
   return source.length > MOST_SOURCE ? undefined : new RegExp(source, 'g');
+}
+
+function classesIn(node: Regex): number {
+  if (node.kind === 'group' || node.kind === 'repeat') return classesIn(node.item);
+  if (node.kind === 'concat' || node.kind === 'alternate') return node.items.reduce((sum, item) => sum + classesIn(item), 0);
+  return node.kind === 'class' ? 1 : 0;
 }
 
 function waysOf(node: Regex): number {

@@ -20,9 +20,9 @@ const SLICE = 16 * 1024;
 const LOOKS_PER_BYTE = 32;
 const LEAST_LOOKS = 16 * 1024 * 1024;
 
-/** Throws Fault parse_error, with the text that Go's regexp gives, unless `pattern` is RE2 syntax. */
-export function validateRegex(pattern: string): void {
-  parseRegex(pattern);
+/** Throws Fault parse_error, with the text that Go's regexp gives, unless `pattern` is RE2 syntax. Tells what it costs, as ParsedRegex. */
+export function validateRegex(pattern: string): number {
+  return parseRegex(pattern).cost;
 }
 
 export interface RegexOptions {
