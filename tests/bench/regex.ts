@@ -1,4 +1,4 @@
-// Evil patterns on every way in which a query runs one: npm run bench -- --regex [--kib 256] [--path NAME]
+// Evil patterns on every way in which a query runs one: npm run bench -- --regex [--kib 2048] [--path NAME]
 // Doubling the text must take at most 2.5 times as long, from the same run, or the pattern is refused.
 import { parseArgs } from 'node:util';
 import { EVIL_PATTERNS } from '../support/evil-patterns.ts';
@@ -11,21 +11,23 @@ const LEAST_MS = 2;
 const KILL_MS = 120_000;
 const RUNS = 7;
 /** A ratio that is too large is measured again: another process may have had the processor. */
-const ATTEMPTS = 4;
+const ATTEMPTS = 8;
 
 const { values: options } = parseArgs({
-  options: { kib: { type: 'string', default: '256' }, path: { type: 'string' }, regex: { type: 'boolean' } },
+  options: { kib: { type: 'string', default: '2048' }, path: { type: 'string' }, regex: { type: 'boolean' } },
 });
-const size = Number(options.kib) * 1024;
+const given = Number(options.kib) * 1024;
+/** What these make of a longer text is over a limit of its own. */
+const SHORT = new Set(['label_replace', 'regexReplaceAll', 'regexReplaceAllLiteral', 'count']);
+const SHORT_SIZE = 256 * 1024;
 
 let failed = 0;
-console.log(
-  `${EVIL_PATTERNS.length} patterns, texts of ${size / 1024} and ${(2 * size) / 1024} KiB, processor time, fastest of ${RUNS} runs`,
-);
+console.log(`${EVIL_PATTERNS.length} patterns, fastest of ${RUNS} runs`);
 for (const path of Object.keys(REGEX_PATHS)) if (options.path === undefined || options.path === path) await measure(path);
 process.exitCode = failed === 0 ? 0 : 1;
 
 async function measure(path: string): Promise<void> {
+  const size = SHORT.has(path) ? Math.min(given, SHORT_SIZE) : given;
   const ratios: number[] = [];
   const refused = new Map<string, number>();
   let [fast, slowest, slowestPattern] = [0, 0, ''];
@@ -56,7 +58,7 @@ async function measure(path: string): Promise<void> {
   ratios.sort((a, b) => a - b);
   const at = (share: number): string => (ratios[Math.min(ratios.length - 1, Math.floor(ratios.length * share))] ?? Number.NaN).toFixed(2);
   console.log(
-    `${path}: ${ratios.length} ratios p50 ${at(0.5)} p90 ${at(0.9)} most ${at(1)}, ${fast} below ${LEAST_MS} ms, slowest ${slowest.toFixed(1)} ms ${slowestPattern}`,
+    `${path}, ${size / 1024} and ${(2 * size) / 1024} KiB: ${ratios.length} ratios p50 ${at(0.5)} p90 ${at(0.9)} most ${at(1)}, ${fast} below ${LEAST_MS} ms, slowest ${slowest.toFixed(1)} ms ${slowestPattern}`,
   );
   for (const [reason, count] of refused) console.log(`  ${count} refused: ${reason}`);
   for (const line of late) console.log(`  NOT LINEAR ${line}`);
