@@ -1,5 +1,6 @@
 import { compilePipeline } from './pipeline/compile.ts';
 import type { Expr, Grouping, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap } from './syntax/ast.ts';
+import { arithmeticOf } from './syntax/fold.ts';
 import { print } from './syntax/print.ts';
 
 /** What queriers compute over streams: one range aggregation, with a sum around it where that makes the answer small. */
@@ -11,6 +12,20 @@ export interface Leaf {
   readonly sum?: Grouping;
   /** Results over disjoint sets of streams can be merged into the result over all. */
   readonly mergeable: boolean;
+}
+
+/** Whether the answer has at least as many series as the leaf, of which then no more need be gathered than an answer may have. */
+export function keepsSeries({ expr, leafOf }: Extract<Plan, { kind: 'metric' }>): boolean {
+  let node = expr;
+  while (!leafOf.has(node)) {
+    if (node.kind === 'label_replace') node = node.inner;
+    else if (node.kind === 'vector_aggregation' && (node.op === 'sort' || node.op === 'sort_desc')) node = node.inner;
+    else if (node.kind === 'binary' && arithmeticOf(node.op) !== undefined && node.left.kind === 'number') node = node.right;
+    else if (node.kind === 'binary' && arithmeticOf(node.op) !== undefined && node.right.kind === 'number') node = node.left;
+    else return false;
+  }
+  const { range } = readLeaf(node)!;
+  return range.op !== 'rate_counter' && range.op !== 'absent_over_time'; // they may give nothing, or other series
 }
 
 export type Plan =

@@ -25,8 +25,18 @@ export type QuerierAsk =
       legacy?: boolean;
       shard: StreamShard;
     }
-  /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. */
-  | { kind: 'samples'; query: string; startNs: bigint; endNs: bigint; stepNs: number; profile?: boolean; shard: StreamShard }
+  /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. With more than
+   *  `maxSeries` series, if given, it fails at once. */
+  | {
+      kind: 'samples';
+      query: string;
+      startNs: bigint;
+      endNs: bigint;
+      stepNs: number;
+      maxSeries?: number;
+      profile?: boolean;
+      shard: StreamShard;
+    }
   | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; shard: StreamShard }
   | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard }
   | ({ kind: 'volumes'; shard: StreamShard } & VolumeQuery);

@@ -84,6 +84,7 @@ class QuerierJobs {
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(groups, stats, {
       backward: !forward,
+      demanding: execution.demanding,
       wanted: ({ minNs, maxNs }) => {
         const bound = execution.bound();
         return bound === undefined || (forward ? minNs <= bound : maxNs >= bound);
@@ -97,12 +98,16 @@ class QuerierJobs {
   async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, tools: JobTools): Promise<QuerierReply['samples']> {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
-    const execution = sampleExecution(ask.query, ask, profile);
+    const execution = sampleExecution(ask.query, ask, {
+      ...(ask.maxSeries !== undefined && { maxSeries: ask.maxSeries }),
+      ...(profile && { profile }),
+    });
     const { matchers, fromNs, toNs } = execution;
     const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats);
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(scanGroups(streams), stats, {
       backward: false,
+      demanding: execution.demanding,
       wanted: () => true,
       header: (group, outline) => streamOf(group).header(outline),
       block: (group, block) => streamOf(group).block(block),

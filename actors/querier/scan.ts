@@ -1,15 +1,15 @@
 import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
-import { MiB } from '../../ops/base/bytes.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
-import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
+import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
 import { groupOverlapping } from './overlap.ts';
+import { Pace, piecesOf } from './pieces.ts';
 import { mayRepeat } from './repeats.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
@@ -36,16 +36,14 @@ function spanOf(units: readonly SourceUnit[]): { minNs: bigint; maxNs: bigint } 
 
 /** How many groups are being fetched while one is scanned. */
 const READ_AHEAD = 4;
-/** About what of a block in memory is scanned in one go, as much as a stored block has: heads, and blocks that were merged, can be far larger. */
-const PIECE_ROWS = 65_536;
-const PIECE_BYTES = MiB;
-
 /** Takes in what is scanned. */
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
   readonly backward: boolean;
   /** Looks at no line: lines are not fetched, and overlapping units that cannot repeat each other come one by one, without regard to time. */
   readonly lineless?: true;
+  /** Looks at lines in ways of which nobody knows how long they take: then even a block comes in pieces. */
+  readonly demanding?: boolean;
   /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
@@ -65,6 +63,7 @@ export interface ScanDeps {
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
+  const pace = new Pace(scanner.demanding === true);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup> }[] = [];
   let next = 0;
   try {
@@ -94,10 +93,12 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
           await slices.giveWay();
         }
         if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
-        for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
+        for (const piece of piecesOf(block, scanner.backward, pace)) {
           const startMs = world.clock.monotonicMs();
           scanner.block(head.group, piece);
-          stats.scanMs += world.clock.monotonicMs() - startMs;
+          const tookMs = world.clock.monotonicMs() - startMs;
+          stats.scanMs += tookMs;
+          pace.took(piece.lineBytes, tookMs);
           await slices.giveWay();
         }
       }
@@ -112,16 +113,6 @@ function outlineOf(unit: SourceUnit): BlockOutline {
   const { rows, minOffset, maxOffset, lineBytes, metadataBytes, metadata } = unit.block;
   const { baseNs } = unit.chunk;
   return { rows, baseNs, minOffset, maxOffset, lineBytes, metadataBytes, metadataKeys: () => metadata.map(({ key }) => key) };
-}
-
-/** `block` cut into parts of about as many rows. */
-export function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock> {
-  const pieces = Math.ceil(Math.max(1, block.rows / PIECE_ROWS, block.lineBytes / PIECE_BYTES));
-  const rows = Math.ceil(block.rows / pieces);
-  for (let number = 0; number < pieces; number++) {
-    const from = (backward ? pieces - 1 - number : number) * rows;
-    if (from < block.rows) yield block.slice(from, Math.min(from + rows, block.rows));
-  }
 }
 
 /** One block after the other, none of them held any longer than it is looked at. */

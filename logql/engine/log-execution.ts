@@ -35,6 +35,8 @@ export interface LogExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain; for skip filters. */
   readonly required: readonly string[];
+  /** Whether stages look at lines in ways that may take long. */
+  readonly demanding: boolean;
   readonly stats: ExecutionStats;
   /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws Fault limit_exceeded when the
    *  entries to be kept exceed `maxBytes`. */
@@ -75,6 +77,7 @@ class StreamsExecution implements LogExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly demanding: boolean;
   readonly stats = noStats();
   readonly rows = new RowBuffer();
   readonly backward: boolean;
@@ -93,6 +96,7 @@ class StreamsExecution implements LogExecution {
     this.fromNs = options.fromNs;
     this.toNs = options.limit > 0 ? options.toNs : options.fromNs;
     this.required = pipeline.required;
+    this.demanding = !pipeline.empty;
     this.backward = options.direction === 'backward';
     this.#pipeline = pipeline;
     this.#options = options;
@@ -117,14 +121,14 @@ class StreamsExecution implements LogExecution {
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
     else if (this.#before(place, this.#kept[0])) {
-      this.#bytes -= this.#kept[0].value.length;
+      this.#bytes -= sizeOf(this.#kept[0]);
       this.#sink(this.#keep(place, offer, set));
     }
     const { maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
     if (this.#bytes <= maxBytes) return;
     throw new Fault(
       'limit_exceeded',
-      `the lines of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
+      `the lines and labels of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
     );
   }
 
@@ -140,9 +144,9 @@ class StreamsExecution implements LogExecution {
   }
 
   #keep(place: Omit<Kept, 'value' | 'mark'>, { block, at, row }: Offer, set: LabelSet): Kept {
-    const value = this.#writer.value(place.timeNs, row, set);
-    this.#bytes += value.length;
-    return { ...place, value, mark: entryMark(block, at) };
+    const kept = { ...place, value: this.#writer.value(place.timeNs, row, set), mark: entryMark(block, at) };
+    this.#bytes += sizeOf(kept);
+    return kept;
   }
 
   /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and
@@ -183,6 +187,9 @@ class StreamsExecution implements LogExecution {
     return encodeLogFrame([...this.#kept].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
   }
 }
+
+/** Labels are counted with each of their entries: mostly they are short, and those that stages make are different for each. */
+const sizeOf = ({ value, text }: Kept): number => value.length + text.length;
 
 class StreamExecution {
   readonly #execution: StreamsExecution;

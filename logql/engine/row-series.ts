@@ -6,7 +6,6 @@ import type { SeriesAccumulator } from './series-accumulator.ts';
 
 /** Combinations of metadata values up to which a table finds a row's series; a map beyond. */
 const TABLE_SIZE = 65_536;
-const MOST_SETS = 10_000;
 
 /** Finds the series of one stream's entries. */
 export class RowSeries {
@@ -17,7 +16,7 @@ export class RowSeries {
   readonly #fixed: boolean;
   readonly #mayKeepErrors: boolean;
   /** What was found lately: an unwrapped label makes about every entry's set another one. */
-  readonly #bySet = new Map<LabelSet, SeriesAccumulator>();
+  readonly #bySet = new WeakMap<LabelSet, SeriesAccumulator>();
   readonly #byKey = new Map<string, SeriesAccumulator>();
 
   constructor(keep: SeriesLabels, stream: Labels, seriesOf: (labels: Labels) => SeriesAccumulator) {
@@ -88,7 +87,6 @@ export class RowSeries {
     let series = this.#bySet.get(set);
     if (series === undefined) {
       series = this.#seriesOf(keepLabels(set.all, this.#keep));
-      if (this.#bySet.size >= MOST_SETS) this.#bySet.clear();
       this.#bySet.set(set, series);
     }
     return series;

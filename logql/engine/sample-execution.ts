@@ -8,6 +8,7 @@ import type { Stage } from '../syntax/ast.ts';
 import { parseExpr } from '../syntax/parse.ts';
 import { operationOf } from './accumulate.ts';
 import { lowerBound, RowBuffer, upperBound } from './columns.ts';
+import { tooManySeries } from './evaluate.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
 import { RowSeries } from './row-series.ts';
@@ -23,6 +24,8 @@ export interface SampleExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain to count; for skip filters. */
   readonly required: readonly string[];
+  /** Whether stages look at lines in ways that may take long. */
+  readonly demanding: boolean;
   readonly stats: ExecutionStats;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
@@ -37,11 +40,18 @@ export interface StreamSamples {
   block(block: Block): void;
 }
 
-/** Runs `query`, a leaf's text; `profile` takes down what each stage does. Throws QueryError if it is none. */
-export function sampleExecution(query: string, times: EvaluationTimes, profile?: PipelineProfile): SampleExecution {
+export interface SampleOptions {
+  /** Takes down what each stage does. */
+  readonly profile?: PipelineProfile;
+  /** With more series than these the streams throw Fault limit_exceeded; any number if absent. */
+  readonly maxSeries?: number;
+}
+
+/** Runs `query`, a leaf's text. Throws QueryError if it is none. */
+export function sampleExecution(query: string, times: EvaluationTimes, options: SampleOptions = {}): SampleExecution {
   const leaf = readLeaf(parseExpr(query));
   if (leaf === undefined) throw new Fault('bad_request', `not a range aggregation: ${query}`);
-  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), profile);
+  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), options);
 }
 
 /** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
@@ -59,6 +69,7 @@ class LeafExecution implements SampleExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly demanding: boolean;
   readonly stats = noStats();
   readonly leaf: Leaf;
   readonly windows: Windows;
@@ -67,9 +78,11 @@ class LeafExecution implements SampleExecution {
   readonly rows = new RowBuffer();
   readonly pipeline: Pipeline;
   readonly #series = new Map<string, SeriesAccumulator>();
+  readonly #maxSeries: number;
   readonly #create: (labels: Labels) => SeriesAccumulator;
 
-  constructor(leaf: Leaf, windows: Windows, profile: PipelineProfile | undefined) {
+  constructor(leaf: Leaf, windows: Windows, { profile, maxSeries = Number.POSITIVE_INFINITY }: SampleOptions) {
+    this.#maxSeries = maxSeries;
     this.leaf = leaf;
     this.windows = windows;
     this.matchers = leaf.range.log.matchers;
@@ -81,6 +94,7 @@ class LeafExecution implements SampleExecution {
     const observed: Observed = this.keep.kind === 'by' ? new Set(this.keep.names) : 'all';
     this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
+    this.demanding = !this.pipeline.empty;
     this.#create = accumulatorFactory(leaf.range, windows);
   }
 
@@ -93,6 +107,7 @@ class LeafExecution implements SampleExecution {
     const text = formatLabels(labels);
     let series = this.#series.get(text);
     if (series === undefined) {
+      if (this.#series.size >= this.#maxSeries) throw tooManySeries(this.#maxSeries);
       series = this.#create(labels);
       this.#series.set(text, series);
     }

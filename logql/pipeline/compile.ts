@@ -9,7 +9,7 @@ import { logfmtExtractor, logfmtFieldExtractor } from './extract-logfmt.ts';
 import { patternExtractor, regexpExtractor, unpacker } from './extract-pattern.ts';
 import { decolorizer, dropper, keeper, labelFormatter, lineFormatter } from './format.ts';
 import { compilePredicate } from './label-filter.ts';
-import { type LabelContext, LabelState } from './label-state.ts';
+import { LabelContext, LabelState } from './label-state.ts';
 import { type CompiledLineFilter, compileLineFilter } from './line-filter.ts';
 import type { Observed, Pipeline, Row, StreamPipeline } from './pipeline.ts';
 import type { PipelineProfile } from './profile.ts';
@@ -53,7 +53,7 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
     if (profile === undefined) steps.push(...parts);
     else steps.push(profile.step(printUnwrap(unwrap), (state) => parts.every((part) => part(state))));
   }
-  return new CompiledPipeline(filters, steps, { observed, nowNs, interner: new Map() });
+  return new CompiledPipeline(filters, steps, new LabelContext(observed, nowNs));
 }
 
 /** Whether lines are after the stage what they were before it. */

@@ -1,3 +1,4 @@
+import { Fault } from '../../ops/base/fault.ts';
 import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn } from '../model.ts';
 import type { LabelSet, Observed, Row } from './pipeline.ts';
 
@@ -12,19 +13,54 @@ const NO_LINE: Buffer = Buffer.alloc(0);
 const NO_ENDS = new Uint32Array(0);
 
 /** What the rows of one query share. */
-export interface LabelContext {
+export class LabelContext {
   readonly observed: Observed;
-  /** Label sets by canonical text and what of it is from where. */
-  readonly interner: Map<string, LabelSet>;
   readonly nowNs: () => bigint;
+  /** Label sets by canonical text and what of it is from where. */
+  readonly #interned = new Map<string, LabelSet>();
+  /** As those, by the stream and what the labels were made from, which is cheaper to tell. */
+  readonly #seen = new Map<string, LabelSet>();
+  #streams = 0;
+  #characters = 0;
+
+  constructor(observed: Observed, nowNs: () => bigint) {
+    this.observed = observed;
+    this.nowNs = nowNs;
+  }
+
+  /** A number for a stream, to begin its keys with. */
+  nextStream(): number {
+    return this.#streams++;
+  }
+
+  /** The set that `key` was made into, or what `make` makes: its own key and the set. */
+  set(key: string, make: () => { key: string; set: LabelSet }): LabelSet {
+    const seen = this.#seen.get(key);
+    if (seen !== undefined) return seen;
+    const made = make();
+    const set = this.#interned.get(made.key) ?? made.set;
+    this.#characters += key.length + (set === made.set ? made.key.length * 3 : 0);
+    if (this.#seen.size >= MOST_SETS || this.#characters > MOST_CHARACTERS) this.#forget();
+    this.#seen.set(key, set);
+    this.#interned.set(made.key, set);
+    return set;
+  }
+
+  #forget(): void {
+    this.#seen.clear();
+    this.#interned.clear();
+    this.#characters = 0;
+  }
 }
 
-/** Label sets that a stream remembers by what they were made from. */
-const MOST_SEEN = 10_000;
-/** Label sets that a query remembers: with an unwrapped label among them there may be one for every entry. */
-const MOST_INTERNED = 100_000;
+/** Label sets that a query remembers, and about their size: with an unwrapped label among them there may be one for every entry. */
+const MOST_SETS = 100_000;
+const MOST_CHARACTERS = 32 * 1024 * 1024;
 
 /** The entry that the stages work on: reused from row to row of one stream. Parsed labels shadow metadata, metadata shadows stream labels. */
+/** A line of 256 KiB gives at most about that much, unless stages multiply it. */
+const MOST_LABELS = 16 * 1024 * 1024;
+
 export class LabelState implements Row {
   /** The line is bytes [from, to) of `bytes`. */
   bytes: Buffer = NO_LINE;
@@ -40,8 +76,7 @@ export class LabelState implements Row {
   readonly #parsed = new Map<string, string>();
   readonly #removed = new Set<string>();
   readonly #context: LabelContext;
-  /** As the interner, by what the labels were made from, which is cheaper to tell. */
-  readonly #seen = new Map<string, LabelSet>();
+  readonly #number: number;
   #block: Block | undefined;
   #lines = NO_LINE;
   #ends: Uint32Array = NO_ENDS;
@@ -49,11 +84,14 @@ export class LabelState implements Row {
   /** Names under which the columns appear. */
   #columnNames: readonly string[] = [];
   #row = 0;
+  /** Characters of the values set for this entry. */
+  #size = 0;
 
   constructor(stream: Labels, context: LabelContext) {
     this.#stream = stream;
     this.#base = new Map(stream);
     this.#context = context;
+    this.#number = context.nextStream();
   }
 
   /** Starts on row `row` of `block`, as it is stored. */
@@ -66,6 +104,7 @@ export class LabelState implements Row {
     this.sample = Number.NaN;
     this.error = '';
     this.errorDetails = '';
+    this.#size = 0;
     if (this.#parsed.size > 0) this.#parsed.clear();
     if (this.#removed.size > 0) this.#removed.clear();
     if (this.extracted.size > 0) this.extracted.clear();
@@ -115,7 +154,12 @@ export class LabelState implements Row {
     return this.get(name) ?? '';
   }
 
+  /** Throws Fault limit_exceeded when the entry's labels become too large. */
   set(name: string, value: string): void {
+    this.#size += value.length;
+    if (this.#size > MOST_LABELS) {
+      throw new Fault('limit_exceeded', `stages make labels of more than ${MOST_LABELS} characters of one entry`);
+    }
     this.#parsed.set(name, value);
   }
 
@@ -162,20 +206,13 @@ export class LabelState implements Row {
   }
 
   labelSet(): LabelSet {
-    const key = this.#setKey();
-    let set = this.#seen.get(key);
-    if (set === undefined) {
-      set = this.#intern();
-      if (this.#seen.size >= MOST_SEEN) this.#seen.clear();
-      this.#seen.set(key, set);
-    }
-    return set;
+    return this.#context.set(this.#setKey(), () => this.#makeSet());
   }
 
   /** Differs for different label sets. */
   #setKey(): string {
     const { observed } = this.#context;
-    let key = `${this.error}\0${this.errorDetails}\0`;
+    let key = `${this.#number}\0${this.error}\0${this.errorDetails}\0`;
     if (observed !== 'all') {
       for (const name of observed) {
         const value = this.get(name);
@@ -195,8 +232,8 @@ export class LabelState implements Row {
     return key;
   }
 
-  #intern(): LabelSet {
-    const { observed, interner } = this.#context;
+  #makeSet(): { key: string; set: LabelSet } {
+    const { observed } = this.#context;
     const isObserved = ([name]: Label) => observed === 'all' || observed.has(name);
     const parsed = [...this.#parsed].filter(isObserved);
     if (this.error !== '') parsed.push([ERROR, this.error]);
@@ -207,12 +244,7 @@ export class LabelState implements Row {
     const text = formatLabels(all);
     // Of equal labels, what is the stream's for one entry may be metadata for another.
     const key = [text, ...stream.map(([name]) => name), '', ...structuredMetadata.map(([name]) => name)].join('\0');
-    const known = interner.get(key);
-    if (known !== undefined) return known;
-    const set: LabelSet = { text, all, stream, structuredMetadata, parsed: sorted(parsed) };
-    if (interner.size >= MOST_INTERNED) interner.clear();
-    interner.set(key, set);
-    return set;
+    return { key, set: { text, all, stream, structuredMetadata, parsed: sorted(parsed) } };
   }
 }
 

@@ -1,5 +1,5 @@
 import { quoteGo } from '../model.ts';
-import { fromBytes, plainDecimal, printFloat, printValue, toBytes, typeName, type Value, withExponent } from './template-value.ts';
+import { bounded, fromBytes, plainDecimal, printFloat, printValue, toBytes, typeName, type Value, withExponent } from './template-value.ts';
 
 /** Widths and precisions beyond this are refused, as in Go. */
 const MOST_WIDTH = 1_000_000;
@@ -34,6 +34,7 @@ export function sprintf(format: string, args: readonly Value[]): string {
       if (Math.abs(width) > MOST_WIDTH || (precision ?? 0) > MOST_WIDTH) out += '%!(BADWIDTH)';
       else if (next >= args.length) out += `%!${verb}(MISSING)`;
       else out += formatOne({ flags: width < 0 ? `${flags}-` : flags, width: Math.abs(width), precision, verb }, args[next++]);
+      bounded(out.length);
     }
   }
   out += format.slice(done);

@@ -1,4 +1,4 @@
-import { meaningError } from '../errors.ts';
+import { meaningError, QueryError } from '../errors.ts';
 import type { DropKeepItem, Extraction, LabelAssignment, LineFilter, LineFilterOp, LineFilterTerm, LogExpr, Stage, Unwrap } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseIp, parseLabelPredicate, startsPredicate } from './parse-label-filter.ts';
@@ -44,7 +44,7 @@ function parseLineFilter(cursor: Cursor, op: LineFilterOp): LineFilter {
   } while (cursor.accept('or'));
   const filter: LineFilter = { kind: 'line_filter', op, terms, at: cursor.spanFrom(from) };
   if (op !== '|=' && op !== '!=' && terms.some((term) => term.kind === 'ip')) throw stageError(filter, 'ip: invalid operation');
-  if (op === '|~' || op === '!~') for (const { text } of terms) checkStageRegex(text, filter);
+  if (op === '|~' || op === '!~') for (const { text } of terms) checkStageRegex(cursor, text, filter);
   return filter;
 }
 
@@ -52,10 +52,11 @@ function stageError(stage: Stage, message: string): Error {
   return meaningError(stage.at, `stage '${printStage(stage)}' : ${message}`);
 }
 
-function checkStageRegex(pattern: string, stage: Stage): void {
+function checkStageRegex(cursor: Cursor, pattern: string, stage: Stage): void {
   try {
-    checkRegex(pattern, stage.at);
+    checkRegex(cursor, pattern, stage.at);
   } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
     throw stageError(stage, (error as Error).message.replace(/^parse error : /, ''));
   }
 }

@@ -134,7 +134,7 @@ test('a large head is scanned in pieces', async () => {
     Array.from({ length: 20 }, (_, ns): [bigint, string] => [START_NS + BigInt(ns), line]),
   );
   const { stats } = await samples(one, 'sum(count_over_time({app="a"} |= "x" [2h]))');
-  assert.deepEqual([stats.matchedLines, stats.blocks], [20, 4]);
+  assert.deepEqual([stats.matchedLines, stats.blocks], [20, 6]); // small ones first: nobody knows yet how long a line takes
   const whole = await samples(one, 'sum(count_over_time({app="a"}[2h]))');
   assert.deepEqual([whole.stats.matchedLines, whole.stats.blocks], [20, 1]);
 });
