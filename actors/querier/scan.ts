@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
@@ -57,6 +58,8 @@ export interface ScanDeps {
   readonly context: AskContext;
   readonly stats: ScanStats;
   readonly meter: ReadMeter;
+  /** Blocks that were fetched and not scanned yet count here. */
+  readonly memory: MemoryBudget;
 }
 
 /** Feeds the groups' blocks to `scanner` in the order given. */
@@ -64,7 +67,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
   const pace = new Pace(scanner.demanding === true);
-  const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup> }[] = [];
+  const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
   let next = 0;
   try {
     for (;;) {
@@ -72,9 +75,11 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
+          const sizeBytes = memoryOf(group);
+          deps.memory.take(sizeBytes);
           const loaded = loadGroup(group, deps, scanner.lineless === true);
           loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, loaded });
+          ahead.push({ group, loaded, sizeBytes });
         }
         await slices.giveWay();
       }
@@ -85,6 +90,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
+        deps.memory.give(head.sizeBytes);
         continue;
       }
       for (const block of repeat ? mergeInWindows(blocks, scanner.backward) : takenOut(blocks)) {
@@ -102,10 +108,25 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
           await slices.giveWay();
         }
       }
+      deps.memory.give(head.sizeBytes);
     }
   } finally {
     await Promise.allSettled(ahead.map(({ loaded }) => loaded));
   }
+}
+
+/** Rows beside their lines and metadata: times, ends, and what a merge makes of them. */
+const ROW_BYTES = 32;
+
+/** About what a group takes once it is decompressed, and merged if need be; heads are there anyway. */
+function memoryOf({ units }: ScanGroup): number {
+  let bytes = 0;
+  for (const unit of units) {
+    if (unit.kind === 'stored') bytes += unit.block.storedBytes;
+    const { lineBytes, metadataBytes, rows } = outlineOf(unit);
+    bytes += (unit.kind === 'head' && units.length === 1 ? 0 : 1) * (lineBytes + metadataBytes + rows * ROW_BYTES);
+  }
+  return bytes;
 }
 
 function outlineOf(unit: SourceUnit): BlockOutline {

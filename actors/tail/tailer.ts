@@ -19,7 +19,7 @@ export interface TailerDeps {
   /** Instance of the ingester that takes in the shard, and of the querier that answers for it. */
   readonly neighbour: string;
   readonly shard: StreamShard;
-  readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout'>;
+  readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout' | 'maxQueryMemory'>;
 }
 
 /** Runs the pipelines of tails over one shard, on its thread. */
@@ -94,9 +94,10 @@ async function history(
   nowMs: number,
 ): Promise<Uint8Array[]> {
   const { query, fromNs, toNs, limit, categorize, legacy } = ask;
-  const deadlineMs = Math.min(asked.deadlineMs, nowMs + limits(asked.tenant).queryTimeout);
+  const { queryTimeout, maxQueryMemory: maxMemory } = limits(asked.tenant);
+  const deadlineMs = Math.min(asked.deadlineMs, nowMs + queryTimeout);
   const range = { fromNs, toNs, limit, direction: 'backward' as const };
-  const question = { kind: 'logs' as const, query, ...range, categorize, legacy, shard };
+  const question = { kind: 'logs' as const, query, ...range, categorize, legacy, maxMemory, shard };
   return (await messenger.ask(querierProtocol, neighbour, question, { ...askOptions(asked), deadlineMs })).frame;
 }
 

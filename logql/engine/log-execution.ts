@@ -1,4 +1,3 @@
-import { Fault } from '../../ops/base/fault.ts';
 import { type Block, type Direction, formatLabels, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
@@ -9,6 +8,7 @@ import { EntryWriter } from './entry-writer.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { encodeLogFrame, type FrameEntry } from './log-frame.ts';
 import { entryMark, type LogPosition } from './log-position.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 
 export interface LogQueryOptions {
   /** Entries in [fromNs, toNs). */
@@ -18,8 +18,8 @@ export interface LogQueryOptions {
   readonly direction: Direction;
   /** Answer with structured metadata and parsed labels beside each line, rather than among the stream's labels. */
   readonly categorize: boolean;
-  /** Bytes of the entries kept at a time, as JSON; any number if absent. */
-  readonly maxBytes?: number;
+  /** The entries kept at a time count here. */
+  readonly memory?: MemoryBudget;
   /** Only entries behind this place in the answer's order; its time is in [fromNs, toNs), which leaves out all before it. */
   readonly after?: LogPosition;
   /** Takes down what each stage does. */
@@ -38,8 +38,7 @@ export interface LogExecution {
   /** Whether stages look at lines in ways that may take long. */
   readonly demanding: boolean;
   readonly stats: ExecutionStats;
-  /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws Fault limit_exceeded when the
-   *  entries to be kept exceed `maxBytes`. */
+  /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws as `memory` does. */
   stream(labels: Labels): { block(block: Block): void };
   /** Once the limit is reached: only entries at or before (forward), at or after (backward) this time can still matter. */
   bound(): bigint | undefined;
@@ -87,7 +86,6 @@ class StreamsExecution implements LogExecution {
   readonly #kept: Kept[] = [];
   readonly #writer: EntryWriter;
   #sequence = 0;
-  #bytes = 0;
   /** The entry that `after` names was met. */
   #passed = false;
 
@@ -121,15 +119,9 @@ class StreamsExecution implements LogExecution {
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
     else if (this.#before(place, this.#kept[0])) {
-      this.#bytes -= sizeOf(this.#kept[0]);
+      this.#options.memory?.give(sizeOf(this.#kept[0]));
       this.#sink(this.#keep(place, offer, set));
     }
-    const { maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
-    if (this.#bytes <= maxBytes) return;
-    throw new Fault(
-      'limit_exceeded',
-      `the lines and labels of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
-    );
   }
 
   /** Whether an entry comes behind the place where the answer begins. */
@@ -145,7 +137,7 @@ class StreamsExecution implements LogExecution {
 
   #keep(place: Omit<Kept, 'value' | 'mark'>, { block, at, row }: Offer, set: LabelSet): Kept {
     const kept = { ...place, value: this.#writer.value(place.timeNs, row, set), mark: entryMark(block, at) };
-    this.#bytes += sizeOf(kept);
+    this.#options.memory?.take(sizeOf(kept));
     return kept;
   }
 
@@ -184,12 +176,16 @@ class StreamsExecution implements LogExecution {
   }
 
   frame(): Uint8Array[] {
+    this.#options.memory?.take(this.#kept.reduce((sum, { value }) => sum + value.length, 0));
     return encodeLogFrame([...this.#kept].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
   }
 }
 
+/** Object and numbers of an entry that is kept. */
+const ENTRY_BYTES = 256;
+
 /** Labels are counted with each of their entries: mostly they are short, and those that stages make are different for each. */
-const sizeOf = ({ value, text }: Kept): number => value.length + text.length;
+const sizeOf = ({ value, text }: Kept): number => ENTRY_BYTES + value.length + text.length;
 
 class StreamExecution {
   readonly #execution: StreamsExecution;

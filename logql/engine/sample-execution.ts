@@ -11,6 +11,7 @@ import { lowerBound, RowBuffer, upperBound } from './columns.ts';
 import { tooManySeries } from './evaluate.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { RowSeries } from './row-series.ts';
 import { encodeSampleFrame } from './sample-frame.ts';
 import { accumulatorFactory, type SeriesAccumulator } from './series-accumulator.ts';
@@ -45,6 +46,8 @@ export interface SampleOptions {
   readonly profile?: PipelineProfile;
   /** With more series than these the streams throw Fault limit_exceeded; any number if absent. */
   readonly maxSeries?: number;
+  /** What the series hold counts here; then streams and `frame` throw as it does. */
+  readonly memory?: MemoryBudget;
 }
 
 /** Runs `query`, a leaf's text. Throws QueryError if it is none. */
@@ -64,6 +67,10 @@ function stagesOf({ range }: Leaf, keep: SeriesLabels): readonly Stage[] {
   return stages.filter(({ kind }) => !parsers.has(kind));
 }
 
+/** What a series takes beside its columns: objects and maps around it, and its labels' text this often, as keys, pairs and in the frame. */
+const SERIES_BYTES = 1_024;
+const LABEL_TEXTS = 4;
+
 class LeafExecution implements SampleExecution {
   readonly matchers: readonly Matcher[];
   readonly fromNs: bigint;
@@ -79,10 +86,12 @@ class LeafExecution implements SampleExecution {
   readonly pipeline: Pipeline;
   readonly #series = new Map<string, SeriesAccumulator>();
   readonly #maxSeries: number;
+  readonly #memory: MemoryBudget | undefined;
   readonly #create: (labels: Labels) => SeriesAccumulator;
 
-  constructor(leaf: Leaf, windows: Windows, { profile, maxSeries = Number.POSITIVE_INFINITY }: SampleOptions) {
+  constructor(leaf: Leaf, windows: Windows, { profile, memory, maxSeries = Number.POSITIVE_INFINITY }: SampleOptions) {
     this.#maxSeries = maxSeries;
+    this.#memory = memory;
     this.leaf = leaf;
     this.windows = windows;
     this.matchers = leaf.range.log.matchers;
@@ -95,7 +104,7 @@ class LeafExecution implements SampleExecution {
     this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
     this.demanding = !this.pipeline.empty;
-    this.#create = accumulatorFactory(leaf.range, windows);
+    this.#create = accumulatorFactory(leaf.range, windows, memory);
   }
 
   stream(labels: Labels): StreamSamples {
@@ -108,6 +117,7 @@ class LeafExecution implements SampleExecution {
     let series = this.#series.get(text);
     if (series === undefined) {
       if (this.#series.size >= this.#maxSeries) throw tooManySeries(this.#maxSeries);
+      this.#memory?.take(SERIES_BYTES + LABEL_TEXTS * text.length);
       series = this.#create(labels);
       this.#series.set(text, series);
     }
@@ -115,7 +125,11 @@ class LeafExecution implements SampleExecution {
   }
 
   frame(): Uint8Array[] {
-    const series = [...this.#series.values()].map((one) => ({ labels: one.labels, ...one.windows() }));
+    const series = [...this.#series.values()].map((one) => {
+      const windows = one.windows();
+      this.#memory?.take(2 * windows.columns.length * windows.columns[0].byteLength); // as they are, and in the frame
+      return { labels: one.labels, ...windows };
+    });
     return encodeSampleFrame(this.windows.steps, series);
   }
 }
