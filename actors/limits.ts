@@ -74,7 +74,29 @@ export const limitsOptions = section('limits_config', 'limits', {
     flag: 'querier.max-query-memory',
   }),
   maxQueryLength: duration('30d1h', 'Longest time range of a query; 0: any.', { flag: 'store.max-query-length' }),
-  maxQueryLookback: duration('0', 'How far back a query sees; 0: all the way.', { flag: 'querier.max-query-lookback' }),
+  maxQueryRange: duration('0', 'Longest range of a metric query, the one in brackets; 0: any.', { flag: 'querier.max-query-range' }),
+  maxQueryLookback: duration('0', 'How far back a query sees; 0: all the way. What begins before begins there.', {
+    flag: 'querier.max-query-lookback',
+  }),
+  maxStreamsMatchersPerQuery: int('1000', 'Most matchers of a selector.', { flag: 'querier.max-streams-matcher-per-query' }),
+  requiredLabels: list('', 'Labels that each selector of a range query must have a matcher for.'),
+  minimumLabelsNumber: int('0', 'Matchers that each selector of a range query must have at least.'),
+  cardinalityLimit: int('100000', 'Most streams that a query may select; 0: any number.', { flag: 'store.cardinality-limit' }),
+  maxChunksPerQuery: int('2000000', 'Most chunks that a query may select; 0: any number.', { flag: 'store.query-chunk-limit' }),
+  maxQueryBytesRead: bytes(
+    '0B',
+    'Most bytes, decompressed, that a metric query, or a log query with a filter, may have to read; 0: any number.',
+    {
+      flag: 'frontend.max-query-bytes-read',
+    },
+  ),
+  maxQuerierBytesRead: bytes('150GB', 'As max_query_bytes_read, for what one querier has to read of one part of a query.', {
+    flag: 'frontend.max-querier-bytes-read',
+  }),
+  tsdbMaxQueryParallelism: int('128', 'Most jobs that one query gives to queriers at a time; 0: queries are refused.', {
+    flag: 'querier.tsdb-max-query-parallelism',
+    min: 0,
+  }),
   volumeEnabled: bool('true', 'Answer questions for log volumes.', { flag: 'limits.volume-enabled' }),
   volumeMaxSeries: int('1000', 'Most series or labels whose volumes are told apart; a question with more fails.', {
     flag: 'limits.volume-max-series',

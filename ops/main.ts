@@ -17,6 +17,7 @@ import { adminRoutes } from './http/admin.ts';
 import { indexRoutes } from './http/index-queries.ts';
 import { legacyRoutes } from './http/legacy.ts';
 import { limitsRoutes } from './http/limits.ts';
+import { OutstandingQueries } from './http/outstanding.ts';
 import { pushRoutes } from './http/push.ts';
 import { queryRoutes } from './http/query.ts';
 import { createHttpServer } from './http/server.ts';
@@ -112,6 +113,8 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const { tailMaxDuration: maxDurationMs } = options.querier;
   await system.spawn(tailFrontend, { messenger: system, tailers: workers.instances, maxDurationMs, limits }, { instance: '0' });
 
+  const outstanding = new OutstandingQueries(configuration.valuesOf(frontendOptions).maxOutstandingPerTenant);
+  const querying = { asker: system, world, limits, outstanding };
   const served = [
     ...pushRoutes({
       asker: system,
@@ -121,9 +124,9 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
       maxBodyBytes: MAX_BODY_BYTES,
       timeoutMs: PUSH_TIMEOUT_MS,
     }),
-    ...queryRoutes({ asker: system, world, limits }),
-    ...indexRoutes({ asker: system, world, limits }),
-    ...legacyRoutes({ asker: system, world, limits }),
+    ...queryRoutes(querying),
+    ...indexRoutes(querying),
+    ...legacyRoutes(querying),
   ];
   const sockets = tailRoutes({ messenger: system, world, limits });
   served.push(...limitsRoutes({ limits, published: tenantLimitsAllowPublish, patterns, version: build.version }));

@@ -1,5 +1,6 @@
 import { renderStreams } from '../../logql/engine/render.ts';
 import { planQuery } from '../../logql/plan.ts';
+import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseLogQuery, parseSelector } from '../../logql/syntax/parse.ts';
 import { print } from '../../logql/syntax/print.ts';
 import { Fault } from '../../ops/base/fault.ts';
@@ -7,6 +8,7 @@ import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 import { logEntries } from './queries.ts';
+import { checkRangeQuery } from './query-limits.ts';
 
 /** The entries around a time, oldest first: those before it, all at it, those after it. */
 export async function entriesAround(
@@ -16,8 +18,11 @@ export async function entriesAround(
 ): Promise<BodyReply> {
   const { timeNs, startNs, endNs, categorize } = ask;
   const jobs = new Jobs(services, asked);
-  const query = contextQuery(ask);
-  const most = services.limits(asked.tenant).maxEntriesLimitPerQuery || Number.MAX_SAFE_INTEGER;
+  const limits = services.limits(asked.tenant);
+  const expr = contextQuery(ask);
+  checkRangeQuery(planQuery(expr), ask, limits);
+  const query = print(expr);
+  const most = limits.maxEntriesLimitPerQuery || Number.MAX_SAFE_INTEGER;
   // One more than wanted on each side tells whether there are more.
   const side = (direction: 'forward' | 'backward', range: { startNs: bigint; endNs: bigint }, limit: number) =>
     logEntries({ query, direction, categorize, intervalNs: 0 }, range, limit, jobs);
@@ -38,11 +43,10 @@ export async function entriesAround(
 }
 
 /** The query, of the streams that the selector takes too. Throws QueryError, Fault bad_request if there is neither. */
-function contextQuery({ query, stream }: { query: string; stream: string }): string {
+function contextQuery({ query, stream }: { query: string; stream: string }): LogExpr {
   if (query === '' && stream === '') throw new Fault('bad_request', 'context wants a query, a stream, or both');
   const selected = stream === '' ? [] : parseSelector(stream);
-  if (query === '') return print({ kind: 'log', matchers: selected, stages: [], at: { from: 0, to: 0 } });
+  if (query === '') return { kind: 'log', matchers: selected, stages: [], at: { from: 0, to: 0 } };
   const expr = parseLogQuery(query);
-  planQuery(expr); // refuses stages that cannot be
-  return print({ ...expr, matchers: [...expr.matchers, ...selected] });
+  return { ...expr, matchers: [...expr.matchers, ...selected] };
 }

@@ -10,6 +10,7 @@ import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 import { streamsOf, wholeDays } from './metadata.ts';
+import { checkRangeQuery } from './query-limits.ts';
 
 type Ask<K extends FrontendAsk['kind']> = Extract<FrontendAsk, { kind: K }>;
 
@@ -50,7 +51,8 @@ async function detect(
   services: FrontendServices,
   asked: AskContext,
 ): Promise<void> {
-  planQuery(parseLogQuery(query));
+  const expr = parseLogQuery(query);
+  checkRangeQuery(planQuery(expr), { startNs, endNs }, services.limits(asked.tenant));
   const order = { limit: lineLimit, direction: 'backward' as const };
   const jobs = new Jobs(services, asked);
   const replies = await jobs.run({ kind: 'logs', query, fromNs: startNs, toNs: endNs, ...order, categorize: true }, true);

@@ -1,6 +1,6 @@
 import { MemoryBudget, SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { MiB } from '../../ops/base/bytes.ts';
-import { bytes, type OptionsOf, section } from '../../ops/base/options.ts';
+import { bytes, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
@@ -15,6 +15,10 @@ import { instantQuery, rangeQuery } from './queries.ts';
 import { indexVolume } from './volume.ts';
 
 export const frontendOptions = section('frontend', 'frontend', {
+  maxOutstandingPerTenant: int('2048', 'Queries of a tenant that wait or run at once; one more is answered with 429; 0: any number.', {
+    flag: 'querier.max-outstanding-requests-per-tenant',
+    min: 0,
+  }),
   maxMemory: bytes(
     '384MB',
     'What the queries that are worked on may hold of their answers together; beyond, one more is refused, to be tried again.',
@@ -34,7 +38,7 @@ export interface FrontendDeps {
 /** Turns a query into jobs for queriers, and their results into one answer. */
 export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
   name: frontendProtocol.component,
-  mailbox: { messages: 2_048, bytes: 64 * MiB, concurrency: 256, whenFull: 'refuse' },
+  mailbox: { messages: 16_384, bytes: 64 * MiB, concurrency: 256, whenFull: 'refuse' },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world }) {
     const pool = new SharedMemory('the query frontend', deps.options.maxMemory);

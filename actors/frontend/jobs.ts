@@ -1,11 +1,15 @@
 import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { QueryStats } from '../../logql/engine/response-stats.ts';
 import { addProfiles, type StageProfile } from '../../logql/pipeline/profile.ts';
+import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
+import { checkSelected } from '../job-limits.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
-import { noScanStats, type QuerierAsk, type QuerierReply, querierProtocol, type ScanStats } from '../protocol/query.ts';
+import { type JobLimits, noScanStats, type QuerierAsk, type QuerierReply, querierProtocol, type ScanStats } from '../protocol/query.ts';
+import { jobLimits } from './query-limits.ts';
+import { Slots } from './slots.ts';
 
 export interface FrontendServices {
   readonly asker: Asker;
@@ -44,6 +48,22 @@ export interface JobProfile {
   stages: readonly StageProfile[];
 }
 
+function endsBeforeItBegins(ask: object): boolean {
+  const {
+    fromNs = 0n,
+    toNs = fromNs,
+    startNs = 0n,
+    endNs = startNs,
+  } = ask as Partial<Record<'fromNs' | 'toNs' | 'startNs' | 'endNs', bigint>>;
+  return toNs < fromNs || endNs < startNs;
+}
+
+/** Each job is within the limits; throws Fault limit_exceeded unless all of them together are. */
+function checkTogether(replies: readonly { readonly stats: ScanStats }[], most: JobLimits): void {
+  const sum = (key: 'streams' | 'chunks'): number => replies.reduce((total, { stats }) => total + stats[key], 0);
+  checkSelected({ streams: sum('streams'), chunks: sum('chunks'), bytes: 0 }, most, true);
+}
+
 /** The jobs of one query, and what they cost together. */
 export class Jobs {
   /** What was asked and how it went; kept if the query is to be explained. */
@@ -55,35 +75,49 @@ export class Jobs {
   readonly #scan = noScanStats();
   /** When one job fails all others of the query stop: their answers would be thrown away. */
   readonly #failed = new AbortController();
+  readonly #limits: TenantLimits;
+  readonly #slots: Slots;
   #count = 0;
 
+  /** Throws Fault rate_limited if the tenant may not query at all. */
   constructor(services: FrontendServices, asked: AskContext, { explain = false }: { explain?: boolean } = {}) {
     this.profiles = explain ? [] : undefined;
     this.#services = services;
     this.#asked = asked;
     this.#startMs = services.world.clock.monotonicMs();
+    this.#limits = services.limits(asked.tenant);
+    const { tsdbMaxQueryParallelism: parallel } = this.#limits;
+    if (parallel === 0) throw new Fault('rate_limited', 'querying is disabled, please contact your Loki operator');
+    this.#slots = new Slots(parallel);
   }
 
-  /** Asks every querier for its share of the streams, or one for all of them; the replies are in the order of the shares. If one fails, all do. */
+  /** Asks every querier for its share of the streams, or one for all of them; the replies are in the order of the shares. If one fails, all do.
+   *  Nobody is asked for a range that ends before it begins. */
   async run<K extends QuerierAsk['kind']>(
     ask: Unsharded<Extract<QuerierAsk, { kind: K }>> & { kind: K },
     sharded: boolean,
   ): Promise<QuerierReply[K][]> {
+    if (endsBeforeItBegins(ask)) return [];
     const { asker, queriers } = this.#services;
     const of = sharded ? queriers.length : 1;
     const context = { ...askOptions(this.#asked), signal: AbortSignal.any([this.#asked.signal, this.#failed.signal]) };
+    const most = jobLimits(ask, this.#limits);
     this.#count += of;
-    const { maxQueryMemory: maxMemory } = this.#services.limits(this.#asked.tenant);
+    const { maxQueryMemory: maxMemory } = this.#limits;
     const asks = Array.from({ length: of }, (_, index) => {
       const instance = sharded ? queriers[index] : 'any';
-      const job = { ...ask, ...(this.profiles && { profile: true }), maxMemory, shard: { index, of } } as unknown as Extract<
-        QuerierAsk,
-        { kind: K }
-      > & { kind: K };
-      return asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context);
+      const job = {
+        ...ask,
+        ...(most && { most }),
+        ...(this.profiles && { profile: true }),
+        maxMemory,
+        shard: { index, of },
+      } as unknown as Extract<QuerierAsk, { kind: K }> & { kind: K };
+      return this.#slots.run(() => asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context));
     });
     try {
       const replies = await Promise.all(asks);
+      if (most !== undefined) checkTogether(replies, most);
       for (const reply of replies) this.#services.memory.take(MERGED * replyBytes(reply));
       for (const { stats } of replies) this.#add(stats);
       if ('query' in ask) this.#note(ask.query, replies as QuerierReply['logs' | 'samples'][]);

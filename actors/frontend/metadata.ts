@@ -40,6 +40,7 @@ const DAY_NS = 86_400_000_000_000n;
 /** The days that a range touches. Loki's index is kept by day, so its label names and values are those of whole days: a dashboard that asks for the labels of
  *  its last minutes is shown the streams that were silent in them too. */
 export function wholeDays({ startNs, endNs }: { startNs: bigint; endNs: bigint }): { startNs: bigint; endNs: bigint } {
+  if (endNs < startNs) return { startNs, endNs };
   return { startNs: (startNs / DAY_NS) * DAY_NS, endNs: (endNs / DAY_NS + 1n) * DAY_NS };
 }
 

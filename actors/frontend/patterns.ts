@@ -5,6 +5,7 @@ import { type AskContext, askOptions } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type BodyReply, type FrontendAsk, patternProtocol } from '../protocol/query.ts';
 import type { FrontendServices } from './jobs.ts';
+import { checkRequiredLabels } from './query-limits.ts';
 
 /** The patterns of lines, those of most lines first. Throws Fault not_found where patterns are turned off. */
 export async function minedPatterns(
@@ -14,7 +15,8 @@ export async function minedPatterns(
 ): Promise<BodyReply> {
   const { asker, queriers: miners, limits, patternBytes } = services;
   if (patternBytes === undefined) throw new Fault('not_found', 'patterns are turned off: see -pattern-ingester.enabled');
-  parseSelector(ask.query);
+  const matchers = parseSelector(ask.query);
+  checkRequiredLabels({ kind: 'log', matchers, stages: [], at: { from: 0, to: 0 } }, limits(asked.tenant));
   const { query, startNs, endNs, stepMs } = ask;
   if (startNs >= endNs) return { body: patternsBody([], []) };
   const pattern = { query, startNs, endNs, stepMs, jsonFields: jsonFieldsOf(limits(asked.tenant)) };

@@ -10,9 +10,12 @@ import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { AskContext } from '../kernel/define.ts';
+import type { TenantLimits } from '../limits.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
+import { checkBytesRead } from './bytes-read.ts';
 import { type CursorScope, decodeCursor, encodeCursor } from './cursor.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
+import { checkInstantQuery, checkRangeQuery } from './query-limits.ts';
 
 type RangeAsk = Extract<FrontendAsk, { kind: 'range' }>;
 type InstantAsk = Extract<FrontendAsk, { kind: 'instant' }>;
@@ -25,17 +28,20 @@ export async function rangeQuery(
   jobs = new Jobs(services, asked),
 ): Promise<BodyReply> {
   const plan = planQuery(parseExpr(ask.query));
+  const limits = services.limits(asked.tenant);
+  checkRangeQuery(plan, ask, limits);
+  await checkBytesRead(plan, ask, services, asked);
   if (plan.kind === 'logs') {
     const { entries, ...page } = await logPage(ask, plan.expr, services, jobs, asked);
     if (ask.legacy) return { body: renderLegacyStreams(entries, jobs.stats()) };
     return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
   }
   if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
-  const { splitQueriesByInterval } = services.limits(asked.tenant);
-  const { startNs, endNs } = splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
-  const times = { startNs, endNs, stepNs: ask.stepNs };
-  const limits = limitsOf(services, asked);
-  const matrix = evaluateRange(plan, await leafResults(plan, times, jobs, limits), times, limits);
+  if (ask.endNs < ask.startNs) return { body: renderMatrix({ steps: 1, series: [] }, ask, { stats: jobs.stats() }) };
+  const { startNs, endNs } = limits.splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
+  const times = { startNs, endNs, stepNs: ask.stepNs, ...notBefore(ask) };
+  const bounds = boundsOf(limits);
+  const matrix = evaluateRange(plan, await leafResults(plan, times, jobs, bounds), times, bounds);
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
 
@@ -52,17 +58,25 @@ export async function instantQuery(
       'log queries are not supported as an instant query type, please change your query to a range query type',
     );
   }
-  const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0 };
-  const limits = limitsOf(services, asked);
-  const result = evaluateInstant(plan, await leafResults(plan, times, jobs, limits), limits);
+  const limits = services.limits(asked.tenant);
+  checkInstantQuery(plan, limits);
+  if (ask.notBeforeNs !== undefined && ask.timeNs < ask.notBeforeNs) return { body: renderVector([], ask.timeNs, { stats: jobs.stats() }) };
+  const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0, ...notBefore(ask) };
+  await checkBytesRead(plan, times, services, asked);
+  const bounds = boundsOf(limits);
+  const result = evaluateInstant(plan, await leafResults(plan, times, jobs, bounds), bounds);
   const frame = { stats: jobs.stats() };
   return {
     body: result.kind === 'scalar' ? renderScalar(result.value, ask.timeNs, frame) : renderVector(result.series, ask.timeNs, frame),
   };
 }
 
-function limitsOf({ limits }: FrontendServices, { tenant }: AskContext): EvaluationLimits {
-  return { maxSeries: limits(tenant).maxQuerySeries, approxTopk: false };
+function boundsOf({ maxQuerySeries }: TenantLimits): EvaluationLimits {
+  return { maxSeries: maxQuerySeries, approxTopk: false };
+}
+
+function notBefore({ notBeforeNs }: { notBeforeNs?: bigint }): { notBeforeNs?: bigint } {
+  return notBeforeNs === undefined ? {} : { notBeforeNs };
 }
 
 /** Leaves of one query that queriers are asked at once: a query of hundreds must not fill their mailboxes. */

@@ -7,6 +7,13 @@ import type { StageProfile } from '../../logql/pipeline/profile.ts';
 import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
 
+/** What one job may select, before anything of it is read; 0: any number. */
+export interface JobLimits {
+  readonly streams: number;
+  readonly chunks: number;
+  readonly bytes: number;
+}
+
 /** One job for a querier: a query text over one shard of the streams. Times [fromNs, toNs) unless said otherwise. */
 export type QuerierAsk = JobAsk & {
   shard: StreamShard;
@@ -29,6 +36,7 @@ type JobAsk =
       profile?: boolean;
       /** See LogQueryOptions. */
       legacy?: boolean;
+      most?: JobLimits;
     }
   /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. With more than
    *  `maxSeries` series, if given, it fails at once. */
@@ -39,8 +47,13 @@ type JobAsk =
       endNs: bigint;
       stepNs: number;
       maxSeries?: number;
+      /** Entries before are left out. */
+      notBeforeNs?: bigint;
       profile?: boolean;
+      most?: JobLimits;
     }
+  /** How much would have to be read. */
+  | { kind: 'read_size'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
   | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint }
   | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
   | ({ kind: 'volumes' } & VolumeQuery);
@@ -65,6 +78,8 @@ export interface ScanStats {
   duplicates: number;
   headRows: number;
   objects: number;
+  /** Selected by time, tenant and labels; as the chunks. */
+  streams: number;
   chunks: number;
   /** Waiting for ingesters; for storage's listing and indexes; for blocks; all added up over parts that ran at the same time. */
   ingestersMs: number;
@@ -92,6 +107,7 @@ export function noScanStats(): ScanStats {
     duplicates: 0,
     headRows: 0,
     objects: 0,
+    streams: 0,
     chunks: 0,
     ingestersMs: 0,
     indexMs: 0,
@@ -108,6 +124,8 @@ export type QuerierReply = {
   /** A row per stream, numbers as Float64. */
   stream_sizes: { hashes: string[]; chunks: Uint8Array; entries: Uint8Array; bytes: Uint8Array; stats: ScanStats };
   volumes: { frame: Uint8Array[]; stats: ScanStats };
+  /** Lines and metadata of all blocks and heads with times in the range, decompressed. */
+  read_size: { bytes: number; stats: ScanStats };
 };
 export const querierProtocol = protocol<QuerierAsk, QuerierReply>('querier');
 
@@ -127,7 +145,7 @@ export type PatternReply = {
 };
 export const patternProtocol = protocol<PatternAsk, PatternReply>('pattern-ingester');
 
-/** Times as given by the client are resolved by the gateway. */
+/** Times as given by the client are resolved by the gateway; a range that ends before it begins is one that the tenant does not see. */
 export type FrontendAsk =
   | {
       kind: 'range';
@@ -135,6 +153,8 @@ export type FrontendAsk =
       startNs: bigint;
       endNs: bigint;
       stepNs: number;
+      /** Of a metric query: entries before are left out. */
+      notBeforeNs?: bigint;
       intervalNs: number;
       limit: number;
       direction: Direction;
@@ -144,7 +164,7 @@ export type FrontendAsk =
       /** A log query answered as it was under /api/prom. */
       legacy?: boolean;
     }
-  | { kind: 'instant'; query: string; timeNs: bigint; limit: number; direction: Direction; categorize: boolean }
+  | { kind: 'instant'; query: string; timeNs: bigint; notBeforeNs?: bigint; limit: number; direction: Direction; categorize: boolean }
   /** Runs the query and answers with how that went. */
   | { kind: 'explain'; query: Extract<FrontendAsk, { kind: 'range' | 'instant' }> }
   /** Entries of the streams around a time: all at it, and so many before and after it within [startNs, endNs). */

@@ -4,7 +4,7 @@ import { bytesOf } from '../../ops/base/bytes.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply, type ScanStats } from '../protocol/query.ts';
 import { openedOnce, type ScanGroup, scanGroups } from './scan.ts';
 import type { JobTools } from './source-reader.ts';
-import type { StreamSources } from './sources.ts';
+import { bytesIn, type StreamSources } from './sources.ts';
 
 type Ask<K extends QuerierAsk['kind']> = Extract<QuerierAsk, { kind: K }>;
 
@@ -59,6 +59,12 @@ export async function volumes(ask: Ask<'volumes'>, tools: JobTools): Promise<Que
   });
   if (scanned !== undefined) volumeOf(scanned).finish();
   return { frame: execution.frame(), stats };
+}
+
+/** How much of the selection there is to read, told without reading it. */
+export async function readSize({ matchers, fromNs, toNs, shard }: Ask<'read_size'>, tools: JobTools): Promise<QuerierReply['read_size']> {
+  const stats = noScanStats();
+  return { bytes: bytesIn(await tools.gather({ matchers, fromNs, toNs, shard }, stats)), stats };
 }
 
 /** Counts the block if its outline told enough. */

@@ -12,7 +12,7 @@ import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
-import { streamSizes, volumes } from './index-jobs.ts';
+import { readSize, streamSizes, volumes } from './index-jobs.ts';
 import { openedOnce, scanGroups } from './scan.ts';
 import { type JobTools, SourceReader } from './source-reader.ts';
 import { liveObjects } from './sources.ts';
@@ -35,7 +35,7 @@ export interface QuerierDeps {
 export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
   defineActor<QuerierAsk, QuerierReply, QuerierDeps>({
     name: 'querier',
-    mailbox: { messages: 2_048, bytes: 64 * MiB, concurrency: maxConcurrent, whenFull: 'refuse' },
+    mailbox: { messages: 65_536, bytes: 64 * MiB, concurrency: maxConcurrent, whenFull: 'refuse' }, // what a tenant may ask is limited at the door
     restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
     async start(deps, context) {
       const jobs = new QuerierJobs(deps, context);
@@ -45,6 +45,7 @@ export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
         series: (ask, asked) => jobs.run(ask, asked, ({ memory }) => jobs.series(ask, asked, memory)),
         stream_sizes: (ask, asked) => jobs.run(ask, asked, (tools) => streamSizes(ask, tools)),
         volumes: (ask, asked) => jobs.run(ask, asked, (tools) => volumes(ask, tools)),
+        read_size: (ask, asked) => jobs.run(ask, asked, (tools) => readSize(ask, tools)),
       };
       return { handlers, observe: () => jobs.observe(), stop: async () => {} };
     },
@@ -86,7 +87,8 @@ class QuerierJobs {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
     const execution = logExecution(ask.query, { ...ask, memory: tools.memory, profile });
-    const streams = await tools.gather({ matchers: execution.matchers, fromNs: ask.fromNs, toNs: ask.toNs, shard: ask.shard }, stats);
+    const { fromNs, toNs, shard, most } = ask;
+    const streams = await tools.gather({ matchers: execution.matchers, fromNs, toNs, shard }, stats, most);
     const groups = scanGroups(streams);
     const forward = ask.direction === 'forward';
     // Groups of a stream touch where its blocks were cut within one time: backward, the later one comes first.
@@ -115,7 +117,7 @@ class QuerierJobs {
       ...(profile && { profile }),
     });
     const { matchers, fromNs, toNs } = execution;
-    const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats);
+    const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats, ask.most);
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(scanGroups(streams), stats, {
       backward: false,

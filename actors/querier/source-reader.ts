@@ -4,10 +4,11 @@ import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { ReadMeter } from '../../storage/chunk/block.ts';
 import { Catalog } from '../../storage/segment/catalog.ts';
+import { checkSelected } from '../job-limits.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
-import type { ScanStats } from '../protocol/query.ts';
+import type { JobLimits, ScanStats } from '../protocol/query.ts';
 import { type ScanGroup, type Scanner, scan } from './scan.ts';
-import { gatherSources, type Selection, type StreamSources } from './sources.ts';
+import { bytesIn, gatherSources, type Selection, type StreamSources } from './sources.ts';
 
 export interface SourceReaderDeps {
   readonly asker: Asker;
@@ -24,7 +25,8 @@ export interface SourceReaderDeps {
 export interface JobTools {
   /** What the job holds is to be taken from here; all of it is given back when it ends. */
   readonly memory: MemoryBudget;
-  gather(selection: Selection, stats: ScanStats): Promise<StreamSources[]>;
+  /** Throws Fault limit_exceeded if there is more than `most`. */
+  gather(selection: Selection, stats: ScanStats, most?: JobLimits): Promise<StreamSources[]>;
   scan(groups: readonly ScanGroup[], stats: ScanStats, scanner: Scanner): Promise<void>;
 }
 
@@ -66,7 +68,11 @@ export class SourceReader {
     const [catalog, world] = [this.catalog, this.#world];
     return {
       memory,
-      gather: (selection, stats) => gatherSources(selection, { asker, ingesters, catalog, world, context: asked, stats, memory }),
+      async gather(selection, stats, most) {
+        const streams = await gatherSources(selection, { asker, ingesters, catalog, world, context: asked, stats, memory });
+        if (most !== undefined) checkSelected({ ...stats, bytes: bytesIn(streams) }, most, selection.shard.of > 1);
+        return streams;
+      },
       async scan(groups, stats, scanner) {
         const meter = new ReadMeter(world.clock);
         await scan(groups, { blobs, world, context: asked, stats, meter, memory }, scanner);

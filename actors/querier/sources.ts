@@ -111,6 +111,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
     }
     await slices.giveWay();
   }
+  stats.streams += streams.size;
   return [...streams.values()].sort((a, b) => (a.labels < b.labels ? -1 : 1));
 }
 
@@ -126,6 +127,18 @@ function addBlocks(units: SourceUnit[], source: number, key: string, chunk: Chun
 
 function timesOf(baseNs: bigint, minOffset: number, maxOffset: number): { minNs: bigint; maxNs: bigint } {
   return { minNs: baseNs + BigInt(minOffset), maxNs: baseNs + BigInt(maxOffset) };
+}
+
+/** Lines and metadata, decompressed. */
+export function bytesIn(streams: readonly StreamSources[]): number {
+  let bytes = 0;
+  for (const { units } of streams) {
+    for (const unit of units) {
+      const { lineBytes, metadataBytes } = unit.kind === 'head' ? unit.rows : unit.block;
+      bytes += lineBytes + metadataBytes;
+    }
+  }
+  return bytes;
 }
 
 /** `lines`: whether anybody looks at them. */

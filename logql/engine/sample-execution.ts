@@ -54,7 +54,7 @@ export interface SampleOptions {
 export function sampleExecution(query: string, times: EvaluationTimes, options: SampleOptions = {}): SampleExecution {
   const leaf = readLeaf(parseExpr(query));
   if (leaf === undefined) throw new Fault('bad_request', `not a range aggregation: ${query}`);
-  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), options);
+  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), times, options);
 }
 
 /** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
@@ -89,13 +89,18 @@ class LeafExecution implements SampleExecution {
   readonly #memory: MemoryBudget | undefined;
   readonly #create: (labels: Labels) => SeriesAccumulator;
 
-  constructor(leaf: Leaf, windows: Windows, { profile, memory, maxSeries = Number.POSITIVE_INFINITY }: SampleOptions) {
+  constructor(
+    leaf: Leaf,
+    windows: Windows,
+    { notBeforeNs }: EvaluationTimes,
+    { profile, memory, maxSeries = Number.POSITIVE_INFINITY }: SampleOptions,
+  ) {
     this.#maxSeries = maxSeries;
     this.#memory = memory;
     this.leaf = leaf;
     this.windows = windows;
     this.matchers = leaf.range.log.matchers;
-    this.fromNs = windows.fromNs;
+    this.fromNs = notBeforeNs === undefined || notBeforeNs < windows.fromNs ? windows.fromNs : notBeforeNs;
     this.toNs = windows.toNs;
     this.keep = seriesLabelsOf(leaf);
     this.sample = operationOf(leaf.range).sample;
@@ -153,7 +158,7 @@ class StreamExecution implements StreamSamples {
 
   header(block: BlockOutline): boolean {
     const { windows, stats, pipeline, sample } = this.#execution;
-    const from = Number(windows.fromNs - block.baseNs);
+    const from = Number(this.#execution.fromNs - block.baseNs);
     const to = Number(windows.toNs - block.baseNs);
     if (block.rows === 0 || block.maxOffset < from || block.minOffset >= to) return true;
     if (block.minOffset < from || block.maxOffset >= to) return false;
@@ -174,7 +179,7 @@ class StreamExecution implements StreamSamples {
     if (this.header(block)) return;
     const { windows, stats, pipeline, sample } = this.#execution;
     countBlock(stats, block);
-    const from = Number(windows.fromNs - block.baseNs);
+    const from = Number(this.#execution.fromNs - block.baseNs);
     const to = Number(windows.toNs - block.baseNs);
     const locator = windows.locator(block.baseNs);
     const times = block.times();

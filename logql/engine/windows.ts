@@ -4,6 +4,8 @@ export interface EvaluationTimes {
   readonly endNs: bigint;
   /** Whole, > 0 unless startNs is endNs. */
   readonly stepNs: number;
+  /** Entries before are left out of every window. */
+  readonly notBeforeNs?: bigint;
 }
 
 export function stepCount({ startNs, endNs, stepNs }: EvaluationTimes): number {

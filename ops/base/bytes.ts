@@ -180,3 +180,13 @@ export class ByteReader {
     this.#take(align8(this.at) - this.at);
   }
 }
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+
+/** For people: `512 B`, `1.5 KiB`, `150 GiB`. */
+export function printBinaryBytes(bytes: number): string {
+  let power = 0;
+  while (power < UNITS.length - 1 && bytes >= KiB ** (power + 1)) power++;
+  const value = Math.round((bytes / KiB ** power) * 10) / 10;
+  return `${value < 10 && power > 0 ? value.toFixed(1) : value.toFixed(0)} ${UNITS[power]}`;
+}

@@ -2,7 +2,7 @@ import type { FrontendAsk } from '../../actors/protocol/query.ts';
 import type { VolumeQuery } from '../../logql/engine/volume-execution.ts';
 import { SAMPLE_MS } from '../../logql/patterns/pattern-counts.ts';
 import { Fault } from '../base/fault.ts';
-import { checkEntries, checkLength, type QueryDeps, type QueryLimits, queryOf, type ReadAsk, readRoutes } from './query.ts';
+import { checkEntries, checkLength, type QueryDeps, type QueryLimits, queryOf, type ReadAsk, readRoutes, seen } from './query.ts';
 import {
   anyTimeRange,
   DEFAULT_LIMIT,
@@ -37,13 +37,13 @@ export function indexRoutes(deps: QueryDeps): Route[] {
 }
 
 function stats(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
-  const { startNs, endNs } = rangeParams(params, nowNs);
+  const { startNs, endNs } = rangeParams(params, nowNs, limits);
   checkLength({ startNs, endNs }, limits);
   return { kind: 'index_stats', query: queryOf(params), startNs, endNs };
 }
 
 function shards(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
-  const { startNs, endNs } = rangeParams(params, nowNs);
+  const { startNs, endNs } = rangeParams(params, nowNs, limits);
   const targetBytes = sizeOf(params.get('targetBytesPerShard') ?? '');
   if (targetBytes === 0) throw bad('targetBytesPerShard must be a positive value');
   checkLength({ startNs, endNs }, limits);
@@ -56,12 +56,13 @@ function volume(given: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: Q
   timestamp(params.get('time') ?? '', nowNs);
   direction(params);
   const aggregateBy = aggregation(params);
-  return volumeAsk(params, { ...timeRange(params, nowNs, QUERY_SINCE_NS), stepNs: 0, limit: most, aggregateBy }, limits);
+  const between = seen(timeRange(params, nowNs, QUERY_SINCE_NS), nowNs, limits);
+  return volumeAsk(params, { ...between, stepNs: 0, limit: most, aggregateBy }, limits);
 }
 
 function volumeRange(given: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
   const params = volumeParams(given);
-  const { startNs, endNs, stepNs } = rangeParams(params, nowNs);
+  const { startNs, endNs, stepNs } = rangeParams(params, nowNs, limits);
   return volumeAsk(params, { startNs, endNs, stepNs, limit: limit(params), aggregateBy: aggregation(params) }, limits);
 }
 
@@ -77,14 +78,15 @@ function volumeAsk(params: URLSearchParams, read: VolumeParams, limits: QueryLim
 
 /** Counts are by the millisecond step, no finer than they are kept. */
 function patterns(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
-  const between = anyTimeRange(params, nowNs, QUERY_SINCE_NS);
-  const stepMs = Math.max(SAMPLE_MS, Math.trunc(step(params, between) / 1e6));
+  const given = anyTimeRange(params, nowNs, QUERY_SINCE_NS);
+  const stepMs = Math.max(SAMPLE_MS, Math.trunc(step(params, given) / 1e6));
+  const between = seen(given, nowNs, limits);
   checkLength(between, limits);
   return { kind: 'patterns', query: queryOf(params), ...between, stepMs };
 }
 
 function detectedLabels(params: URLSearchParams, _: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
-  const between = timeRange(params, nowNs, QUERY_SINCE_NS);
+  const between = seen(timeRange(params, nowNs, QUERY_SINCE_NS), nowNs, limits);
   checkLength(between, limits);
   return { kind: 'detected_labels', query: queryOf(params), ...between };
 }
@@ -98,24 +100,25 @@ function detectedValues(params: URLSearchParams, request: HttpRequest, nowNs: bi
 }
 
 function fieldParams(params: URLSearchParams, nowNs: bigint, limits: QueryLimits) {
-  const between = timeRange(params, nowNs, QUERY_SINCE_NS);
+  const given = timeRange(params, nowNs, QUERY_SINCE_NS);
   const lineLimit = positive('line_limit', params.get('line_limit') ?? '', DEFAULT_LIMIT);
   const fields = positive('limit', params.get('limit') || (params.get('field_limit') ?? ''), DEFAULT_FIELDS);
-  step(params, between);
+  step(params, given);
   const query = queryOf(params);
   checkEntries(query, lineLimit, limits);
+  const between = seen(given, nowNs, limits);
   checkLength(between, limits);
   return { query, ...between, lineLimit, limit: fields };
 }
 
 /** The parameters of a range query, of which some only have to be right. */
-function rangeParams(params: URLSearchParams, nowNs: bigint): TimeRange & { stepNs: number } {
+function rangeParams(params: URLSearchParams, nowNs: bigint, limits: QueryLimits): TimeRange & { stepNs: number } {
   const between = timeRange(params, nowNs, QUERY_SINCE_NS);
   limit(params);
   direction(params);
   const stepNs = step(params, between);
   interval(params);
-  return { ...between, stepNs };
+  return { ...seen(between, nowNs, limits), stepNs };
 }
 
 /** Of volumes a limit of 0 is the default. */

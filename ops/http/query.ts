@@ -6,6 +6,7 @@ import { prettyPrint } from '../../logql/syntax/pretty.ts';
 import { printDuration, printGoDuration } from '../../logql/syntax/units.ts';
 import { Fault } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
+import type { OutstandingQueries } from './outstanding.ts';
 import {
   aroundTime,
   direction,
@@ -22,12 +23,16 @@ import {
 } from './query-params.ts';
 import { type HttpReply, type HttpRequest, JSON_TYPE, type Route } from './route.ts';
 
-export type QueryLimits = Pick<TenantLimits, 'maxEntriesLimitPerQuery' | 'maxQueryLength' | 'queryTimeout'>;
+export type QueryLimits = Pick<
+  TenantLimits,
+  'maxEntriesLimitPerQuery' | 'maxQueryLength' | 'maxQueryLookback' | 'maxStreamsMatchersPerQuery' | 'queryTimeout'
+>;
 
 export interface QueryDeps {
   readonly asker: Asker;
   readonly world: World;
   readonly limits: (tenant: string) => QueryLimits;
+  readonly outstanding: OutstandingQueries;
 }
 
 /** What an endpoint asks the frontend. */
@@ -61,19 +66,28 @@ export function readRoutes(read: Readonly<Record<string, ReadAsk>>, deps: QueryD
   }));
 }
 
-async function answer(read: ReadAsk, request: HttpRequest, { asker, world, limits }: QueryDeps): Promise<HttpReply> {
+function answer(read: ReadAsk, request: HttpRequest, deps: QueryDeps): Promise<HttpReply> {
+  return deps.outstanding.run(request.tenant, () => askFrontend(read, request, deps));
+}
+
+/** In Loki's words. */
+const TIMED_OUT =
+  'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
+
+async function askFrontend(read: ReadAsk, request: HttpRequest, { asker, world, limits }: QueryDeps): Promise<HttpReply> {
   const { tenant, signal, trace } = request;
   const tenantLimits = limits(tenant);
   const nowNs = BigInt(Math.trunc(world.clock.nowMs())) * 1_000_000n;
   const ask = read(await request.params(), request, nowNs, tenantLimits);
   const deadlineMs = world.clock.monotonicMs() + tenantLimits.queryTimeout;
-  const reply: BodyReply = await asker.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, 'any', ask, {
-    tenant,
-    deadlineMs,
-    signal,
-    trace,
-  });
-  return { status: 200, type: JSON_TYPE, body: reply.body };
+  const options = { tenant, deadlineMs, signal, trace };
+  try {
+    const reply: BodyReply = await asker.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, 'any', ask, options);
+    return { status: 200, type: JSON_TYPE, body: reply.body };
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'deadline') throw new Fault('deadline', TIMED_OUT, { cause: error });
+    throw error;
+  }
 }
 
 export function range(
@@ -82,15 +96,17 @@ export function range(
   nowNs: bigint,
   limits: QueryLimits,
 ): Extract<FrontendAsk, { kind: 'range' }> {
-  const between = timeRange(params, nowNs, QUERY_SINCE_NS);
+  const given = timeRange(params, nowNs, QUERY_SINCE_NS);
+  const between = seen(given, nowNs, limits);
   const entries = limit(params);
   const ask: Extract<FrontendAsk, { kind: 'range' }> = {
     kind: 'range',
     query: queryOf(params),
     ...between,
+    ...horizonOf(nowNs, limits),
     limit: entries,
     direction: direction(params),
-    stepNs: step(params, between),
+    stepNs: step(params, given),
     intervalNs: interval(params),
     categorize: wantsCategories(request),
     ...cursorOf(params),
@@ -100,11 +116,17 @@ export function range(
   return ask;
 }
 
-function instant(params: URLSearchParams, request: HttpRequest, nowNs: bigint): Extract<FrontendAsk, { kind: 'instant' }> {
+function instant(
+  params: URLSearchParams,
+  request: HttpRequest,
+  nowNs: bigint,
+  limits: QueryLimits,
+): Extract<FrontendAsk, { kind: 'instant' }> {
   return {
     kind: 'instant',
     query: queryOf(params),
     timeNs: timestamp(params.get('time') ?? '', nowNs),
+    ...horizonOf(nowNs, limits),
     limit: limit(params),
     direction: direction(params),
     categorize: wantsCategories(request),
@@ -113,7 +135,7 @@ function instant(params: URLSearchParams, request: HttpRequest, nowNs: bigint): 
 
 /** With `time` the query is an instant one, as for /query; otherwise it is one for /query_range. */
 function explain(params: URLSearchParams, request: HttpRequest, nowNs: bigint, limits: QueryLimits): FrontendAsk {
-  const query = params.has('time') ? instant(params, request, nowNs) : range(params, request, nowNs, limits);
+  const query = params.has('time') ? instant(params, request, nowNs, limits) : range(params, request, nowNs, limits);
   return { kind: 'explain', query };
 }
 
@@ -121,7 +143,11 @@ function context(params: URLSearchParams, request: HttpRequest, nowNs: bigint, l
   const ts = params.get('ts') ?? '';
   if (ts === '') throw new Fault('bad_request', "context wants 'ts', the time of an entry");
   const timeNs = timestamp(ts, nowNs);
-  const between = aroundTime(params, timeNs, limits);
+  const between = seen(aroundTime(params, timeNs, limits), nowNs, limits);
+  if (timeNs < between.startNs) {
+    const lookback = printDuration(limits.maxQueryLookback * 1e6);
+    throw new Fault('limit_exceeded', `this data is no longer available, it is past now - max_query_lookback (${lookback})`);
+  }
   checkLength(between, limits);
   const ask: FrontendAsk = {
     kind: 'context',
@@ -165,9 +191,20 @@ export function queryOf(params: URLSearchParams): string {
 }
 
 function metadataRange(params: URLSearchParams, nowNs: bigint, limits: QueryLimits): TimeRange {
-  const between = timeRange(params, nowNs, LABELS_SINCE_NS);
+  const between = seen(timeRange(params, nowNs, LABELS_SINCE_NS), nowNs, limits);
   checkLength(between, limits);
   return between;
+}
+
+/** Before this time the tenant sees nothing; absent if there is no such time. */
+function horizonOf(nowNs: bigint, { maxQueryLookback }: QueryLimits): { notBeforeNs?: bigint } {
+  return maxQueryLookback === 0 ? {} : { notBeforeNs: nowNs - BigInt(Math.round(maxQueryLookback * 1e6)) };
+}
+
+/** What the tenant sees of a range. It ends before it begins if that is nothing. */
+export function seen<R extends TimeRange>(range: R, nowNs: bigint, limits: QueryLimits): R {
+  const { notBeforeNs = range.startNs } = horizonOf(nowNs, limits);
+  return notBeforeNs <= range.startNs ? range : { ...range, startNs: notBeforeNs };
 }
 
 /** The limit is one of entries: of a metric query it says nothing. */

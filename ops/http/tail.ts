@@ -1,3 +1,4 @@
+import { checkMatchers } from '../../actors/frontend/query-limits.ts';
 import type { Messenger } from '../../actors/kernel/define.ts';
 import { type TailFrontendAsk, type TailMessage, tailFrontendProtocol } from '../../actors/protocol/tail.ts';
 import { compilePipeline } from '../../logql/pipeline/compile.ts';
@@ -5,7 +6,7 @@ import { parseLogQuery } from '../../logql/syntax/parse.ts';
 import { Fault } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
 import { legacyQuery } from './legacy-query.ts';
-import { checkLength, type QueryLimits, wantsCategories } from './query.ts';
+import { checkLength, type QueryLimits, seen, wantsCategories } from './query.ts';
 import { anyTimeRange, limit, QUERY_SINCE_NS, tailDelayS } from './query-params.ts';
 import type { HttpRequest, SocketRoute, SocketSession } from './route.ts';
 
@@ -27,11 +28,13 @@ async function readAsk(request: HttpRequest, { world, limits }: TailDeps, legacy
   const params = await request.params();
   const nowNs = BigInt(Math.trunc(world.clock.nowMs())) * 1_000_000n;
   const query = legacyQuery(params);
-  compilePipeline(parseLogQuery(query).stages, { observed: 'all' });
+  const expr = parseLogQuery(query);
+  compilePipeline(expr.stages, { observed: 'all' });
   const entries = limit(params);
-  const { startNs } = anyTimeRange(params, nowNs, QUERY_SINCE_NS);
-  const delayMs = tailDelayS(params) * 1_000;
   const tenantLimits = limits(request.tenant);
+  const { startNs } = seen(anyTimeRange(params, nowNs, QUERY_SINCE_NS), nowNs, tenantLimits);
+  const delayMs = tailDelayS(params) * 1_000;
+  checkMatchers(expr, tenantLimits);
   checkLength({ startNs, endNs: startNs > nowNs ? startNs : nowNs }, tenantLimits);
   // Loki refuses no number here. What comes from before the tail is no more than a query may ask for.
   const most = tenantLimits.maxEntriesLimitPerQuery;

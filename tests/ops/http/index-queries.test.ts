@@ -2,18 +2,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import { indexRoutes } from '../../../ops/http/index-queries.ts';
+import { OutstandingQueries } from '../../../ops/http/outstanding.ts';
 import type { QueryLimits } from '../../../ops/http/query.ts';
 import { Edge, FakeAsker } from './harness.ts';
 
 const API = '/loki/api/v1';
 const S = 1_000_000_000n;
 const HOUR = 3_600n * S;
-const LIMITS: QueryLimits = { maxEntriesLimitPerQuery: 5_000, maxQueryLength: 721 * 3_600_000, queryTimeout: 60_000 };
+const LIMITS: QueryLimits = {
+  maxEntriesLimitPerQuery: 5_000,
+  maxQueryLength: 721 * 3_600_000,
+  maxQueryLookback: 0,
+  maxStreamsMatchersPerQuery: 2,
+  queryTimeout: 60_000,
+};
 
 const world = fakeWorld(1);
 const NOW = BigInt(Math.trunc(world.clock.nowMs())) * 1_000_000n;
 const answering = () => new FakeAsker(() => ({ body: [Buffer.from('{}')] }));
-const start = (asker: FakeAsker) => Edge.start(indexRoutes({ asker, world, limits: () => LIMITS }));
+const start = (asker: FakeAsker, limits: Partial<QueryLimits> = {}) =>
+  Edge.start(indexRoutes({ asker, world, limits: () => ({ ...LIMITS, ...limits }), outstanding: new OutstandingQueries(0) }));
 
 const hour = { startNs: NOW - HOUR, endNs: NOW };
 const between = { start: '1000', end: '2000' };
@@ -105,5 +113,26 @@ for (const [path, params, message] of refused) {
     const { status, text } = await edge.get(`${API}${path}?${new URLSearchParams(params)}`);
     assert.deepEqual([status, text], [400, message]);
     assert.equal(asker.asked.length, 0);
+  });
+}
+
+const anHour = { maxQueryLookback: 3_600_000 };
+const lookedBack: [path: string, params: Record<string, string>][] = [
+  ['/index/stats', {}],
+  ['/index/shards', { targetBytesPerShard: '5000' }],
+  ['/index/volume', {}],
+  ['/index/volume_range', {}],
+  ['/patterns', {}],
+  ['/detected_labels', {}],
+  ['/detected_fields', { query: '{a="b"}' }],
+  ['/detected_field/x/values', { query: '{a="b"}' }],
+];
+for (const [path, params] of lookedBack) {
+  test(`${path} begins where the tenant begins to see`, async () => {
+    const asker = answering();
+    await using edge = await start(asker, { ...anHour, maxQueryLength: 3_600_000 });
+    assert.equal((await edge.get(`${API}${path}?${new URLSearchParams({ ...params, since: '3h' })}`)).status, 200);
+    const { startNs, endNs } = asker.asked[0].ask;
+    assert.deepEqual({ startNs, endNs }, hour);
   });
 }

@@ -1,19 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Fault } from '../../../ops/base/fault.ts';
 import { realWorld } from '../../../ops/base/world.ts';
+import { OutstandingQueries } from '../../../ops/http/outstanding.ts';
 import { type QueryLimits, queryRoutes } from '../../../ops/http/query.ts';
-import { Edge, FakeAsker } from './harness.ts';
+import { Edge, FakeAsker, held, until } from './harness.ts';
 
 const NOW_MS = 1_768_471_200_000;
 const NOW = BigInt(NOW_MS) * 1_000_000n;
 const S = 1_000_000_000n;
 const HOUR = 3_600n * S;
-const LIMITS: QueryLimits = { maxEntriesLimitPerQuery: 5_000, maxQueryLength: 721 * 3_600_000, queryTimeout: 60_000 };
+const LIMITS: QueryLimits = {
+  maxEntriesLimitPerQuery: 5_000,
+  maxQueryLength: 721 * 3_600_000,
+  maxQueryLookback: 0,
+  maxStreamsMatchersPerQuery: 2,
+  queryTimeout: 60_000,
+};
 const API = '/loki/api/v1';
 
-function start(asker: FakeAsker, limits: Partial<QueryLimits> = {}): Promise<Edge> {
+function start(asker: FakeAsker, limits: Partial<QueryLimits> = {}, most = 0): Promise<Edge> {
   const world = { ...realWorld(), clock: { nowMs: () => NOW_MS, monotonicMs: () => 1_000 } };
-  return Edge.start(queryRoutes({ asker, world, limits: () => ({ ...LIMITS, ...limits }) }));
+  return Edge.start(queryRoutes({ asker, world, limits: () => ({ ...LIMITS, ...limits }), outstanding: new OutstandingQueries(most) }));
 }
 
 function answering(): FakeAsker {
@@ -31,6 +39,10 @@ const rangeDefaults = {
   direction: 'backward',
   categorize: false,
 };
+const instantDefaults = { kind: 'instant', limit: 100, direction: 'backward', categorize: false };
+/** What a tenant sees of a range that began earlier. */
+const anHour = { maxQueryLookback: 3_600_000 };
+const lookedBack = { startNs: NOW - HOUR, endNs: NOW };
 const contextDefaults = { kind: 'context', query: '', stream: '', timeNs: NOW, before: 10, after: 10, categorize: false };
 const asks: [path: string, params: Record<string, string> | [string, string][], ask: object, limits?: Partial<QueryLimits>][] = [
   ['/query_range', { query: '{a="b"}' }, rangeDefaults],
@@ -75,6 +87,29 @@ const asks: [path: string, params: Record<string, string> | [string, string][], 
     { query: '{a="b"} | json', ts: String(NOW), before: '0', after: '3', start: '1000' },
     { ...contextDefaults, query: '{a="b"} | json', startNs: 1_000n * S, endNs: NOW + 24n * HOUR, before: 0, after: 3 },
     { maxQueryLength: 0 },
+  ],
+  ['/query_range', { query: '{a="b"}', since: '3h' }, { ...rangeDefaults, ...lookedBack, stepNs: 43e9, notBeforeNs: NOW - HOUR }, anHour],
+  [
+    '/query_range',
+    { query: '{a="b"}', since: '30m' },
+    { ...rangeDefaults, startNs: NOW - HOUR / 2n, stepNs: 7e9, notBeforeNs: NOW - HOUR },
+    anHour,
+  ],
+  [
+    '/query_range',
+    { query: '{a="b"}', start: '1000', end: '2000', step: '5' },
+    { ...rangeDefaults, startNs: NOW - HOUR, endNs: 2_000n * S, stepNs: 5e9, notBeforeNs: NOW - HOUR },
+    anHour,
+  ],
+  ['/query', { query: 'x', time: '5' }, { ...instantDefaults, query: 'x', timeNs: 5n * S, notBeforeNs: NOW - HOUR }, anHour],
+  ['/labels', {}, { kind: 'labels', ...lookedBack, query: '' }, anHour],
+  ['/label/app/values', {}, { kind: 'label_values', name: 'app', ...lookedBack, query: '' }, anHour],
+  ['/series', { match: '{a="b"}', since: '7d' }, { kind: 'series', ...lookedBack, matches: ['{a="b"}'] }, anHour],
+  [
+    '/context',
+    { stream: '{a="b"}', ts: String(NOW) },
+    { ...contextDefaults, stream: '{a="b"}', startNs: NOW - HOUR, endNs: NOW + 24n * HOUR },
+    anHour,
   ],
 ];
 for (const [path, params, ask, limits] of asks) {
@@ -166,6 +201,42 @@ for (const [what, params, limits] of allowed) {
     assert.equal((await edge.get(`${API}/query_range?${new URLSearchParams(params)}`)).status, 200);
   });
 }
+
+test('what lies before the horizon of a tenant has no context', async () => {
+  await using edge = await start(answering(), anHour);
+  const params = new URLSearchParams({ stream: '{a="b"}', ts: String(NOW - 2n * HOUR) });
+  const { status, text } = await edge.get(`${API}/context?${params}`);
+  assert.deepEqual([status, text], [400, 'this data is no longer available, it is past now - max_query_lookback (1h)']);
+});
+
+test('the length of a range is that of what the tenant sees', async () => {
+  await using edge = await start(answering(), { ...anHour, maxQueryLength: 3_600_000 });
+  assert.equal((await edge.get(`${API}/series?match={a="b"}&since=7d`)).status, 200);
+});
+
+test('a query that takes too long is answered with 504 and what to do', async () => {
+  const asker = new FakeAsker(() => {
+    throw new Fault('deadline', 'query-frontend/0 did not answer before the deadline');
+  });
+  await using edge = await start(asker);
+  const { status, text, headers } = await edge.get(`${API}/labels`);
+  const advice = 'decrease the duration of the request or add more label matchers (prefer exact match over regex match)';
+  assert.deepEqual([status, text], [504, `request timed out, ${advice} to reduce the amount of data processed`]);
+  assert.equal(headers['retry-after'], '1');
+});
+
+test('a tenant that has too many queries outstanding is told to come back', async () => {
+  const first = held<object>();
+  const asker = new FakeAsker(() => first.promise);
+  await using edge = await start(asker, {}, 1);
+  const waiting = edge.get(`${API}/labels`);
+  await until(async () => asker.asked.length === 1);
+  const { status, text, headers } = await edge.get(`${API}/labels`);
+  assert.deepEqual([status, text, headers['retry-after']], [429, 'too many outstanding requests', '1']);
+  first.resolve({ body: [Buffer.from('{}')] });
+  assert.equal((await waiting).status, 200);
+  assert.equal((await edge.get(`${API}/labels`)).status, 200);
+});
 
 test('format_query prints the query', async () => {
   await using edge = await start(answering());

@@ -16,7 +16,13 @@ import { Edge, until } from './harness.ts';
 const NOW_MS = 1_768_471_200_000;
 const NOW = BigInt(NOW_MS) * 1_000_000n;
 const S = 1_000_000_000n;
-const LIMITS: QueryLimits = { maxEntriesLimitPerQuery: 5_000, maxQueryLength: 721 * 3_600_000, queryTimeout: 60_000 };
+const LIMITS: QueryLimits = {
+  maxEntriesLimitPerQuery: 5_000,
+  maxQueryLength: 721 * 3_600_000,
+  maxQueryLookback: 0,
+  maxStreamsMatchersPerQuery: 2,
+  queryTimeout: 60_000,
+};
 const PATH = '/loki/api/v1/tail';
 const QUERY = `${PATH}?query=${encodeURIComponent('{app="a"}')}`;
 
@@ -83,10 +89,11 @@ async function start(
     options = {},
     world = realWorld(),
     instruments = noInstruments,
-  }: { options?: Partial<HttpServerOptions>; world?: World; instruments?: Instruments } = {},
+    limits = {},
+  }: { options?: Partial<HttpServerOptions>; world?: World; instruments?: Instruments; limits?: Partial<QueryLimits> } = {},
 ): Promise<Started> {
   const clock = { nowMs: () => NOW_MS, monotonicMs: world.clock.monotonicMs };
-  const sockets = tailRoutes({ messenger: tails.messenger, world: { ...world, clock }, limits: () => LIMITS });
+  const sockets = tailRoutes({ messenger: tails.messenger, world: { ...world, clock }, limits: () => ({ ...LIMITS, ...limits }) });
   const edge = await Edge.start([], options, instruments, { sockets, world });
   return { edge, tails, url: (path) => `ws://127.0.0.1:${edge.port}${path}`, [Symbol.asyncDispose]: () => edge[Symbol.asyncDispose]() };
 }
@@ -156,6 +163,7 @@ const refused: [params: Record<string, string>, message: string][] = [
   [{ limit: '0' }, 'limit must be a positive value'],
   [{ limit: 'ten' }, 'strconv.Atoi: parsing "ten": invalid syntax'],
   [{ start: 'yesterday' }, `could not parse 'start' parameter: strconv.ParseInt: parsing "yesterday": invalid syntax`],
+  [{ query: '{a="1",b="2",c="3"}' }, 'max streams matchers per query exceeded, matchers-count > limit (3 > 2)'],
   [{ start: '1764463999' }, 'the query time range exceeds the limit (query length: 1113h6m41s, limit: 30d1h)'],
 ];
 for (const [params, message] of refused) {
@@ -168,6 +176,12 @@ for (const [params, message] of refused) {
     assert.equal(started.tails.asked.length, 0);
   });
 }
+
+test('the history of a tail begins where the tenant begins to see', async () => {
+  await using started = await start(new FakeTails(), { limits: { maxQueryLookback: 60_000 } });
+  await connected(started.url(QUERY));
+  assert.equal(started.tails.asked[0].ask.startNs, NOW - 60n * S);
+});
 
 test('a request that asks for no websocket is told so, and begins nothing', async () => {
   await using started = await start();

@@ -1,0 +1,33 @@
+import { Fault } from '../base/fault.ts';
+
+/** Queries that were asked and are not answered yet, by tenant. One query is one, however many jobs it becomes. */
+export class OutstandingQueries {
+  readonly #most: number;
+  readonly #byTenant = new Map<string, number>();
+
+  /** `most` of one tenant; 0: any number. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Rejects with Fault rate_limited, and does not begin, if the tenant has as many as it may. */
+  async run<T>(tenant: string, query: () => Promise<T>): Promise<T> {
+    if (this.#most > 0 && this.of(tenant) >= this.#most) throw new Fault('rate_limited', 'too many outstanding requests');
+    this.#change(tenant, 1);
+    try {
+      return await query();
+    } finally {
+      this.#change(tenant, -1);
+    }
+  }
+
+  of(tenant: string): number {
+    return this.#byTenant.get(tenant) ?? 0;
+  }
+
+  #change(tenant: string, by: number): void {
+    const count = this.of(tenant) + by;
+    if (count === 0) this.#byTenant.delete(tenant);
+    else this.#byTenant.set(tenant, count);
+  }
+}
