@@ -110,7 +110,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const patternBytes = patterns ? maxBytesPerQuery : undefined;
   const answering = { options: configuration.valuesOf(frontendOptions), asker: system, queriers: workers.instances, limits, patternBytes };
   await system.spawn(frontend, answering, { instance: '0' });
-  const { tailMaxDuration: maxDurationMs } = options.querier;
+  const { tailMaxDuration: maxDurationMs, multiTenantQueriesEnabled } = options.querier;
   await system.spawn(tailFrontend, { messenger: system, tailers: workers.instances, maxDurationMs, limits }, { instance: '0' });
 
   const outstanding = new OutstandingQueries(configuration.valuesOf(frontendOptions).maxOutstandingPerTenant);
@@ -151,7 +151,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     },
     [...served, ...sockets.map(({ path }) => ({ methods: ['GET' as const], path }))],
   );
-  const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled } };
+  const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled, multiTenantQueriesEnabled } };
   const http = createHttpServer([...served, ...admin], httpDeps, sockets);
 
   const onChange = (changed: LimitOverrides): void => {

@@ -8,6 +8,7 @@ import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
+import { TENANT_LABEL, tenantsOf } from '../tenants.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 import { streamsOf, wholeDays } from './metadata.ts';
 import { checkRangeQuery } from './query-limits.ts';
@@ -25,6 +26,7 @@ export async function detectedLabels(ask: Ask<'detected_labels'>, services: Fron
       else known.add(value);
     }
   }
+  if (tenantsOf(asked.tenant).length > 1) values.delete(TENANT_LABEL);
   const telling = [...values].filter(([name, found]) => isTelling(name, found)).sort(([a], [b]) => compareUtf8(a, b));
   return json(telling.length === 0 ? {} : { detectedLabels: telling.map(([label, found]) => ({ label, cardinality: found.size })) });
 }

@@ -7,7 +7,16 @@ import { checkSelected } from '../job-limits.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
-import { type JobLimits, noScanStats, type QuerierAsk, type QuerierReply, querierProtocol, type ScanStats } from '../protocol/query.ts';
+import {
+  type JobAsk,
+  type JobLimits,
+  noScanStats,
+  type QuerierAsk,
+  type QuerierReply,
+  querierProtocol,
+  type ScanStats,
+} from '../protocol/query.ts';
+import { askByTenant } from './by-tenant.ts';
 import { jobLimits } from './query-limits.ts';
 import { Slots } from './slots.ts';
 
@@ -22,8 +31,7 @@ export interface FrontendServices {
   readonly world: World;
 }
 
-/** A question to queriers without its share of the streams and of memory, which `run` adds. */
-type Unsharded<A> = A extends { shard: StreamShard } ? Omit<A, 'shard' | 'maxMemory'> : never;
+type Job<K extends QuerierAsk['kind']> = Extract<QuerierAsk, { kind: K }> & { kind: K };
 
 /** A reply is held as it came, decoded, and as a part of the answer. */
 const MERGED = 3;
@@ -91,30 +99,26 @@ export class Jobs {
     this.#slots = new Slots(parallel);
   }
 
-  /** Asks every querier for its share of the streams, or one for all of them; the replies are in the order of the shares. If one fails, all do.
+  /** Asks every querier for its share of the streams, or one for all of them, of each tenant; the replies are in the order of tenants and shares. If one fails, all do.
    *  Nobody is asked for a range that ends before it begins. */
-  async run<K extends QuerierAsk['kind']>(
-    ask: Unsharded<Extract<QuerierAsk, { kind: K }>> & { kind: K },
-    sharded: boolean,
-  ): Promise<QuerierReply[K][]> {
+  async run<K extends QuerierAsk['kind']>(ask: Extract<JobAsk, { kind: K }>, sharded: boolean): Promise<QuerierReply[K][]> {
     if (endsBeforeItBegins(ask)) return [];
     const { asker, queriers } = this.#services;
     const of = sharded ? queriers.length : 1;
-    const context = { ...askOptions(this.#asked), signal: AbortSignal.any([this.#asked.signal, this.#failed.signal]) };
+    const signal = AbortSignal.any([this.#asked.signal, this.#failed.signal]);
     const most = jobLimits(ask, this.#limits);
-    this.#count += of;
     const { maxQueryMemory: maxMemory } = this.#limits;
-    const asks = Array.from({ length: of }, (_, index) => {
-      const instance = sharded ? queriers[index] : 'any';
-      const job = {
-        ...ask,
-        ...(most && { most }),
-        ...(this.profiles && { profile: true }),
-        maxMemory,
-        shard: { index, of },
-      } as unknown as Extract<QuerierAsk, { kind: K }> & { kind: K };
-      return this.#slots.run(() => asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context));
+    const asks = askByTenant(this.#asked.tenant, ask).flatMap(({ tenant, ask: own }) => {
+      const context = { ...askOptions(this.#asked), tenant, signal };
+      const common = { ...own, ...(most && { most }), ...(this.profiles && { profile: true }), maxMemory };
+      return Array.from({ length: of }, (_, index) => {
+        const instance = sharded ? queriers[index] : 'any';
+        const shard: StreamShard = { index, of };
+        const job = { ...common, shard } as unknown as Job<K>;
+        return this.#slots.run(() => asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context));
+      });
     });
+    this.#count += asks.length;
     try {
       const replies = await Promise.all(asks);
       if (most !== undefined) checkTogether(replies, most);

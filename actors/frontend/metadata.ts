@@ -3,6 +3,7 @@ import { parseSelector } from '../../logql/syntax/parse.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
+import { TENANT_LABEL, tenantsOf } from '../tenants.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 
 type Ask<K extends FrontendAsk['kind']> = Extract<FrontendAsk, { kind: K }>;
@@ -12,10 +13,13 @@ export async function labelNames(ask: Ask<'labels'>, services: FrontendServices,
   for (const text of await streamsOf(selectorsOf(ask.query), wholeDays(ask), services, asked)) {
     for (const [name] of parseCanonicalLabels(text)) names.add(name);
   }
+  if (tenantsOf(asked.tenant).length > 1) names.add(TENANT_LABEL);
   return list([...names].sort(compareUtf8));
 }
 
 export async function labelValues(ask: Ask<'label_values'>, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
+  const tenants = tenantsOf(asked.tenant);
+  if (tenants.length > 1 && ask.name === TENANT_LABEL && ask.query === '') return list(tenants);
   const values = new Set<string>();
   for (const text of await streamsOf(selectorsOf(ask.query), wholeDays(ask), services, asked)) {
     for (const [name, value] of parseCanonicalLabels(text)) if (name === ask.name) values.add(value);

@@ -4,6 +4,8 @@ import { Fault } from '../../ops/base/fault.ts';
 import { type AskContext, askOptions } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type BodyReply, type FrontendAsk, patternProtocol } from '../protocol/query.ts';
+import { tenantsOf } from '../tenants.ts';
+import { selectorOf } from './by-tenant.ts';
 import type { FrontendServices } from './jobs.ts';
 import { checkRequiredLabels } from './query-limits.ts';
 
@@ -19,12 +21,18 @@ export async function minedPatterns(
   checkRequiredLabels({ kind: 'log', matchers, stages: [], at: { from: 0, to: 0 } }, limits(asked.tenant));
   const { query, startNs, endNs, stepMs } = ask;
   if (startNs >= endNs) return { body: patternsBody([], []) };
-  const pattern = { query, startNs, endNs, stepMs, jsonFields: jsonFieldsOf(limits(asked.tenant)) };
+  const tenants = tenantsOf(asked.tenant);
   const of = miners.length;
+  const maxBytes = patternBytes / of / tenants.length;
   const replies = await Promise.all(
-    miners.map((instance, index) => {
-      const job = { kind: 'mine' as const, query: pattern, maxBytes: patternBytes / of, shard: { index, of } };
-      return asker.ask(patternProtocol, instance, job, askOptions(asked));
+    tenants.flatMap((tenant) => {
+      const own = tenants.length === 1 ? query : selectorOf(query, tenant);
+      if (own === undefined) return [];
+      const pattern = { query: own, startNs, endNs, stepMs, jsonFields: jsonFieldsOf(limits(tenant)) };
+      return miners.map((instance, index) => {
+        const job = { kind: 'mine' as const, query: pattern, maxBytes, shard: { index, of } };
+        return asker.ask(patternProtocol, instance, job, { ...askOptions(asked), tenant });
+      });
     }),
   );
   const series = ranked(sumSeries(replies.flatMap((reply) => reply.series.map(fromFrame))));

@@ -3,8 +3,8 @@ import { type FrameEntry, joinLogResults, mergeLogFrames } from '../../logql/eng
 import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Matrix } from '../../logql/engine/matrix.ts';
 import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
-import { mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
-import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts';
+import { encodeSampleFrame, mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
+import { alignRange, type EvaluationTimes, stepCount } from '../../logql/engine/windows.ts';
 import { keepsSeries, type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
@@ -97,7 +97,7 @@ async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs, bound:
   const replies = await jobs.run({ kind: 'samples', query: leaf.query, ...times, ...bound }, leaf.mergeable);
   return mergeSampleFrames(
     leaf,
-    replies.map(({ frame }) => frame),
+    replies.length === 0 ? [encodeSampleFrame(stepCount(times), [])] : replies.map(({ frame }) => frame), // none: no tenant was meant
   );
 }
 

@@ -2,6 +2,7 @@ import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 
 export interface AskContext {
+  /** To the query frontend several may stand here: see tenantsOf. */
   readonly tenant: string;
   /** World clock's monotonic milliseconds. */
   readonly deadlineMs: number;

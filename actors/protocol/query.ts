@@ -14,14 +14,16 @@ export interface JobLimits {
   readonly bytes: number;
 }
 
-/** One job for a querier: a query text over one shard of the streams. Times [fromNs, toNs) unless said otherwise. */
+/** One job for a querier over one shard of the streams. */
 export type QuerierAsk = JobAsk & {
   shard: StreamShard;
   /** Bytes of memory that the job may hold; absent or 0: no limit of its own. */
   maxMemory?: number;
 };
 
-type JobAsk =
+/** A query text, or matchers. Times [fromNs, toNs) unless said otherwise. `tenantLabel`: what each stream is to have as its label `__tenant_id__`, in a query of
+ *  several tenants. */
+export type JobAsk =
   | {
       kind: 'logs';
       query: string;
@@ -37,6 +39,7 @@ type JobAsk =
       /** See LogQueryOptions. */
       legacy?: boolean;
       most?: JobLimits;
+      tenantLabel?: string;
     }
   /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. With more than
    *  `maxSeries` series, if given, it fails at once. */
@@ -51,10 +54,11 @@ type JobAsk =
       notBeforeNs?: bigint;
       profile?: boolean;
       most?: JobLimits;
+      tenantLabel?: string;
     }
   /** How much would have to be read. */
   | { kind: 'read_size'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
-  | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint }
+  | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; tenantLabel?: string }
   | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
   | ({ kind: 'volumes' } & VolumeQuery);
 

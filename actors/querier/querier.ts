@@ -1,17 +1,20 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
 import { type MemoryBudget, SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
+import { formatLabels, type Labels } from '../../logql/model.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
 import { MiB } from '../../ops/base/bytes.ts';
-import { bytes, duration, int, type OptionsOf, section } from '../../ops/base/options.ts';
+import { bool, bytes, duration, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { inShard } from '../../storage/batch/batch.ts';
+import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
+import { withTenant } from '../tenants.ts';
 import { readSize, streamSizes, volumes } from './index-jobs.ts';
 import { openedOnce, scanGroups } from './scan.ts';
 import { type JobTools, SourceReader } from './source-reader.ts';
@@ -19,6 +22,7 @@ import { liveObjects } from './sources.ts';
 
 export const querierOptions = section('querier', 'querier', {
   maxConcurrent: int('4', 'Jobs that one querier works on at once; the rest wait.', { flag: 'querier.max-concurrent', min: 1 }),
+  multiTenantQueriesEnabled: bool('false', 'Let queries span several tenants, whose ids stand in X-Scope-OrgID with a | between them.'),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
   maxMemory: bytes('384MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
   tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
@@ -94,7 +98,7 @@ class QuerierJobs {
     // Groups of a stream touch where its blocks were cut within one time: backward, the later one comes first.
     if (!forward) groups.reverse();
     groups.sort((a, b) => (forward ? compare(a.minNs, b.minNs) : compare(b.maxNs, a.maxNs)));
-    const streamOf = openedOnce((labels) => execution.stream(labels));
+    const streamOf = openedOnce((labels) => execution.stream(labelled(labels, ask)));
     await tools.scan(groups, stats, {
       backward: !forward,
       demanding: execution.demanding,
@@ -118,7 +122,7 @@ class QuerierJobs {
     });
     const { matchers, fromNs, toNs } = execution;
     const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats, ask.most);
-    const streamOf = openedOnce((labels) => execution.stream(labels));
+    const streamOf = openedOnce((labels) => execution.stream(labelled(labels, ask)));
     await tools.scan(scanGroups(streams), stats, {
       backward: false,
       demanding: execution.demanding,
@@ -164,8 +168,16 @@ class QuerierJobs {
       }
       await slices.giveWay();
     }
-    return { labels: [...labels], stats };
+    return { labels: [...labels].map((text) => labelledText(text, ask)), stats };
   }
+}
+
+function labelled(labels: Labels, { tenantLabel }: { tenantLabel?: string }): Labels {
+  return tenantLabel === undefined ? labels : withTenant(labels, tenantLabel);
+}
+
+function labelledText(text: string, { tenantLabel }: { tenantLabel?: string }): string {
+  return tenantLabel === undefined ? text : formatLabels(withTenant(parseCanonicalLabels(text), tenantLabel));
 }
 
 function compare(a: bigint, b: bigint): number {

@@ -63,10 +63,9 @@ export function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
   return { steps: header.steps, series };
 }
 
-/** The values of a leaf from the frames of queriers, each over its own set of streams. A leaf that is not mergeable wants one frame. Series are in the order
+/** The values of a leaf from the frames of queriers, each over its own set of streams. Frames of a leaf that is not mergeable have no series in common. Series are in the order
  *  of their labels, so that what is computed from them (the first of equal values in a topk) does not depend on where their entries lie. */
 export function mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Array[])[]): Matrix {
-  if (!leaf.mergeable && frames.length > 1) throw new Fault('internal', `${frames.length} results of ${leaf.range.op} cannot be merged`);
   const { accumulation, finish } = operationOf(leaf.range);
   const decoded = frames.map(decodeSampleFrame);
   const steps = decoded[0]?.steps ?? 0;
@@ -78,6 +77,7 @@ export function mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Ar
       merged.set(text, one);
       continue;
     }
+    if (!leaf.mergeable) throw new Fault('internal', `results of ${leaf.range.op} for the series ${text} cannot be merged`);
     const sum = new GrowingColumns(accumulation, steps);
     for (const { from, columns } of [known, one]) {
       for (let row = 0; row < columns[0].length; row++) if (columns[0][row] > 0) sum.combine(from + row, columns, row);

@@ -10,14 +10,16 @@ export class OutstandingQueries {
     this.#most = most;
   }
 
-  /** Rejects with Fault rate_limited, and does not begin, if the tenant has as many as it may. */
-  async run<T>(tenant: string, query: () => Promise<T>): Promise<T> {
-    if (this.#most > 0 && this.of(tenant) >= this.#most) throw new Fault('rate_limited', 'too many outstanding requests');
-    this.#change(tenant, 1);
+  /** A query counts for each of its tenants. Rejects with Fault rate_limited, and does not begin, if one of them has as many as it may. */
+  async run<T>(tenants: readonly string[], query: () => Promise<T>): Promise<T> {
+    if (this.#most > 0 && tenants.some((tenant) => this.of(tenant) >= this.#most)) {
+      throw new Fault('rate_limited', 'too many outstanding requests');
+    }
+    for (const tenant of tenants) this.#change(tenant, 1);
     try {
       return await query();
     } finally {
-      this.#change(tenant, -1);
+      for (const tenant of tenants) this.#change(tenant, -1);
     }
   }
 

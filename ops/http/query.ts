@@ -1,6 +1,7 @@
 import type { Asker } from '../../actors/kernel/define.ts';
 import type { TenantLimits } from '../../actors/limits.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
+import { tenantsOf } from '../../actors/tenants.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { prettyPrint } from '../../logql/syntax/pretty.ts';
 import { printDuration, printGoDuration } from '../../logql/syntax/units.ts';
@@ -52,7 +53,7 @@ const READ: Readonly<Record<string, ReadAsk>> = {
 export function queryRoutes(deps: QueryDeps): Route[] {
   return [
     ...readRoutes(READ, deps),
-    { methods: ['GET', 'POST'], path: '/loki/api/v1/format_query', access: 'tenant', handle: formatQuery },
+    { methods: ['GET', 'POST'], path: '/loki/api/v1/format_query', access: 'tenants', handle: formatQuery },
   ];
 }
 
@@ -61,13 +62,13 @@ export function readRoutes(read: Readonly<Record<string, ReadAsk>>, deps: QueryD
   return Object.entries(read).map(([path, ask]) => ({
     methods: ['GET', 'POST'],
     path,
-    access: 'tenant',
+    access: 'tenants',
     handle: (request) => answer(ask, request, deps),
   }));
 }
 
 function answer(read: ReadAsk, request: HttpRequest, deps: QueryDeps): Promise<HttpReply> {
-  return deps.outstanding.run(request.tenant, () => askFrontend(read, request, deps));
+  return deps.outstanding.run(tenantsOf(request.tenant), () => askFrontend(read, request, deps));
 }
 
 /** In Loki's words. */

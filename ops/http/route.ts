@@ -6,7 +6,7 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
 /** What a route's handler is given; nothing of the server library is visible here. */
 export interface HttpRequest {
   readonly method: string;
-  /** Of X-Scope-OrgID, `fake` without authentication, '' on open routes. */
+  /** Of X-Scope-OrgID, `fake` without authentication, '' on open routes; several as in AskContext. */
   readonly tenant: string;
   /** W3C traceparent. */
   readonly trace: string;
@@ -34,8 +34,8 @@ export interface Route {
   readonly methods: readonly Method[];
   /** `/loki/api/v1/label/:name/values` */
   readonly path: string;
-  /** `tenant`: a request without a valid tenant does not get here. */
-  readonly access: 'tenant' | 'open';
+  /** `tenant`: a request without a valid tenant does not get here; `tenants`: there may be several, where that is turned on. */
+  readonly access: 'tenant' | 'tenants' | 'open';
   /** Throws Faults; anything else becomes an `internal` one. */
   handle(request: HttpRequest): Promise<HttpReply>;
   /** How a fault is told, where plain text is not what clients want. `trace`: W3C traceparent. */

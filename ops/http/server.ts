@@ -22,6 +22,8 @@ export interface HttpServerOptions {
   readonly httpServerIdleTimeout: number;
   readonly maxInflightBodyBytes: number;
   readonly authEnabled: boolean;
+  /** Whether X-Scope-OrgID may name several tenants, where a route takes them. */
+  readonly multiTenantQueriesEnabled: boolean;
 }
 
 export interface HttpServerDeps {
@@ -154,7 +156,7 @@ class Edge {
     const { world, instruments } = this.#deps;
     const requestOf = (raw: IncomingMessage, trace: string, signal: AbortSignal): HttpRequest => {
       if (this.#closing) throw shuttingDown();
-      return this.#requestOf(raw, {}, this.#tenantOf(raw), trace, signal);
+      return this.#requestOf(raw, {}, this.#tenantOf(raw, false), trace, signal);
     };
     const traceOf = (raw: IncomingMessage): string => this.#traceOf(raw);
     return new WebSockets(routes, { world, log: instruments.log, metrics: this.#metrics, requestOf, traceOf });
@@ -196,7 +198,7 @@ class Edge {
     let tenant = '';
     try {
       if (this.#closing) throw shuttingDown();
-      if (route.access === 'tenant') tenant = this.#tenantOf(request.raw);
+      if (route.access !== 'open') tenant = this.#tenantOf(request.raw, route.access === 'tenants');
       const params = request.params as Record<string, string>;
       return await route.handle(this.#requestOf(request.raw, params, tenant, trace, signal));
     } catch (error) {
@@ -209,8 +211,9 @@ class Edge {
     }
   }
 
-  #tenantOf(raw: IncomingMessage): string {
-    return tenantOf(headerOf(raw, 'x-scope-orgid'), this.#deps.options.authEnabled);
+  #tenantOf(raw: IncomingMessage, several: boolean): string {
+    const { authEnabled, multiTenantQueriesEnabled } = this.#deps.options;
+    return tenantOf(headerOf(raw, 'x-scope-orgid'), { authEnabled, several: several && multiTenantQueriesEnabled });
   }
 
   #requestOf(

@@ -1,18 +1,29 @@
+import { TENANT_SEPARATOR } from '../../actors/tenants.ts';
 import { Fault } from '../base/fault.ts';
 
 /** Whose every request is when authentication is off. */
 export const SINGLE_TENANT = 'fake';
 
 const MAX_LENGTH = 150;
+/** Each is asked for itself. */
+const MOST_TENANTS = 256;
 
-/** The tenant that X-Scope-OrgID names. Throws Fault unauthorized without one, bad_request for one that could not be a tenant.
- *  Source: Loki docs, "Tenant ID restrictions". */
-export function tenantOf(header: string, authEnabled: boolean): string {
+/** The tenant that X-Scope-OrgID names, or, if `several` may be, those between whose ids there is a `|`: sorted, each once, in the same form. Throws Fault
+ *  unauthorized without one, bad_request for one that could not be a tenant, and for several where one is wanted. Source: Loki docs, "Tenant ID restrictions". */
+export function tenantOf(header: string, { authEnabled, several }: { authEnabled: boolean; several: boolean }): string {
   if (!authEnabled) return SINGLE_TENANT;
   if (header === '') throw new Fault('unauthorized', 'no org id');
-  const wrong = /[^a-zA-Z0-9!\-_.*'()]/u.exec(header);
-  if (wrong !== null) throw new Fault('bad_request', `tenant ID '${header}' contains unsupported character '${wrong[0]}'`);
-  if (header.length > MAX_LENGTH) throw new Fault('bad_request', `tenant ID is too long: max ${MAX_LENGTH} characters`);
-  if (header === '.' || header === '..') throw new Fault('bad_request', `tenant ID is '.' or '..'`);
-  return header;
+  const tenants = [...new Set(header.split(TENANT_SEPARATOR))].sort();
+  for (const tenant of tenants) checkTenant(tenant);
+  if (tenants.length > 1 && !several) throw new Fault('bad_request', 'multiple org IDs present');
+  if (tenants.length > MOST_TENANTS) throw new Fault('bad_request', `${tenants.length} tenants in one query: max ${MOST_TENANTS}`);
+  return tenants.join(TENANT_SEPARATOR);
+}
+
+function checkTenant(tenant: string): void {
+  if (tenant === '') throw new Fault('bad_request', 'tenant ID is empty');
+  const wrong = /[^a-zA-Z0-9!\-_.*'()]/u.exec(tenant);
+  if (wrong !== null) throw new Fault('bad_request', `tenant ID '${tenant}' contains unsupported character '${wrong[0]}'`);
+  if (tenant.length > MAX_LENGTH) throw new Fault('bad_request', `tenant ID is too long: max ${MAX_LENGTH} characters`);
+  if (tenant === '.' || tenant === '..') throw new Fault('bad_request', `tenant ID is '.' or '..'`);
 }

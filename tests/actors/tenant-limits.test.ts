@@ -41,3 +41,23 @@ test('the most of any tenant', () => {
   ]);
   assert.equal(limits.most('queryTimeout'), 600_000);
 });
+
+test('several tenants together may what each of them may', () => {
+  const limits = new LimitsByTenant({ ...defaults, maxQueryLength: 0, queryTimeout: 60_000 }, [
+    [
+      'a',
+      { maxQueryLength: 9, maxQuerySeries: 7, requiredLabels: ['x', 'y'], splitQueriesByInterval: 2 * defaults.splitQueriesByInterval },
+    ],
+    ['b', { maxQueryLength: 8, maxEntriesLimitPerQuery: 0, queryTimeout: 5, requiredLabels: ['z', 'x'], minimumLabelsNumber: 2 }],
+    ['c', { volumeEnabled: false, tsdbMaxQueryParallelism: 0, splitQueriesByInterval: 0, maxStreamsMatchersPerQuery: 3 }],
+  ]);
+  const ab = limits.of('a|b');
+  assert.deepEqual([ab.maxQueryLength, ab.maxQuerySeries, ab.queryTimeout, ab.minimumLabelsNumber], [8, 7, 5, 2]);
+  assert.deepEqual([ab.maxEntriesLimitPerQuery, ab.maxQueryBytesRead], [defaults.maxEntriesLimitPerQuery, 0]);
+  assert.deepEqual(ab.requiredLabels, ['x', 'y', 'z']);
+  assert.deepEqual([ab.volumeEnabled, ab.splitQueriesByInterval], [true, 2 * defaults.splitQueriesByInterval]);
+  const all = limits.of('a|b|c');
+  assert.deepEqual([all.volumeEnabled, all.tsdbMaxQueryParallelism, all.splitQueriesByInterval], [false, 0, 0]);
+  assert.equal(all.maxStreamsMatchersPerQuery, 3);
+  assert.equal(limits.of('d|e').maxQueryLength, 0);
+});

@@ -10,6 +10,7 @@ import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../ac
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
 import { tailFrontend } from '../../actors/tail/tail-frontend.ts';
 import { tailer } from '../../actors/tail/tailer.ts';
+import { type LimitOverrides, LimitsByTenant } from '../../actors/tenant-limits.ts';
 import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
 import { defaultsOf, type OptionsOf } from '../../ops/base/options.ts';
@@ -26,6 +27,8 @@ export interface SingleStoreOptions {
   readonly ingester?: Partial<OptionsOf<typeof ingesterOptions>>;
   readonly querier?: Partial<OptionsOf<typeof querierOptions>>;
   readonly limits?: Partial<TenantLimits>;
+  /** Of single tenants. */
+  readonly overrides?: LimitOverrides;
   /** Line bytes that are mined for patterns; absent: they are turned off. */
   readonly patternBytes?: number;
   readonly onFailed?: (address: string, error: unknown) => void;
@@ -73,7 +76,15 @@ export class SingleStore {
   /** Resolves once every actor runs; the ingesters may still be replaying: see `ready`. */
   static async boot(
     world: World,
-    { shards, ingester: overrides = {}, querier: queries = {}, limits: own = {}, patternBytes, onFailed = () => {} }: SingleStoreOptions,
+    {
+      shards,
+      ingester: ingesting = {},
+      querier: queries = {},
+      limits: own = {},
+      overrides = [],
+      patternBytes,
+      onFailed = () => {},
+    }: SingleStoreOptions,
   ): Promise<SingleStore> {
     const instances = Array.from({ length: shards }, (_, index) => String(index));
     await makeDurableDirectory(world.files, '/data/wal');
@@ -82,9 +93,9 @@ export class SingleStore {
     const system = new ActorSystem({ world, transport, instruments: noInstruments, onFailed });
     const wide = { rejectOldSamples: false, ingestionRateMb: 1e6, ingestionBurstSizeMb: 1e6 };
     const tenantLimits = { ...defaultsOf(limitsOptions), ...wide, ...own };
-    const limits = () => tenantLimits;
+    const limits = new LimitsByTenant(tenantLimits, overrides).of;
     const shared = new SharedLimits();
-    const options = { ...defaultsOf(ingesterOptions), ...overrides };
+    const options = { ...defaultsOf(ingesterOptions), ...ingesting };
     const incarnations = new Map<string, Incarnation>();
     const known = <A extends { kind: string }, R extends Record<A['kind'], unknown>, D>(definition: ActorDefinition<A, R, D>) => ({
       ...definition,
@@ -96,8 +107,8 @@ export class SingleStore {
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(1);
-      const ingesting = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
-      await system.spawn(known(ingester), ingesting, { instance });
+      const ingesterDeps = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
+      await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
       await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
@@ -130,7 +141,7 @@ export class SingleStore {
     return (await this.status()).every(({ state }) => state === 'ready');
   }
 
-  push(entries: readonly Entry[], distributorInstance = '0'): Promise<PushOutcome> {
+  push(entries: readonly Entry[], distributorInstance = '0', tenant = TENANT): Promise<PushOutcome> {
     const streams = entries.map(({ labels, timeNs, line }) => ({ stream: labels, values: [[String(timeNs), line]] }));
     const body = Buffer.from(JSON.stringify({ streams }));
     const ask = {
@@ -141,7 +152,7 @@ export class SingleStore {
       contentEncoding: '',
       tenantCell: 0,
     };
-    return this.system.ask(distributorProtocol, distributorInstance, ask, FOREVER);
+    return this.system.ask(distributorProtocol, distributorInstance, ask, { ...FOREVER, tenant });
   }
 
   async flush(): Promise<void> {
@@ -173,9 +184,10 @@ export class SingleStore {
     return Number(data.result[0]?.value[1] ?? 0);
   }
 
-  /** What the frontend answers. */
-  ask(ask: FrontendAsk) {
-    return this.#json(this.system.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, '0', ask, FOREVER));
+  /** What the frontend answers. `tenant`: several with `|` between them. */
+  ask(ask: FrontendAsk, tenant = TENANT) {
+    const options = { ...FOREVER, tenant };
+    return this.#json(this.system.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, '0', ask, options));
   }
 
   async #json(reply: Promise<{ body: Uint8Array[] }>) {

@@ -265,8 +265,12 @@ test('absence has the labels of the equalities', () => {
 
 test('what cannot be merged is refused', () => {
   const query = 'quantile_over_time(0.5, {app="x"} | logfmt | unwrap v [1s])';
-  const { frame } = frameOf(query, instant(1), []);
-  assert.throws(() => mergeSampleFrames(leafOf(query), [frame, frame]), { code: 'internal' });
+  const [one, other] = ['x', 'y'].map((name) => {
+    const streams: Streams = [[[['app', name]], [blockOf(BASE, rowsAt([1], 'v=1'))]]];
+    return frameOf(query, instant(1), streams).frame;
+  });
+  assert.throws(() => mergeSampleFrames(leafOf(query), [one, one]), { code: 'internal' });
+  assert.equal(mergeSampleFrames(leafOf(query), [one, other]).series.length, 2);
   assert.throws(() => sampleExecution('max(rate({app="x"}[1s]))', instant(1)), { code: 'bad_request' });
 });
 

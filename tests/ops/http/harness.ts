@@ -53,6 +53,7 @@ export const DEFAULT_OPTIONS: HttpServerOptions = {
   httpServerIdleTimeout: 10_000,
   maxInflightBodyBytes: 1 << 20,
   authEnabled: false,
+  multiTenantQueriesEnabled: false,
 };
 
 export interface Reply {

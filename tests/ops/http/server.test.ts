@@ -7,6 +7,7 @@ import { gunzipSync } from 'node:zlib';
 import { Fault, type FaultCode, type FaultOptions } from '../../../ops/base/fault.ts';
 import { acceptsGzip } from '../../../ops/http/encode.ts';
 import type { HttpReply, HttpRequest, Route } from '../../../ops/http/route.ts';
+import type { HttpServerOptions } from '../../../ops/http/server.ts';
 import { Logs } from '../../../ops/log.ts';
 import { exposition, Telemetry } from '../../../ops/telemetry.ts';
 import { Edge, held, replyOf, until } from './harness.ts';
@@ -26,7 +27,7 @@ const tenants: [header: string | undefined, status: number, text: string][] = [
   ['x'.repeat(150), 200, 'x'.repeat(150)],
   [undefined, 401, 'no org id'],
   ['', 401, 'no org id'],
-  ['a|b', 400, `tenant ID 'a|b' contains unsupported character '|'`],
+  ['a|b', 400, `multiple org IDs present`],
   ['a/b', 400, `tenant ID 'a/b' contains unsupported character '/'`],
   ['..', 400, `tenant ID is '.' or '..'`],
   ['.', 400, `tenant ID is '.' or '..'`],
@@ -39,6 +40,49 @@ for (const [header, status, text] of tenants) {
     assert.deepEqual([reply.status, reply.text], [status, text]);
   });
 }
+
+const several: [header: string, status: number, text: string][] = [
+  ['a|b', 200, 'a|b'],
+  ['b|a|b', 200, 'a|b'],
+  ['a|a', 200, 'a'],
+  ['a', 200, 'a'],
+  ['a|', 400, 'tenant ID is empty'],
+  ['|a', 400, 'tenant ID is empty'],
+  ['a||b', 400, 'tenant ID is empty'],
+  ['|', 400, 'tenant ID is empty'],
+  ['a| b', 400, `tenant ID ' b' contains unsupported character ' '`],
+  ['a |b', 400, `tenant ID 'a ' contains unsupported character ' '`],
+  ['a|..', 400, `tenant ID is '.' or '..'`],
+  ['a|../b', 400, `tenant ID '../b' contains unsupported character '/'`],
+  [`a|${'x'.repeat(151)}`, 400, 'tenant ID is too long: max 150 characters'],
+  [Array.from({ length: 257 }, (_, number) => number).join('|'), 400, '257 tenants in one query: max 256'],
+];
+for (const [header, status, text] of several) {
+  test(`tenants ${header}`, async () => {
+    await using edge = await Edge.start([route(naming, { access: 'tenants' })], { authEnabled: true, multiTenantQueriesEnabled: true });
+    const reply = await edge.get('/x', { 'X-Scope-OrgID': header });
+    assert.deepEqual([reply.status, reply.text], [status, text]);
+  });
+}
+
+const single: [what: string, access: Route['access'], options: Partial<HttpServerOptions>][] = [
+  ['a route that wants one', 'tenant', { multiTenantQueriesEnabled: true }],
+  ['a server that has that turned off', 'tenants', {}],
+];
+for (const [what, access, options] of single) {
+  test(`${what} refuses several tenants`, async () => {
+    await using edge = await Edge.start([route(naming, { access })], { authEnabled: true, ...options });
+    const { status, text } = await edge.get('/x', { 'X-Scope-OrgID': 'a|b' });
+    assert.deepEqual([status, text], [400, 'multiple org IDs present']);
+    assert.equal((await edge.get('/x', { 'X-Scope-OrgID': 'a|a' })).text, 'a');
+  });
+}
+
+test('two headers are not two tenants', async () => {
+  await using edge = await Edge.start([route(naming, { access: 'tenants' })], { authEnabled: true, multiTenantQueriesEnabled: true });
+  const { status, text } = await edge.send('/x', { headers: { 'X-Scope-OrgID': ['a', 'b'] } });
+  assert.deepEqual([status, text], [400, `tenant ID 'a, b' contains unsupported character ','`]);
+});
 
 test('without authentication every tenant is fake', async () => {
   await using edge = await Edge.start([route(naming)]);
