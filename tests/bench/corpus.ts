@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { compressSync } from 'snappy';
 import { ByteWriter, MiB } from '../../ops/base/bytes.ts';
@@ -87,6 +87,21 @@ export function writeCorpus(folder: string, { mib, seed, streams, startMs }: Cor
   closeSync(file);
   writeFileSync(join(folder, 'meta.json'), `${JSON.stringify(corpus, null, 1)}\n`);
   return corpus;
+}
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+/** The corpus in the folder; made anew if there is none or it is more than a day old. */
+export function corpusIn(folder: string, mib: number): Corpus {
+  const meta = join(folder, 'meta.json');
+  if (existsSync(meta)) {
+    const corpus = JSON.parse(readFileSync(meta, 'utf8')) as Corpus;
+    if (Date.now() - corpus.startMs < DAY_MS) return corpus;
+  }
+  console.log(`making a corpus of ${mib} MiB in ${folder}`);
+  const hoursBack = 3 + Math.ceil(mib / 150); // 256 MiB span 1.8 h
+  return writeCorpus(folder, { mib, seed: 1, streams: 30, startMs: Math.floor(Date.now() / HOUR_MS) * HOUR_MS - hoursBack * HOUR_MS });
 }
 
 /** The push bodies of a corpus, as views into one buffer. */

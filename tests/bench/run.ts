@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { TestServer } from '../support/server.ts';
-import { type Corpus, readBodies, writeCorpus } from './corpus.ts';
+import { type Corpus, corpusIn, readBodies } from './corpus.ts';
+import { LIFTED } from './lifted.ts';
 import { questions } from './questions.ts';
 import { type SystemKind, systemKinds } from './systems.ts';
 
@@ -22,18 +22,8 @@ KIND is loki or vlogs. CPU time and memory are those of PID, disk use that of DA
   --json FILE    write everything there
   --no-ours      only the peers
   --no-push      the peers hold the corpus already
-  --regex        not this, but evil patterns: see regex.ts`;
-
-const LIFTED = [
-  '-distributor.ingestion-rate-limit-mb=1000',
-  '-distributor.ingestion-burst-size-mb=2000',
-  '-ingester.per-stream-rate-limit=1GB',
-  '-ingester.per-stream-rate-limit-burst=2GB',
-  '-ingester.max-global-streams-per-user=0',
-  '-store.max-query-length=0',
-];
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
+  --regex        not this, but evil patterns: see regex.ts
+  --hostile      not this, but hostile queries beside small ones: see hostile.ts`;
 
 interface System {
   name: string;
@@ -61,6 +51,8 @@ const { values: options, positionals } = parseArgs({
     'no-ours': { type: 'boolean', default: false },
     'no-push': { type: 'boolean', default: false },
     regex: { type: 'boolean', default: false },
+    hostile: { type: 'boolean', default: false },
+    runs: { type: 'string' },
     kib: { type: 'string' },
     path: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -92,17 +84,6 @@ function peer(text: string): System {
 }
 
 /** The corpus in the cache, made if it is missing or so old that servers would refuse it. */
-function corpusIn(folder: string, mib: number): Corpus {
-  const meta = join(folder, 'meta.json');
-  if (existsSync(meta)) {
-    const corpus = JSON.parse(readFileSync(meta, 'utf8')) as Corpus;
-    if (Date.now() - corpus.startMs < DAY_MS) return corpus;
-  }
-  console.log(`making a corpus of ${mib} MiB in ${folder}`);
-  const hoursBack = 3 + Math.ceil(mib / 150); // 256 MiB span 1.8 h
-  return writeCorpus(folder, { mib, seed: 1, streams: 30, startMs: Math.floor(Date.now() / HOUR_MS) * HOUR_MS - hoursBack * HOUR_MS });
-}
-
 async function measure(system: System, folder: string, corpus: Corpus, pushing: boolean): Promise<Outcome> {
   const outcome: Outcome = { queries: {}, peakMb: 0 };
   if (pushing) {
@@ -199,4 +180,5 @@ const mb = (bytes: number): number => round(bytes / 1e6);
 
 if (options.help) console.log(USAGE);
 else if (options.regex) await import('./regex.ts');
+else if (options.hostile) await import('./hostile.ts');
 else await main();
