@@ -106,7 +106,7 @@ await system.spawn(
   },
   { instance },
 );
-await system.spawn(querier(querierOptions), { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
+await system.spawn(querier, { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
 const { maxListingAge: maxListingAgeMs } = querierOptions;
 await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs }, { instance });
 await system.spawn(tailer, { messenger: system, neighbour: instance, shard, limits }, { instance });

@@ -7,8 +7,8 @@ import { parseLogQuery, parseSelector } from '../../logql/syntax/parse.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
-import { Slices } from '../slices.ts';
 import { TENANT_LABEL, tenantsOf } from '../tenants.ts';
+import { Turns } from '../turns.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 import { streamsOf, wholeDays } from './metadata.ts';
 import { checkRangeQuery } from './query-limits.ts';
@@ -62,7 +62,7 @@ async function detect(
     replies.map(({ frame }) => frame),
     { ...order, intervalNs: 0 },
   );
-  const slices = new Slices(services.world, asked.signal);
+  const slices = new Turns(services.world).begin(asked.signal);
   for (const entry of keptEntries(entries)) {
     detector.add(entry);
     await slices.giveWay();

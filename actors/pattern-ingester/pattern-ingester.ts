@@ -34,7 +34,7 @@ export const patternIngester = defineActor<PatternAsk, PatternReply, PatternInge
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world }) {
     const memory = new SharedMemory('the pattern ingester', MEMORY_BYTES);
-    const reader = new SourceReader({ ...deps, footerBytes: FOOTER_BYTES, memory }, world);
+    const reader = new SourceReader({ ...deps, footerBytes: FOOTER_BYTES, memory, longJobs: 1 }, world);
     const handlers: Handlers<PatternAsk, PatternReply> = {
       mine: (ask, asked) => reader.planned(asked, 0, (tools) => mine(ask, tools)),
     };

@@ -6,7 +6,7 @@ import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 const PIECE_ROWS = 65_536;
 const PIECE_BYTES = MiB;
 /** Where stages are a user's patterns and templates, as much as takes this long, beginning with little. */
-const PIECE_MS = 8;
+const PIECE_MS = 4;
 const FIRST_PIECE_BYTES = 4 * KiB;
 const LEAST_PIECE_BYTES = KiB;
 const FASTER = 16;

@@ -1,5 +1,5 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
-import { type MemoryBudget, SharedMemory } from '../../logql/engine/memory-budget.ts';
+import { SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
 import { formatLabels, type Labels } from '../../logql/model.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
@@ -13,7 +13,6 @@ import { type AskContext, type Asker, defineActor, type Handlers, type StartCont
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
-import { Slices } from '../slices.ts';
 import { withTenant } from '../tenants.ts';
 import { readSize, streamSizes, volumes } from './index-jobs.ts';
 import { openedOnce, scanGroups } from './scan.ts';
@@ -21,7 +20,10 @@ import { type JobTools, SourceReader } from './source-reader.ts';
 import { liveObjects } from './sources.ts';
 
 export const querierOptions = section('querier', 'querier', {
-  maxConcurrent: int('4', 'Jobs that one querier works on at once; the rest wait.', { flag: 'querier.max-concurrent', min: 1 }),
+  maxConcurrent: int('4', 'Long jobs that one querier works on at once; what goes on for longer waits, what is soon done does not.', {
+    flag: 'querier.max-concurrent',
+    min: 1,
+  }),
   multiTenantQueriesEnabled: bool('false', 'Let queries span several tenants, whose ids stand in X-Scope-OrgID with a | between them.'),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
   maxMemory: bytes('384MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
@@ -36,24 +38,23 @@ export interface QuerierDeps {
   readonly blobs: BlobStore;
 }
 
-export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
-  defineActor<QuerierAsk, QuerierReply, QuerierDeps>({
-    name: 'querier',
-    mailbox: { messages: 65_536, bytes: 64 * MiB, concurrency: maxConcurrent, whenFull: 'refuse' }, // what a tenant may ask is limited at the door
-    restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
-    async start(deps, context) {
-      const jobs = new QuerierJobs(deps, context);
-      const handlers: Handlers<QuerierAsk, QuerierReply> = {
-        logs: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.logs(ask, tools)),
-        samples: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.samples(ask, tools)),
-        series: (ask, asked) => jobs.run(ask, asked, ({ memory }) => jobs.series(ask, asked, memory)),
-        stream_sizes: (ask, asked) => jobs.run(ask, asked, (tools) => streamSizes(ask, tools)),
-        volumes: (ask, asked) => jobs.run(ask, asked, (tools) => volumes(ask, tools)),
-        read_size: (ask, asked) => jobs.run(ask, asked, (tools) => readSize(ask, tools)),
-      };
-      return { handlers, observe: () => jobs.observe(), stop: async () => {} };
-    },
-  });
+export const querier = defineActor<QuerierAsk, QuerierReply, QuerierDeps>({
+  name: 'querier',
+  mailbox: { messages: 65_536, bytes: 64 * MiB, concurrency: 65_536, whenFull: 'refuse' }, // what a tenant may ask is limited at the door, what jobs hold by their memory
+  restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
+  async start(deps, context) {
+    const jobs = new QuerierJobs(deps, context);
+    const handlers: Handlers<QuerierAsk, QuerierReply> = {
+      logs: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.logs(ask, tools)),
+      samples: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.samples(ask, tools)),
+      series: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.series(ask, asked, tools)),
+      stream_sizes: (ask, asked) => jobs.run(ask, asked, (tools) => streamSizes(ask, tools)),
+      volumes: (ask, asked) => jobs.run(ask, asked, (tools) => volumes(ask, tools)),
+      read_size: (ask, asked) => jobs.run(ask, asked, (tools) => readSize(ask, tools)),
+    };
+    return { handlers, observe: () => jobs.observe(), stop: async () => {} };
+  },
+});
 
 /** An entry in a set of labels, beside its text as it is held and sent. */
 const SERIES_BYTES = 128;
@@ -68,9 +69,9 @@ class QuerierJobs {
   constructor(deps: QuerierDeps, start: StartContext) {
     this.#deps = deps;
     this.#start = start;
-    const { footerCache, maxListingAge, maxMemory } = deps.options;
+    const { footerCache, maxListingAge, maxMemory, maxConcurrent: longJobs } = deps.options;
     this.#memory = new SharedMemory(`querier ${start.instance}`, maxMemory);
-    const reading = { footerBytes: footerCache, maxListingAgeMs: maxListingAge, memory: this.#memory };
+    const reading = { footerBytes: footerCache, maxListingAgeMs: maxListingAge, memory: this.#memory, longJobs };
     this.#reader = new SourceReader({ ...deps, ...reading }, start.world);
   }
 
@@ -138,7 +139,11 @@ class QuerierJobs {
   }
 
   /** Canonical texts of the streams that any of the selectors takes; those with entries in objects and heads of the range. */
-  async series(ask: Extract<QuerierAsk, { kind: 'series' }>, asked: AskContext, memory: MemoryBudget): Promise<QuerierReply['series']> {
+  async series(
+    ask: Extract<QuerierAsk, { kind: 'series' }>,
+    asked: AskContext,
+    { memory, slices }: JobTools,
+  ): Promise<QuerierReply['series']> {
     const stats = noScanStats();
     const matcherSets = ask.selectors.map((selector) => [...parseSelector(selector, { allowAll: true })]);
     const { fromNs, toNs, shard } = ask;
@@ -160,7 +165,6 @@ class QuerierJobs {
       { catalog: this.#reader.catalog, context: asked },
     );
     const compiled = matcherSets.map(compileMatchers);
-    const slices = new Slices(this.#start.world, asked.signal);
     for (const { footer } of objects) {
       stats.objects++;
       for (const matchers of compiled) {

@@ -6,9 +6,8 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
-import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
-import { Slices } from '../slices.ts';
+import type { Slices } from '../turns.ts';
 import { groupOverlapping } from './overlap.ts';
 import { Pace, piecesOf } from './pieces.ts';
 import { mayRepeat } from './repeats.ts';
@@ -55,7 +54,7 @@ export interface Scanner {
 export interface ScanDeps {
   readonly blobs: BlobStore;
   readonly world: World;
-  readonly context: AskContext;
+  readonly slices: Slices;
   readonly stats: ScanStats;
   readonly meter: ReadMeter;
   /** Blocks that were fetched and not scanned yet count here. */
@@ -64,8 +63,7 @@ export interface ScanDeps {
 
 /** Feeds the groups' blocks to `scanner` in the order given. */
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
-  const { world, context, stats } = deps;
-  const slices = new Slices(world, context.signal);
+  const { world, slices, stats } = deps;
   const pace = new Pace(scanner.demanding === true);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
   let next = 0;

@@ -7,6 +7,7 @@ import { Catalog } from '../../storage/segment/catalog.ts';
 import { checkSelected } from '../job-limits.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import type { JobLimits, ScanStats } from '../protocol/query.ts';
+import { type Slices, Turns } from '../turns.ts';
 import { type ScanGroup, type Scanner, scan } from './scan.ts';
 import { bytesIn, gatherSources, type Selection, type StreamSources } from './sources.ts';
 
@@ -19,12 +20,15 @@ export interface SourceReaderDeps {
   readonly maxListingAgeMs: number;
   /** Of all jobs of the actor. */
   readonly memory: MemoryPool;
+  /** Jobs at a time that are not soon done. */
+  readonly longJobs: number;
 }
 
 /** What a job does with streams, bound to its question. */
 export interface JobTools {
   /** What the job holds is to be taken from here; all of it is given back when it ends. */
   readonly memory: MemoryBudget;
+  readonly slices: Slices;
   /** Throws Fault limit_exceeded if there is more than `most`. */
   gather(selection: Selection, stats: ScanStats, most?: JobLimits): Promise<StreamSources[]>;
   scan(groups: readonly ScanGroup[], stats: ScanStats, scanner: Scanner): Promise<void>;
@@ -38,20 +42,31 @@ export class SourceReader {
   readonly catalog: Catalog;
   readonly #deps: SourceReaderDeps;
   readonly #world: World;
+  readonly #turns: Turns;
 
   constructor(deps: SourceReaderDeps, world: World) {
     this.#deps = deps;
     this.#world = world;
+    this.#turns = new Turns(world, deps.longJobs);
     this.catalog = new Catalog(deps.blobs, world.clock, deps);
   }
 
   /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. `maxMemory`: bytes that the job may hold
    *  by itself, 0 for any number. */
   async planned<T>(asked: AskContext, maxMemory: number, job: (tools: JobTools) => Promise<T>): Promise<T> {
+    const slices = this.#turns.begin(asked.signal);
+    try {
+      return await this.#planned(asked, maxMemory, slices, job);
+    } finally {
+      slices.end();
+    }
+  }
+
+  async #planned<T>(asked: AskContext, maxMemory: number, slices: Slices, job: (tools: JobTools) => Promise<T>): Promise<T> {
     for (let plan = 1; ; plan++) {
       const memory = new MemoryBudget(maxMemory, this.#deps.memory);
       try {
-        return await job(this.#tools(asked, memory));
+        return await job(this.#tools(asked, memory, slices));
       } catch (error) {
         asked.signal.throwIfAborted();
         if (!(error instanceof Fault) || error.code !== 'not_found') throw error;
@@ -63,19 +78,20 @@ export class SourceReader {
     }
   }
 
-  #tools(asked: AskContext, memory: MemoryBudget): JobTools {
+  #tools(asked: AskContext, memory: MemoryBudget, slices: Slices): JobTools {
     const { asker, ingesters, blobs } = this.#deps;
     const [catalog, world] = [this.catalog, this.#world];
     return {
       memory,
+      slices,
       async gather(selection, stats, most) {
-        const streams = await gatherSources(selection, { asker, ingesters, catalog, world, context: asked, stats, memory });
+        const streams = await gatherSources(selection, { asker, ingesters, catalog, world, context: asked, stats, memory, slices });
         if (most !== undefined) checkSelected({ ...stats, bytes: bytesIn(streams) }, most, selection.shard.of > 1);
         return streams;
       },
       async scan(groups, stats, scanner) {
         const meter = new ReadMeter(world.clock);
-        await scan(groups, { blobs, world, context: asked, stats, meter, memory }, scanner);
+        await scan(groups, { blobs, world, slices, stats, meter, memory }, scanner);
         stats.fetchedBytes = meter.fetchedBytes;
         stats.compressedBytes = meter.storedBytes;
         stats.decompressedBytes = meter.rawBytes;

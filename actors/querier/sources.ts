@@ -12,7 +12,7 @@ import type { AskContext, Asker } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol, type LogCover, type SelectReply, type StreamShard } from '../protocol/ingest.ts';
 import type { ScanStats } from '../protocol/query.ts';
-import { Slices } from '../slices.ts';
+import type { Slices } from '../turns.ts';
 import type { Unit } from './overlap.ts';
 
 /** Where rows are: a block of an object, or a slice of a head that is here already. */
@@ -38,6 +38,7 @@ export interface SourceDeps {
   readonly stats: ScanStats;
   /** What was gathered counts here. */
   readonly memory: MemoryBudget;
+  readonly slices: Slices;
 }
 
 export interface Selection {
@@ -56,8 +57,7 @@ const UNIT_BYTES = 256;
  *  from a head to storage is then in the reply, in the listing, or in both, and `liveObjects` takes the second copy out. Streams are in the order of their
  *  labels, units of one stream in the order in which their rows arrived. */
 export async function gatherSources(selection: Selection, deps: SourceDeps): Promise<StreamSources[]> {
-  const { context, stats, memory } = deps;
-  const slices = new Slices(deps.world, context.signal);
+  const { context, stats, memory, slices } = deps;
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
   const replies = await askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] });
@@ -99,8 +99,8 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
     await slices.giveWay();
   }
   for (const { streams: heads } of replies) {
-    for (const { labels, hash, slices } of heads) {
-      for (const slice of slices) {
+    for (const { labels, hash, slices: parts } of heads) {
+      for (const slice of parts) {
         source++;
         const rows = fromHeadSlice(slice);
         memory.take(UNIT_BYTES);

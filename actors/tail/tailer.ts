@@ -12,7 +12,7 @@ import { ingesterProtocol, type StreamShard, type TailedBatches } from '../proto
 import { querierProtocol } from '../protocol/query.ts';
 import { type TailedEntries, type TailerAsk, type TailerReply, tailerProtocol } from '../protocol/tail.ts';
 import { Pace, piecesOf } from '../querier/pieces.ts';
-import { Slices } from '../slices.ts';
+import { Turns } from '../turns.ts';
 
 export interface TailerDeps {
   readonly messenger: Messenger;
@@ -51,7 +51,7 @@ async function* tail(
   const { resume } = ask;
   const question = { kind: 'tail' as const, matchers: [...execution.matchers], ...(resume && { resume }) };
   const live = deps.messenger.stream(ingesterProtocol, deps.neighbour, question, askOptions(asked))[Symbol.asyncIterator]();
-  const slices = new Slices(world, asked.signal);
+  const slices = new Turns(world).begin(asked.signal);
   const pace = new Pace(true);
   tails.running++;
   try {

@@ -110,7 +110,7 @@ export class SingleStore {
       const ingesterDeps = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
-      await system.spawn(known(querier(querying)), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
+      await system.spawn(known(querier), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
       await system.spawn(patternIngester, mining, { instance });
       await system.spawn(known(tailer), { messenger: system, neighbour: instance, shard, limits }, { instance });

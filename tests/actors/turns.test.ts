@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Turns } from '../../actors/turns.ts';
+import { type FakeWorld, fakeWorld } from '../../ops/base/world-fake.ts';
+
+const forever = new AbortController().signal;
+
+/** A world whose time goes on by as much as work says it took. */
+function rig(places?: number): { world: FakeWorld; turns: Turns; work(ms: number): void } {
+  const world = fakeWorld(1);
+  let workedMs = 0;
+  const clock = { nowMs: world.clock.nowMs, monotonicMs: () => workedMs };
+  return { world, turns: new Turns({ ...world, clock }, places), work: (ms) => (workedMs += ms) };
+}
+
+test('what has worked least goes on first', async () => {
+  const { world, turns, work } = rig();
+  const order: string[] = [];
+  const run = async (name: string, steps: number): Promise<void> => {
+    const slices = turns.begin(forever);
+    for (let step = 0; step < steps; step++) {
+      order.push(name);
+      work(10);
+      await slices.giveWay();
+    }
+    order.push(`${name} ends`);
+  };
+  const long = run('long', 5);
+  await world.settle();
+  order.length = 0;
+  await Promise.all([long, run('other', 6), run('short', 1)].map((one) => Promise.race([one, world.settle()])));
+  await world.settle();
+  assert.deepEqual(order.indexOf('short ends') < order.indexOf('other ends'), true, order.join());
+});
+
+test('light work waits for no place; what goes on waits for one, in order, and gives it on', async () => {
+  const { world, turns, work } = rig(1);
+  const first = turns.begin(forever);
+  work(1_000);
+  await Promise.all([first.giveWay(), world.settle()]);
+  const done: string[] = [];
+  const second = turns.begin(forever);
+  work(1_000);
+  void second.giveWay().then(() => done.push('second'));
+  const light = turns.begin(forever);
+  work(10);
+  void light.giveWay().then(() => done.push('light'));
+  await world.settle();
+  assert.deepEqual(done, ['light']);
+  first.end();
+  await world.settle();
+  assert.deepEqual(done, ['light', 'second']);
+  second.end();
+});
+
+test('work that nobody waits for leaves its queues', async () => {
+  const { world, turns, work } = rig(1);
+  const first = turns.begin(forever);
+  work(1_000);
+  await Promise.all([first.giveWay(), world.settle()]);
+  const gone = new AbortController();
+  const second = turns.begin(gone.signal);
+  work(1_000);
+  const left = assert.rejects(second.giveWay(), /nobody/);
+  gone.abort(new Error('nobody waits'));
+  await left;
+  second.end();
+  first.end();
+  const third = turns.begin(forever);
+  work(1_000);
+  await Promise.all([third.giveWay(), world.settle()]);
+  third.end();
+});
