@@ -8,7 +8,6 @@ import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { TENANT_LABEL, tenantsOf } from '../tenants.ts';
-import { Turns } from '../turns.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 import { streamsOf, wholeDays } from './metadata.ts';
 import { checkRangeQuery } from './query-limits.ts';
@@ -62,10 +61,9 @@ async function detect(
     replies.map(({ frame }) => frame),
     { ...order, intervalNs: 0 },
   );
-  const slices = new Turns(services.world).begin(asked.signal);
   for (const entry of keptEntries(entries)) {
     detector.add(entry);
-    await slices.giveWay();
+    await services.slices.giveWay();
   }
 }
 

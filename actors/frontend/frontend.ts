@@ -4,6 +4,7 @@ import { bytes, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
+import { Turns } from '../turns.ts';
 import { entriesAround } from './context.ts';
 import { detectedFields, detectedLabels, detectedValues } from './detected.ts';
 import { explainQuery } from './explain.ts';
@@ -42,14 +43,17 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world }) {
     const pool = new SharedMemory('the query frontend', deps.options.maxMemory);
+    const turns = new Turns(world);
     /** What works on a query, with the memory that one may have. */
     const within =
       <A>(work: (ask: A, services: FrontendServices, asked: AskContext) => Promise<BodyReply>) =>
       async (ask: A, asked: AskContext): Promise<BodyReply> => {
         const memory = new MemoryBudget(deps.limits(asked.tenant).maxQueryMemory, pool);
+        const slices = turns.begin(asked.signal);
         try {
-          return await work(ask, { ...deps, world, memory }, asked);
+          return await work(ask, { ...deps, world, memory, slices }, asked);
         } finally {
+          slices.end();
           memory.close();
         }
       };

@@ -1,5 +1,6 @@
 import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { QueryStats } from '../../logql/engine/response-stats.ts';
+import { finishInTurns, type Steps } from '../../logql/engine/steps.ts';
 import { addProfiles, type StageProfile } from '../../logql/pipeline/profile.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
@@ -16,6 +17,7 @@ import {
   querierProtocol,
   type ScanStats,
 } from '../protocol/query.ts';
+import type { Slices } from '../turns.ts';
 import { askByTenant } from './by-tenant.ts';
 import { jobLimits } from './query-limits.ts';
 import { Slots } from './slots.ts';
@@ -28,6 +30,8 @@ export interface FrontendServices {
   readonly limits: (tenant: string) => TenantLimits;
   /** What is held of the queriers' replies counts here. */
   readonly memory: MemoryBudget;
+  /** Of the query's work on this thread. */
+  readonly slices: Slices;
   readonly world: World;
 }
 
@@ -131,6 +135,11 @@ export class Jobs {
       await Promise.allSettled(asks);
       throw error;
     }
+  }
+
+  /** Runs work over the replies, and gives way between its steps. */
+  inTurns<T>(work: Steps<T>): Promise<T> {
+    return finishInTurns(work, () => this.#services.slices.giveWay());
   }
 
   #note(query: string, replies: readonly QuerierReply['logs' | 'samples'][]): void {

@@ -4,6 +4,7 @@ import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Matrix } from '../../logql/engine/matrix.ts';
 import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
 import { encodeSampleFrame, mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
+import { finish } from '../../logql/engine/steps.ts';
 import { alignRange, type EvaluationTimes, stepCount } from '../../logql/engine/windows.ts';
 import { keepsSeries, type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
@@ -95,10 +96,8 @@ async function leafResults(plan: MetricPlan, times: EvaluationTimes, jobs: Jobs,
 
 async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs, bound: { maxSeries?: number }): Promise<Matrix> {
   const replies = await jobs.run({ kind: 'samples', query: leaf.query, ...times, ...bound }, leaf.mergeable);
-  return mergeSampleFrames(
-    leaf,
-    replies.length === 0 ? [encodeSampleFrame(stepCount(times), [])] : replies.map(({ frame }) => frame), // none: no tenant was meant
-  );
+  const frames = replies.length === 0 ? [finish(encodeSampleFrame(stepCount(times), []))] : replies.map(({ frame }) => frame); // none: no tenant was meant
+  return jobs.inTurns(mergeSampleFrames(leaf, frames));
 }
 
 /** Entries of an answer, and what is said about those that are not in it. */

@@ -1,6 +1,7 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
 import { SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
+import { finishInTurns } from '../../logql/engine/steps.ts';
 import { formatLabels, type Labels } from '../../logql/model.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
@@ -26,7 +27,7 @@ export const querierOptions = section('querier', 'querier', {
   }),
   multiTenantQueriesEnabled: bool('false', 'Let queries span several tenants, whose ids stand in X-Scope-OrgID with a | between them.'),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
-  maxMemory: bytes('384MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
+  maxMemory: bytes('192MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
   tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
   footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
 });
@@ -131,7 +132,8 @@ class QuerierJobs {
       header: (group, outline) => streamOf(group).header(outline),
       block: (group, block) => streamOf(group).block(block),
     });
-    return { frame: execution.frame(), stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
+    const frame = await finishInTurns(execution.frame(), () => tools.slices.giveWay());
+    return { frame, stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
   }
 
   #profileFor({ profile = false }: { profile?: boolean }): PipelineProfile | undefined {

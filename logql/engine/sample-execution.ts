@@ -12,9 +12,11 @@ import { tooManySeries } from './evaluate.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import type { Span } from './panes.ts';
 import { RowSeries } from './row-series.ts';
 import { encodeSampleFrame } from './sample-frame.ts';
 import { accumulatorFactory, type SeriesAccumulator } from './series-accumulator.ts';
+import { STEP_ITEMS, type Steps } from './steps.ts';
 import { type EvaluationTimes, type PaneLocator, Windows } from './windows.ts';
 
 /** One leaf of a metric query over the streams and blocks it is given. */
@@ -30,7 +32,7 @@ export interface SampleExecution {
   readonly stats: ExecutionStats;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
-  frame(): Uint8Array[];
+  frame(): Steps<Uint8Array[]>;
 }
 
 /** Blocks of one stream, each once, in the order of time where their times touch. */
@@ -68,7 +70,7 @@ function stagesOf({ range }: Leaf, keep: SeriesLabels): readonly Stage[] {
 }
 
 /** What a series takes beside its columns: objects and maps around it, and its labels' text this often, as keys, pairs and in the frame. */
-const SERIES_BYTES = 1_024;
+const SERIES_BYTES = 3_072;
 const LABEL_TEXTS = 4;
 
 class LeafExecution implements SampleExecution {
@@ -129,13 +131,15 @@ class LeafExecution implements SampleExecution {
     return series;
   }
 
-  frame(): Uint8Array[] {
-    const series = [...this.#series.values()].map((one) => {
+  *frame(): Steps<Uint8Array[]> {
+    const series: (Span & { readonly labels: Labels })[] = [];
+    for (const one of this.#series.values()) {
       const windows = one.windows();
       this.#memory?.take(2 * windows.columns.length * windows.columns[0].byteLength); // as they are, and in the frame
-      return { labels: one.labels, ...windows };
-    });
-    return encodeSampleFrame(this.windows.steps, series);
+      series.push({ labels: one.labels, ...windows });
+      if (series.length % STEP_ITEMS === 0) yield;
+    }
+    return yield* encodeSampleFrame(this.windows.steps, series);
   }
 }
 

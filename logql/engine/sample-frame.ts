@@ -5,6 +5,7 @@ import type { Leaf } from '../plan.ts';
 import { operationOf } from './accumulate.ts';
 import { emptySeries, type Matrix, type Series } from './matrix.ts';
 import { GrowingColumns, type Span } from './panes.ts';
+import { STEP_ITEMS, type Steps, sorted } from './steps.ts';
 
 /** A leaf's result from one querier: aggregates of windows by series. */
 export interface SampleFrame {
@@ -15,24 +16,30 @@ export interface SampleFrame {
 interface Header {
   steps: number;
   columns: number;
-  labels: Labels[];
+  /** Parts that hold labels. */
+  labelParts: number;
   /** First window and number of windows of each series. */
   from: number[];
   length: number[];
 }
 
-/** A header as JSON, then each column as Float64s, the series one after the other. */
-export function encodeSampleFrame(steps: number, series: SampleFrame['series']): Uint8Array[] {
+/** A header as JSON; the labels of the series as JSON, so many in each part; then each column as Float64s, the series one after the other. */
+export function* encodeSampleFrame(steps: number, series: SampleFrame['series']): Steps<Uint8Array[]> {
   const columns = series.length === 0 ? 0 : series[0].columns.length;
+  const labels: Uint8Array[] = [];
+  for (let at = 0; at < series.length; at += STEP_ITEMS) {
+    labels.push(Buffer.from(JSON.stringify(series.slice(at, at + STEP_ITEMS).map((one) => one.labels))));
+    yield;
+  }
   const header: Header = {
     steps,
     columns,
-    labels: series.map((one) => one.labels),
+    labelParts: labels.length,
     from: series.map((one) => one.from),
     length: series.map((one) => one.columns[0].length),
   };
   const total = header.length.reduce((sum, length) => sum + length, 0);
-  const frames: Uint8Array[] = [Buffer.from(JSON.stringify(header))];
+  const frames: Uint8Array[] = [Buffer.from(JSON.stringify(header)), ...labels];
   for (let index = 0; index < columns; index++) {
     const values = new Float64Array(total);
     let at = 0;
@@ -41,36 +48,47 @@ export function encodeSampleFrame(steps: number, series: SampleFrame['series']):
       at += one.columns[index].length;
     }
     frames.push(bytesOf(values));
+    yield;
   }
   return frames;
 }
 
 /** Columns are views into `frames`. Throws Fault corrupt. */
-export function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
+export function* decodeSampleFrame(frames: readonly Uint8Array[]): Steps<SampleFrame> {
   const header = JSON.parse(Buffer.from(frames[0]).toString()) as Header;
   const total = header.length.reduce((sum, length) => sum + length, 0);
-  const columns = frames.slice(1);
+  const columns = frames.slice(1 + header.labelParts);
   if (columns.length !== header.columns || columns.some((column) => column.length !== total * 8)) {
     throw new Fault('corrupt', `a sample frame of ${frames.length} parts does not hold its ${header.columns} columns of ${total} values`);
   }
   const views = columns.map((column) => float64View(column, 0, total));
+  const series: (Span & { readonly labels: Labels })[] = [];
   let at = 0;
-  const series = header.labels.map((labels: readonly Label[], number) => {
-    const start = at;
-    at += header.length[number];
-    return { labels, from: header.from[number], columns: views.map((view) => view.subarray(start, at)) };
-  });
+  for (const part of frames.slice(1, 1 + header.labelParts)) {
+    for (const labels of JSON.parse(Buffer.from(part).toString()) as Labels[]) {
+      const start = at;
+      const number = series.length;
+      at += header.length[number];
+      series.push({ labels, from: header.from[number], columns: views.map((view) => view.subarray(start, at)) });
+    }
+    yield;
+  }
+  if (series.length !== header.length.length)
+    throw new Fault('corrupt', `a sample frame names ${series.length} of its ${header.length.length} series`);
   return { steps: header.steps, series };
 }
 
 /** The values of a leaf from the frames of queriers, each over its own set of streams. Frames of a leaf that is not mergeable have no series in common. Series are in the order
  *  of their labels, so that what is computed from them (the first of equal values in a topk) does not depend on where their entries lie. */
-export function mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Array[])[]): Matrix {
+export function* mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Array[])[]): Steps<Matrix> {
   const { accumulation, finish } = operationOf(leaf.range);
-  const decoded = frames.map(decodeSampleFrame);
+  const decoded: SampleFrame[] = [];
+  for (const frame of frames) decoded.push(yield* decodeSampleFrame(frame));
   const steps = decoded[0]?.steps ?? 0;
   const merged = new Map<string, Span & { labels: Labels }>();
+  let done = 0;
   for (const one of decoded.flatMap(({ series }) => series)) {
+    if (++done % STEP_ITEMS === 0) yield;
     const text = formatLabels(one.labels);
     const known = merged.get(text);
     if (known === undefined) {
@@ -88,6 +106,7 @@ export function mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Ar
   const rangeS = leaf.range.rangeNs / 1e9;
   const series: Series[] = [];
   for (const { labels, from, columns } of merged.values()) {
+    if (++done % STEP_ITEMS === 0) yield;
     const one = emptySeries(labels, from, from + columns[0].length);
     for (let row = 0; row < columns[0].length; row++) {
       if (columns[0][row] === 0) continue;
@@ -96,7 +115,7 @@ export function mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Ar
     }
     series.push(one);
   }
-  return { steps, series: series.sort((a, b) => (a.text < b.text ? -1 : 1)) };
+  return { steps, series: yield* sorted(series, (a, b) => (a.text < b.text ? -1 : 1)) };
 }
 
 /** 1 wherever no series has a sample, under the labels that the selector's equalities give. */

@@ -9,6 +9,7 @@ import { renderMatrix, renderScalar, renderStreams, renderVector } from '../../l
 import type { QueryStats } from '../../logql/engine/response-stats.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
 import { mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
+import { finish } from '../../logql/engine/steps.ts';
 import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts';
 import type { Block, Direction, Label, Labels, Matcher } from '../../logql/model.ts';
 import { labelValue } from '../../logql/model.ts';
@@ -117,9 +118,9 @@ export class ConformanceStore {
         const stream = execution.stream(labels);
         for (const block of blocks) stream.block(block);
       }
-      return execution.frame();
+      return finish(execution.frame());
     });
-    return mergeSampleFrames(leaf, frames);
+    return finish(mergeSampleFrames(leaf, frames));
   }
 
   #entries({ intervalNs, startNs, endNs, ...rest }: RangeParameters): FrameEntry[] {

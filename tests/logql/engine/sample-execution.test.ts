@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sampleExecution } from '../../../logql/engine/sample-execution.ts';
 import { mergeSampleFrames } from '../../../logql/engine/sample-frame.ts';
+import { finish } from '../../../logql/engine/steps.ts';
 import type { EvaluationTimes } from '../../../logql/engine/windows.ts';
 import { formatLabels, type Labels } from '../../../logql/model.ts';
 import { type Leaf, readLeaf } from '../../../logql/plan.ts';
@@ -25,16 +26,14 @@ function frameOf(query: string, times: EvaluationTimes, streams: Streams) {
     const stream = execution.stream(labels);
     for (const block of blocks) stream.block(block);
   }
-  return { frame: execution.frame(), stats: execution.stats };
+  return { frame: finish(execution.frame()), stats: execution.stats };
 }
 
 /** Values by labels; undefined where a step has none. `split`: every stream's result comes from another querier. */
 function run(query: string, times: EvaluationTimes, streams: Streams, split = false): Record<string, (number | undefined)[]> {
   const parts = split ? streams.map((stream) => [stream]) : [streams];
-  const { steps, series } = mergeSampleFrames(
-    leafOf(query),
-    parts.map((part) => frameOf(query, times, part).frame),
-  );
+  const frames = parts.map((part) => frameOf(query, times, part).frame);
+  const { steps, series } = finish(mergeSampleFrames(leafOf(query), frames));
   return Object.fromEntries(
     series.map(({ text, from, values, present }) => [
       text,
@@ -269,8 +268,8 @@ test('what cannot be merged is refused', () => {
     const streams: Streams = [[[['app', name]], [blockOf(BASE, rowsAt([1], 'v=1'))]]];
     return frameOf(query, instant(1), streams).frame;
   });
-  assert.throws(() => mergeSampleFrames(leafOf(query), [one, one]), { code: 'internal' });
-  assert.equal(mergeSampleFrames(leafOf(query), [one, other]).series.length, 2);
+  assert.throws(() => finish(mergeSampleFrames(leafOf(query), [one, one])), { code: 'internal' });
+  assert.equal(finish(mergeSampleFrames(leafOf(query), [one, other])).series.length, 2);
   assert.throws(() => sampleExecution('max(rate({app="x"}[1s]))', instant(1)), { code: 'bad_request' });
 });
 
