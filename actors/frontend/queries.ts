@@ -60,7 +60,8 @@ export async function instantQuery(
 }
 
 function limitsOf({ limits }: FrontendServices, { tenant }: AskContext): { maxSeries: number; approxTopk: boolean } {
-  return { maxSeries: limits(tenant).maxQuerySeries, approxTopk: false };
+  const { maxQuerySeries, shardAggregations } = limits(tenant);
+  return { maxSeries: maxQuerySeries, approxTopk: shardAggregations.includes('approx_topk') };
 }
 
 function leafResults(plan: MetricPlan, times: EvaluationTimes, jobs: Jobs): Promise<Matrix[]> {

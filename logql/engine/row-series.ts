@@ -1,5 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import { type Block, type BlockOutline, formatLabels, type Label, type Labels, labelValue, toLabels } from '../model.ts';
+import { PRESERVE_ERROR } from '../pipeline/label-state.ts';
 import type { LabelSet, Row } from '../pipeline/pipeline.ts';
 import { keepLabels, type SeriesLabels } from './grouping.ts';
 import type { SeriesAccumulator } from './series-accumulator.ts';
@@ -15,7 +16,6 @@ export class RowSeries {
   readonly #seriesOf: (labels: Labels) => SeriesAccumulator;
   /** Whether metadata cannot change an entry's series: all names it is known by are labels of the stream, which metadata does not override. */
   readonly #fixed: boolean;
-  readonly #mayKeepErrors: boolean;
   /** What was found lately: an unwrapped label makes about every entry's set another one. */
   readonly #bySet = new Map<LabelSet, SeriesAccumulator>();
   readonly #byKey = new Map<string, SeriesAccumulator>();
@@ -25,7 +25,6 @@ export class RowSeries {
     this.#stream = stream;
     this.#seriesOf = seriesOf;
     this.#fixed = keep.kind === 'by' && keep.names.every((name) => labelValue(stream, name) !== '');
-    this.#mayKeepErrors = keep.kind === 'by' && keep.names.includes('__error__');
   }
 
   /** Whether every row of `block`, as it was pushed, has the series that the stream's labels give. */
@@ -82,7 +81,7 @@ export class RowSeries {
 
   /** The series of an entry that went through the pipeline. Throws Fault pipeline_error if the entry has an error that must not be counted. */
   of(row: Row): SeriesAccumulator {
-    if (row.error !== '' && !(this.#mayKeepErrors && PARSER_ERRORS.has(row.error))) throw this.#pipelineError(row);
+    if (row.error !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
     if (this.#keep.kind === 'by') return this.#ofKey(row, this.#keep.names);
     const set = row.labelSet();
     let series = this.#bySet.get(set);
@@ -108,8 +107,8 @@ export class RowSeries {
   }
 
   #ofKey(row: Row, names: readonly string[]): SeriesAccumulator {
-    let key = names.length === 0 ? '' : row.label(names[0]);
-    for (let index = 1; index < names.length; index++) key += `\0${row.label(names[index])}`;
+    let key = names.length === 0 ? '' : row.grouped(names[0]);
+    for (let index = 1; index < names.length; index++) key += `\0${row.grouped(names[index])}`;
     let series = this.#byKey.get(key);
     if (series === undefined) {
       series = this.#seriesOf(names.length === 0 ? [] : keepLabels(row.labelSet().all, this.#keep));
@@ -128,6 +127,3 @@ function tableOf(size: number) {
     },
   };
 }
-
-/** Errors that a sum by (__error__) counts. All others fail the query. */
-const PARSER_ERRORS = new Set(['JSONParserErr', 'LogfmtParserErr']);

@@ -47,11 +47,20 @@ export function sampleExecution(query: string, times: EvaluationTimes, profile?:
 /** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
  *  them the errors they would have found. */
 function stagesOf({ range }: Leaf, keep: SeriesLabels): readonly Stage[] {
-  const { stages } = range.log;
+  const isBytes = operationOf(range).sample === 'bytes';
+  const stages = isBytes ? range.log.stages : range.log.stages.filter((stage, at, all) => stage.kind !== 'line_format' || isRead(all, at));
   if (keep.kind !== 'by' || keep.names.length > 0 || range.unwrap !== undefined) return stages;
   if (stages.some(({ kind }) => kind === 'label_filter' || kind === 'line_format' || kind === 'label_format')) return stages;
   const parsers = new Set<Stage['kind']>(['json', 'logfmt', 'regexp', 'pattern', 'drop', 'keep']);
   return stages.filter(({ kind }) => !parsers.has(kind));
+}
+
+/** Stages that look at the line; that decolorize and templates do too is not counted, as in Loki. */
+const LINE_READERS: ReadonlySet<Stage['kind']> = new Set(['line_filter', 'json', 'logfmt', 'regexp', 'pattern', 'unpack']);
+
+/** Whether a stage behind the one at `at` looks at the line that it makes. Otherwise it falls away, and with it the error that its template may be. */
+function isRead(stages: readonly Stage[], at: number): boolean {
+  return stages.slice(at + 1).some(({ kind }) => LINE_READERS.has(kind));
 }
 
 class LeafExecution implements SampleExecution {

@@ -38,7 +38,7 @@ export class LineReader {
 }
 
 function stateOf(line: Buffer, stream: Labels): LabelState {
-  const state = new LabelState(stream, { observed: 'all', interner: new Map(), nowNs: () => 0n });
+  const state = new LabelState(stream, { observed: 'all', early: new Map(), preservesErrors: false, interner: new Map(), nowNs: () => 0n });
   state.setLine(line);
   return state;
 }

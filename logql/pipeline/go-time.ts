@@ -16,6 +16,9 @@ export class GoTime {
   get unix(): bigint {
     return (this.ns - BigInt(this.nanosecond)) / BILLION;
   }
+  get unixMs(): bigint {
+    return this.unix * 1000n + BigInt(Math.floor(this.nanosecond / 1e6));
+  }
   /** The wall clock of the zone, as UTC fields of a Date. */
   get wall(): Date {
     return new Date(Number(this.unix + BigInt(this.offsetS)) * 1000);

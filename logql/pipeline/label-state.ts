@@ -3,6 +3,8 @@ import type { LabelSet, Observed, Row } from './pipeline.ts';
 
 export const ERROR = '__error__';
 export const ERROR_DETAILS = '__error_details__';
+/** Says that a metric query counts the entry in spite of its error. */
+export const PRESERVE_ERROR = '__preserve_error__';
 const DUPLICATE = '_extracted';
 
 /** What stages write to __error__. */
@@ -14,6 +16,11 @@ const NO_ENDS = new Uint32Array(0);
 /** What the rows of one query share. */
 export interface LabelContext {
   readonly observed: Observed;
+  /** By label, the first filter on that label alone: parsers ask it about every value that they extract, wherever it stands in the query. As in Loki a line
+   *  is dropped for what it says, even if a stage in between would have given the label another value. */
+  readonly early: ReadonlyMap<string, (state: LabelState) => boolean>;
+  /** The query asks for the errors of parsers: they are no reason to fail. */
+  readonly preservesErrors: boolean;
   /** Label sets by canonical text and what of it is from where. */
   readonly interner: Map<string, LabelSet>;
   readonly nowNs: () => bigint;
@@ -33,7 +40,7 @@ export class LabelState implements Row {
   sample = Number.NaN;
   error = '';
   errorDetails = '';
-  /** Names that a parser has filled in this entry: the first value wins. */
+  /** Names that were set in this entry, by a parser or otherwise: parsers that come later pass them over. */
   readonly extracted = new Set<string>();
   readonly #stream: Labels;
   readonly #base: ReadonlyMap<string, string>;
@@ -46,6 +53,8 @@ export class LabelState implements Row {
   #lines = NO_LINE;
   #ends: Uint32Array = NO_ENDS;
   #columns: readonly MetadataColumn[] = [];
+  /** Metadata that was pushed under the names of the error labels. */
+  #errorColumns: readonly MetadataColumn[] = [];
   /** Names under which the columns appear. */
   #columnNames: readonly string[] = [];
   #row = 0;
@@ -69,13 +78,20 @@ export class LabelState implements Row {
     if (this.#parsed.size > 0) this.#parsed.clear();
     if (this.#removed.size > 0) this.#removed.clear();
     if (this.extracted.size > 0) this.extracted.clear();
+    for (const { key, values, index } of this.#errorColumns) {
+      if (index[row] === 0) continue;
+      if (key === ERROR) this.error = values[index[row] - 1];
+      else this.errorDetails = values[index[row] - 1];
+    }
   }
 
   #bind(block: Block): void {
     this.#block = block;
     this.#lines = block.lines();
     this.#ends = block.ends();
-    this.#columns = block.metadata();
+    const isError = ({ key }: MetadataColumn) => (key === ERROR || key === ERROR_DETAILS) && !this.#base.has(key);
+    this.#errorColumns = block.metadata().filter(isError);
+    this.#columns = block.metadata().filter((column) => !isError(column));
     this.#columnNames = this.#columns.map(({ key }) => (this.#base.has(key) ? key + DUPLICATE : key));
   }
 
@@ -104,6 +120,12 @@ export class LabelState implements Row {
     this.errorDetails = details;
   }
 
+  /** A parser could not read the line. Without `details` those of an error before stay. */
+  failParser(error: PipelineError, details = this.errorDetails): void {
+    this.fail(error, details);
+    if (this.#context.preservesErrors) this.set(PRESERVE_ERROR, 'true');
+  }
+
   /** undefined if the entry has no such label; the error labels are not among them. */
   get(name: string): string | undefined {
     return this.#parsed.get(name) ?? (this.#removed.has(name) ? undefined : (this.#metadata(name) ?? this.#base.get(name)));
@@ -115,8 +137,23 @@ export class LabelState implements Row {
     return this.get(name) ?? '';
   }
 
+  grouped(name: string): string {
+    return this.#removed.has(name) ? '' : this.label(name);
+  }
+
   set(name: string, value: string): void {
     this.#parsed.set(name, value);
+    this.extracted.add(name);
+  }
+
+  /** As `set`, of a value that a parser found; false if the entry is to be dropped for it. */
+  extract(name: string, value: string): boolean {
+    this.set(name, value);
+    return this.admits(name);
+  }
+
+  admits(name: string): boolean {
+    return this.#context.early.get(name)?.(this) ?? true;
   }
 
   delete(name: string): void {
@@ -124,18 +161,24 @@ export class LabelState implements Row {
     this.#removed.add(name);
   }
 
-  /** The name under which an extracted `name` is kept: another one if the stream or the metadata has it. */
+  /** The name under which an extracted `name` is kept: another one if the stream has it, or metadata that was not replaced. */
   extractedName(name: string): string {
-    return this.#base.has(name) || (this.#metadata(name) !== undefined && !this.#removed.has(name)) ? name + DUPLICATE : name;
+    return this.#base.has(name) || (!this.#shadows(name) && this.#metadata(name) !== undefined) ? name + DUPLICATE : name;
   }
 
   #metadata(name: string): string | undefined {
-    for (let column = 0; column < this.#columns.length; column++) {
-      if (this.#columnNames[column] !== name) continue;
-      const number = this.#columns[column].index[this.#row];
-      if (number !== 0) return this.#columns[column].values[number - 1];
+    const column = this.#columnOf(name);
+    if (column < 0) return undefined;
+    const { values, index } = this.#columns[column];
+    return values[index[this.#row] - 1];
+  }
+
+  /** The column that holds the entry's metadata `name`, -1 if none does. Of two with that name, which `x` and `x_extracted` may come to, the later counts. */
+  #columnOf(name: string): number {
+    for (let column = this.#columns.length - 1; column >= 0; column--) {
+      if (this.#columnNames[column] === name && this.#columns[column].index[this.#row] !== 0) return column;
     }
-    return undefined;
+    return -1;
   }
 
   /** Every label but the error labels, each name once. */
@@ -151,9 +194,9 @@ export class LabelState implements Row {
 
   *#metadataEntries(): Generator<Label> {
     for (let column = 0; column < this.#columns.length; column++) {
-      const number = this.#columns[column].index[this.#row];
+      const { values, index } = this.#columns[column];
       const name = this.#columnNames[column];
-      if (number !== 0 && !this.#shadows(name)) yield [name, this.#columns[column].values[number - 1]];
+      if (this.#columnOf(name) === column && !this.#shadows(name)) yield [name, values[index[this.#row] - 1]];
     }
   }
 
@@ -178,7 +221,7 @@ export class LabelState implements Row {
     let key = `${this.error}\0${this.errorDetails}\0`;
     if (observed !== 'all') {
       for (const name of observed) {
-        const value = this.get(name);
+        const value = this.#removed.has(name) ? undefined : this.get(name);
         key += value === undefined ? '\0' : `${value.length}\0${value}`;
       }
       return key;
@@ -197,10 +240,13 @@ export class LabelState implements Row {
 
   #intern(): LabelSet {
     const { observed, interner } = this.#context;
-    const isObserved = ([name]: Label) => observed === 'all' || observed.has(name);
-    const parsed = [...this.#parsed].filter(isObserved);
-    if (this.error !== '') parsed.push([ERROR, this.error]);
-    if (this.errorDetails !== '') parsed.push([ERROR_DETAILS, this.errorDetails]);
+    const isObserved = ([name]: Label) => observed === 'all' || (observed.has(name) && !this.#removed.has(name));
+    const fields = [...this.#parsed].filter(isObserved);
+    const errors: Label[] = [];
+    if (this.error !== '') errors.push([ERROR, this.error]);
+    if (this.errorDetails !== '') errors.push([ERROR_DETAILS, this.errorDetails]);
+    // A field of that name cannot stand beside the error itself.
+    const parsed = [...fields.filter(([name]) => errors.every(([error]) => error !== name)), ...errors];
     const structuredMetadata = sorted([...this.#metadataEntries()].filter(isObserved));
     const stream = [...this.#streamEntries()].filter(isObserved);
     const all = sorted([...stream, ...structuredMetadata, ...parsed]);

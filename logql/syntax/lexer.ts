@@ -70,6 +70,7 @@ const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
 const WITH_UNIT = /[\d.]+[\p{L}\d.]*/uy;
 // One way to read any text: with an optional dot between two runs of digits a long text that fails would be tried in exponentially many.
 const DURATION = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w|y))+$/u;
+const NEGATIVE_DURATION = /-(?:(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+|0+)(?![\d.nuµmshdwy])/uy;
 const FUNCTION_FOLLOWS = /\s*(?:\(|(?:by|without)\b)/iy;
 
 /** The tokens of `text`, ending with one `$end`. Comments run from `#` to the end of the line. Throws QueryError. */
@@ -98,6 +99,11 @@ function scanToken(text: string, from: number): Token {
   if (/\d/.test(char) || (char === '.' && /\d/.test(text[from + 1] ?? ''))) return scanNumber(text, from);
   const word = matchAt(IDENTIFIER, text, from);
   if (word !== undefined) return scanWord(text, from, word);
+  if (char === '-') {
+    // Go reads `-5m` and, without a unit, `-0` as durations.
+    const run = matchAt(NEGATIVE_DURATION, text, from);
+    if (run !== undefined) return token('DURATION', run, from, from + run.length, parseDuration(run));
+  }
   const flag = /--(?:strict|keep-empty)(?![\w-])/y;
   const option = matchAt(flag, text, from);
   if (option !== undefined) return token('PARSER_FLAG', option, from);
@@ -161,5 +167,7 @@ function scanNumber(text: string, from: number): Token {
   const bytes = /[a-z]/i.test(run) ? parseBytes(run) : undefined;
   if (bytes !== undefined) return token('BYTES', run, from, at.to, bytes);
   const number = matchAt(NUMBER, text, from)!;
+  if (!Number.isFinite(Number(number)))
+    throw meaningError(at, `unable to parse literal as a float: strconv.ParseFloat: parsing "${number}": value out of range`);
   return token('NUMBER', number, from, from + number.length, Number(number));
 }

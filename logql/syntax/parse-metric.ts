@@ -226,16 +226,11 @@ function finishLogRange(cursor: Cursor, log: LogExpr): LogRange {
   const early = parseUnwrap(cursor);
   const { value: rangeNs, at } = cursor.expect('RANGE', []);
   if (rangeNs < 0) throw meaningError(at, 'the range of an aggregation must not be negative');
-  const offsetNs = cursor.accept('offset') ? parseOffset(cursor) : 0;
+  const offsetNs = cursor.accept('offset') ? cursor.expect('DURATION').value : 0;
   const stages = log.stages.length === 0 ? parseStages(cursor) : [];
   const unwrap = early ?? parseUnwrap(cursor);
   const whole = stages.length === 0 ? log : { ...log, stages, at: cursor.spanFrom(log.at.from) };
   return { log: whole, rangeNs, offsetNs, ...optional({ unwrap }) };
-}
-
-function parseOffset(cursor: Cursor): number {
-  const sign = cursor.accept('-') ? -1 : 1;
-  return sign * cursor.expect('DURATION').value;
 }
 
 // --- other functions ----------------------------------------------------------------------------------------------------------------------------------

@@ -79,12 +79,11 @@ export function parseBytes(text: string): number | undefined {
   return Math.floor(Number(match[1]) * (match[3] ? 1024 : 1000) ** power);
 }
 
-/** The canonical text of a size, `10kB`, unless it would say another number: then `text`. */
-export function printBytes(bytes: number, text: string): string {
+/** The canonical text of a size: `10kB`, with one or two digits behind the point, so that it may say another number. */
+export function printBytes(bytes: number): string {
   let power = 0;
   while (power < BYTE_UNITS.length && bytes >= 1000 ** (power + 1)) power++;
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
   const unit = power === 0 ? 'B' : `${power === 1 ? 'k' : BYTE_UNITS[power - 1].toUpperCase()}B`;
-  const short = bytes < 10 ? `${bytes}B` : `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
-  return parseBytes(short) === bytes ? short : text;
+  return bytes < 10 ? `${bytes}B` : `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
 }
