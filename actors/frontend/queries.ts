@@ -5,12 +5,14 @@ import type { Matrix } from '../../logql/engine/matrix.ts';
 import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
 import { mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
 import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts';
-import { type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
+import { type Leaf, type Plan, planMetricQuery, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { AskContext } from '../kernel/define.ts';
+import type { TenantLimits } from '../limits.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
+import { checkQueryLength } from '../query-length.ts';
 import { type CursorScope, decodeCursor, encodeCursor } from './cursor.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
 
@@ -31,9 +33,10 @@ export async function rangeQuery(
     return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
   }
   if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
-  const { splitQueriesByInterval } = services.limits(asked.tenant);
-  const { startNs, endNs } = splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
+  const limits = services.limits(asked.tenant);
+  const { startNs, endNs } = limits.splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
   const times = { startNs, endNs, stepNs: ask.stepNs };
+  checkLeafLengths(plan, times, limits);
   const matrix = evaluateRange(plan, await leafResults(plan, times, jobs), times, limitsOf(services, asked));
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
@@ -44,19 +47,25 @@ export async function instantQuery(
   asked: AskContext,
   jobs = new Jobs(services, asked),
 ): Promise<BodyReply> {
-  const plan = planQuery(parseExpr(ask.query));
-  if (plan.kind === 'logs') {
+  const expr = parseExpr(ask.query);
+  if (expr.kind === 'log') {
     throw new Fault(
       'bad_request',
       'log queries are not supported as an instant query type, please change your query to a range query type',
     );
   }
+  const plan = planMetricQuery(expr);
   const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0 };
   const result = evaluateInstant(plan, await leafResults(plan, times, jobs), limitsOf(services, asked));
   const frame = { stats: jobs.stats() };
   return {
     body: result.kind === 'scalar' ? renderScalar(result.value, ask.timeNs, frame) : renderVector(result.series, ask.timeNs, frame),
   };
+}
+
+/** A range aggregation reads as far back as its window reaches: that counts as part of the query's length. Throws Fault limit_exceeded. */
+function checkLeafLengths({ leaves }: MetricPlan, { startNs, endNs }: EvaluationTimes, limits: TenantLimits): void {
+  for (const { range } of leaves) checkQueryLength(Number(endNs - startNs) + range.rangeNs, limits);
 }
 
 function limitsOf({ limits }: FrontendServices, { tenant }: AskContext): { maxSeries: number; approxTopk: boolean } {

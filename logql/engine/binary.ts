@@ -109,12 +109,13 @@ function matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matr
   const ones = bySignature(one.series, matching);
   const outputs = new Outputs(left.steps);
   const combine = combinerOf(expr.op, expr.returnBool);
+  for (const partners of ones.values()) refuseTwo(partners, swapped ? 'left' : 'right');
   for (const [key, members] of bySignature(many.series, matching)) {
     const partners = ones.get(key);
     if (partners === undefined) continue;
     const { from, to } = stepsOf(members);
     for (let step = from; step < to; step++) {
-      const partner = partnerAt(partners, step, swapped ? 'left' : 'right');
+      const partner = partners.find((one) => positionAt(one, step) >= 0);
       if (partner === undefined) continue;
       const other = partner.values[step - partner.from];
       let matched = 0;
@@ -133,21 +134,19 @@ function matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matr
   return outputs.series();
 }
 
-/** The one series with a value at a step. */
-function partnerAt(partners: readonly Series[], step: number, side: string): Series | undefined {
-  let found: Series | undefined;
-  for (const partner of partners) {
-    if (positionAt(partner, step) < 0) continue;
-    if (found !== undefined) {
-      throw new Fault(
-        'bad_request',
-        `found duplicate series on the ${side} hand-side of the operation: [${found.text}, ${partner.text}];` +
-          'many-to-many matching not allowed: matching labels must be unique on one side',
-      );
-    }
-    found = partner;
+/** Throws Fault bad_request if two of the series have a value at one step, whether or not the other side has one to match. */
+function refuseTwo(partners: readonly Series[], side: string): void {
+  if (partners.length < 2) return;
+  const { from, to } = stepsOf(partners);
+  for (let step = from; step < to; step++) {
+    const [first, second] = partners.filter((one) => positionAt(one, step) >= 0);
+    if (second === undefined) continue;
+    throw new Fault(
+      'bad_request',
+      `found duplicate series on the ${side} hand-side of the operation: [${first.text}, ${second.text}];` +
+        'many-to-many matching not allowed: matching labels must be unique on one side',
+    );
   }
-  return found;
 }
 
 /** The series that matches yield, by labels. */

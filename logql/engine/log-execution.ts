@@ -1,8 +1,9 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { type Block, type Direction, formatLabels, type Labels, type Matcher } from '../model.ts';
+import { type Block, type Direction, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
+import { streamOrder } from '../stream-hash.ts';
 import { parseLogQuery } from '../syntax/parse.ts';
 import { lowerBound, RowBuffer } from './columns.ts';
 import { EntryWriter } from './entry-writer.ts';
@@ -63,7 +64,7 @@ interface Offer {
   /** Its row in the block. */
   readonly at: number;
   readonly row: Row;
-  /** Canonical text of its stream. */
+  /** Of its stream: see FrameEntry. */
   readonly origin: string;
 }
 
@@ -100,7 +101,8 @@ class StreamsExecution implements LogExecution {
   }
 
   stream(labels: Labels): { block(block: Block): void } {
-    return new StreamExecution(this, formatLabels(labels), this.#pipeline.forStream(labels));
+    const origin = streamOrder(labels);
+    return new StreamExecution(this, origin, this.#pipeline.forStream(labels));
   }
 
   bound(): bigint | undefined {
@@ -112,7 +114,7 @@ class StreamsExecution implements LogExecution {
     const { block, at, row, origin } = offer;
     const timeNs = block.baseNs + BigInt(block.times()[at]);
     const set = row.labelSet();
-    const place = { timeNs, origin, sequence: this.#sequence++, ...this.#writer.shown(set) };
+    const place = { timeNs, origin, all: set.text, sequence: this.#sequence++, ...this.#writer.shown(set) };
     if (!this.#follows(place, offer)) return;
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
@@ -129,11 +131,11 @@ class StreamsExecution implements LogExecution {
   }
 
   /** Whether an entry comes behind the place where the answer begins. */
-  #follows({ timeNs, text, origin }: Omit<Kept, 'value' | 'mark'>, { block, at }: Offer): boolean {
+  #follows({ timeNs, all, origin }: Omit<Kept, 'value' | 'mark'>, { block, at }: Offer): boolean {
     const { after } = this.#options;
     if (after === undefined || timeNs !== after.timeNs) return true;
-    if (text !== after.text) return text > after.text;
     if (origin !== after.origin) return origin > after.origin;
+    if (all !== after.all) return all > after.all;
     if (this.#passed) return true;
     this.#passed = entryMark(block, at) === after.mark;
     return false;
@@ -145,12 +147,12 @@ class StreamsExecution implements LogExecution {
     return { ...place, value, mark: entryMark(block, at) };
   }
 
-  /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and
-   *  entries of a stream as they came: nothing that depends on where the entries lie. */
+  /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of their hashes, as in Loki, entries of one of them in
+   *  the order of their labels, then as they came: nothing that depends on where the entries lie. */
   #before(a: Omit<Kept, 'value' | 'mark'>, b: Omit<Kept, 'value' | 'mark'>): boolean {
     if (a.timeNs !== b.timeNs) return a.timeNs < b.timeNs !== this.backward;
-    if (a.text !== b.text) return a.text < b.text;
-    return a.origin === b.origin ? a.sequence < b.sequence : a.origin < b.origin;
+    if (a.origin !== b.origin) return a.origin < b.origin;
+    return a.all === b.all ? a.sequence < b.sequence : a.all < b.all;
   }
 
   #raise(entry: Kept): void {

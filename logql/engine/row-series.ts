@@ -1,6 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import { type Block, type BlockOutline, formatLabels, type Label, type Labels, labelValue, toLabels } from '../model.ts';
-import { PRESERVE_ERROR } from '../pipeline/label-state.ts';
+import { ERROR, PRESERVE_ERROR } from '../pipeline/label-state.ts';
 import type { LabelSet, Row } from '../pipeline/pipeline.ts';
 import { keepLabels, type SeriesLabels } from './grouping.ts';
 import type { SeriesAccumulator } from './series-accumulator.ts';
@@ -86,7 +86,10 @@ export class RowSeries {
     const set = row.labelSet();
     let series = this.#bySet.get(set);
     if (series === undefined) {
-      series = this.#seriesOf(keepLabels(set.all, this.#keep));
+      const labels = keepLabels(set.all, this.#keep);
+      // A field of the line's may be called like the error label.
+      if (labelValue(labels, ERROR) !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
+      series = this.#seriesOf(labels);
       if (this.#bySet.size >= MOST_SETS) this.#bySet.clear();
       this.#bySet.set(set, series);
     }
@@ -95,12 +98,13 @@ export class RowSeries {
 
   #pipelineError(row: Row): Fault {
     const { text, all } = row.labelSet();
+    const error = labelValue(all, ERROR) || row.error;
     // Of an entry that is known by a few names only, the pipeline keeps no other labels; its stream's tell people where to look.
     const series = this.#keep.kind === 'by' ? formatLabels(toLabels([...this.#stream, ...all])) : text;
     return new Fault(
       'pipeline_error',
-      `pipeline error: '${row.error}' for series: '${series}'.\n` +
-        `Use a label filter to intentionally skip this error. (e.g | __error__!="${row.error}").\n` +
+      `pipeline error: '${error}' for series: '${series}'.\n` +
+        `Use a label filter to intentionally skip this error. (e.g | __error__!="${error}").\n` +
         'To skip all potential errors you can match empty errors.(e.g __error__="")\n' +
         'The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )\n',
     );

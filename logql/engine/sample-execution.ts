@@ -4,6 +4,7 @@ import { compilePipeline } from '../pipeline/compile.ts';
 import type { Observed, Pipeline, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
 import { type Leaf, readLeaf } from '../plan.ts';
+import { streamHash } from '../stream-hash.ts';
 import type { Stage } from '../syntax/ast.ts';
 import { parseExpr } from '../syntax/parse.ts';
 import { operationOf } from './accumulate.ts';
@@ -126,7 +127,7 @@ class StreamExecution implements StreamSamples {
   constructor(execution: LeafExecution, labels: Labels) {
     this.#execution = execution;
     this.#labels = labels;
-    this.#tie = hash(formatLabels(labels)) / 2 ** 32;
+    this.#tie = Number(streamHash(labels) >> 11n) / 2 ** 53;
     this.#pipeline = execution.pipeline.forStream(labels);
     this.#rowSeries = new RowSeries(execution.keep, labels, (kept) => execution.seriesOf(kept));
   }
@@ -236,11 +237,4 @@ class StreamExecution implements StreamSamples {
       }
     }
   }
-}
-
-/** FNV-1a over the text's code units, 32 bits. */
-function hash(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
 }

@@ -53,7 +53,13 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
     if (profile === undefined) steps.push(...parts);
     else steps.push(profile.step(printUnwrap(unwrap), (state) => parts.every((part) => part(state))));
   }
-  const context = { observed, early: earlyFilters(stages, observed, unwrap), nowNs, preservesErrors: wanted.isNamed(ERROR), interner: new Map() };
+  const context = {
+    observed,
+    early: earlyFilters(stages, observed, unwrap),
+    nowNs,
+    preservesErrors: wanted.isNamed(ERROR),
+    interner: new Map(),
+  };
   return new CompiledPipeline(filters, steps, context);
 }
 

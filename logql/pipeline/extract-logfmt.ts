@@ -202,18 +202,19 @@ function parseKey(expression: string): string {
   const rest = match === null ? expression.trimStart() : expression.slice(match[0].length);
   if (match !== null && rest === '') return match[1] ?? match[2];
   const isWord = /^[A-Za-z_]/.test(rest);
-  const fault = match === null ? 'syntax error: unexpected $end, expecting STRING or KEY' : isWord ? 'syntax error: unexpected KEY' : `unexpected char ${[...rest][0]}`;
+  const fault =
+    match === null
+      ? 'syntax error: unexpected $end, expecting STRING or KEY'
+      : isWord
+        ? 'syntax error: unexpected KEY'
+        : `unexpected char ${[...rest][0]}`;
   throw new Error(`cannot parse expression [${expression}]: ${fault}`);
 }
 
 /** Makes labels of the pairs whose sanitised keys are named; of equal keys the last counts. What is not there gives '' unless the name is
  *  taken. As in Loki a pair whose key is the label itself counts too; a key that is none of the labels is passed over if an earlier stage extracted it, or if
  *  the query observes only certain labels and not one of that name; and the line is left at the second value for a label whose name is taken. */
-export function logfmtFieldExtractor(
-  extractions: readonly Extraction[],
-  strict: boolean,
-  wanted: Wanted,
-): (state: LabelState) => void {
+export function logfmtFieldExtractor(extractions: readonly Extraction[], strict: boolean, wanted: Wanted): (state: LabelState) => void {
   const labelsByKey = new Map<string, string[]>();
   for (const { label, expression } of extractions) {
     const key = parseKey(expression);

@@ -14,17 +14,13 @@ import {
 import { sanitiseLabel } from './key-table.ts';
 import type { LabelState } from './label-state.ts';
 import { captureLine, parseCapturePattern } from './line-pattern.ts';
-import { compileRegex } from './regex.ts';
+import { compileRegex, groupNames } from './regex.ts';
 import type { Wanted } from './wanted.ts';
 
 /** Makes labels of the named groups of a match; false if the entry is to be dropped for one of them. Throws Fault for what is not RE2, Error for a pattern without names or with one twice. */
 export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelState) => boolean {
+  const names = regexpLabels(pattern);
   const regex = compileRegex(pattern, { anchored: false, dotNewline: false });
-  const names = regex.names.map((name) => sanitiseLabel(name, true));
-  const given = names.filter((name) => name !== '');
-  if (given.length === 0) throw new Error('at least one named capture must be supplied');
-  const twice = given.find((name, index) => given.indexOf(name) !== index);
-  if (twice !== undefined) throw new Error(`duplicate extracted label name '${twice}'`);
   if (wanted.nothing) return () => true;
   return (state) => {
     const { bytes, from, to } = state;
@@ -37,6 +33,16 @@ export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelS
     }
     return true;
   };
+}
+
+/** The labels of a pattern's groups, by group number, '' for a group without a name. Throws as `regexpExtractor`. */
+export function regexpLabels(pattern: string): string[] {
+  const names = groupNames(pattern);
+  const given = names.filter((name) => name !== '');
+  if (given.length === 0) throw new Error('at least one named capture must be supplied');
+  const twice = given.find((name, index) => given.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`duplicate extracted label name '${twice}'`);
+  return names.map((name) => sanitiseLabel(name, true));
 }
 
 /** Makes labels of the captures of `<ip> - <_>`; false if the entry is to be dropped for one of them. Throws Error with the reason for a bad pattern. */

@@ -92,7 +92,11 @@ interface Condition {
 }
 
 function conditionsOf(items: readonly DropKeepItem[]): Condition[] {
-  return items.map(({ name, matcher }) => ({ name, always: matcher === undefined, test: matcher === undefined ? () => true : compileMatcher(matcher) }));
+  return items.map(({ name, matcher }) => ({
+    name,
+    always: matcher === undefined,
+    test: matcher === undefined ? () => true : compileMatcher(matcher),
+  }));
 }
 
 export function dropper(items: readonly DropKeepItem[]): Change {

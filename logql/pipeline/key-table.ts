@@ -78,7 +78,8 @@ function same(known: Buffer, bytes: Buffer, from: number, to: number): boolean {
 }
 
 /** What Go takes for white space, at the ends. */
-const OUTER_SPACE = /^[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g;
+const OUTER_SPACE =
+  /^[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g;
 
 /** A label name of a field's: what no name may contain becomes `_`, and one goes in front of a digit where the name starts. */
 export function sanitiseLabel(key: string, starts: boolean): string {

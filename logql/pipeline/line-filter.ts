@@ -25,7 +25,10 @@ export interface CompiledLineFilter {
 export function compileLineFilter({ op, terms }: LineFilter): CompiledLineFilter {
   const negate = op.startsWith('!');
   const compiled = terms.map((term): Term => {
-    if (term.kind === 'ip') return ipTerm(term.text);
+    if (term.kind === 'ip') {
+      if (op !== '|=' && op !== '!=') throw new Error('ip: invalid operation');
+      return ipTerm(term.text);
+    }
     if (op === '|=' || op === '!=') return textTerm(term.text);
     return op === '|~' || op === '!~' ? regexTerm(compileLineRegex(term.text)) : patternTerm(term.text);
   });

@@ -17,6 +17,11 @@ export function validateRegex(pattern: string): void {
   parseRegex(pattern);
 }
 
+/** Names of a pattern's groups by number, '' for one without; [0] is the whole match. Throws as `validateRegex`. */
+export function groupNames(pattern: string): readonly string[] {
+  return parseRegex(pattern).names;
+}
+
 export interface RegexOptions {
   /** Must match all of the text. */
   readonly anchored: boolean;
@@ -250,8 +255,8 @@ function place(pieces: readonly Piece[], match: RegExpExecArray, start: number, 
 
 // --- matchers on label values -------------------------------------------------------------------------------------------------------------------------
 
-/** The test of a stream or label matcher; an absent label is ''. Throws as `compileRegex`. */
-export function compileMatcher({ op, value }: Pick<Matcher, 'op' | 'value'>): (value: string) => boolean {
+/** The test of a stream matcher, or of one behind drop or keep, in which `.` matches a newline; an absent label is ''. Throws as `compileRegex`. */
+export function compileMatcher({ op, value }: Pick<Matcher, 'op' | 'value'>, dotNewline = true): (value: string) => boolean {
   if (op === '=') return (text) => text === value;
   if (op === '!=') return (text) => text !== value;
   const wanted = op === '=~';
@@ -260,17 +265,18 @@ export function compileMatcher({ op, value }: Pick<Matcher, 'op' | 'value'>): (v
     const known = new Set(texts);
     return (text) => known.has(text) === wanted;
   }
-  return onText(compileRegex(value, { anchored: true, dotNewline: false }), wanted);
+  return onText(compileRegex(value, { anchored: true, dotNewline }), wanted);
 }
 
 /** The test of a label filter. As in Loki, `x.*`, `.*x` and alternatives of the like are not anchored: they look for x anywhere. */
 export function compileFilterMatcher(matcher: Pick<Matcher, 'op' | 'value'>): (value: string) => boolean {
   if (matcher.op !== '=~' && matcher.op !== '!~') return compileMatcher(matcher);
+  // Unlike in a matcher, `.` is no newline.
   const root = ungrouped(parseRegex(matcher.value).root);
   const branches = root.kind === 'alternate' ? root.items : [root];
   const items = branches.flatMap((branch) => searchFor(branch) ?? []);
   const known = branches.every((branch) => exactText(branch) !== undefined);
-  if (known || items.length < branches.length) return compileMatcher(matcher);
+  if (known || items.length < branches.length) return compileMatcher(matcher, false);
   return onText(new Regexp(matcher.value, { kind: 'alternate', items }, [''], { anchored: false, dotNewline: false }), matcher.op === '=~');
 }
 

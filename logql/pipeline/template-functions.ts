@@ -92,7 +92,8 @@ function equal(a: Value, b: Value): boolean {
   if (isNothing(a) || isNothing(b)) return isNothing(a) && isNothing(b);
   if (typeof a !== typeof b) throw incompatible(a, b);
   if (typeof a !== 'object' || typeof b !== 'object') return a === b;
-  if (typeName(a) !== typeName(b)) throw new Error(`non-comparable types ${printValue(a)}: ${typeName(a)}, ${typeName(b)}: ${printValue(b)}`);
+  if (typeName(a) !== typeName(b))
+    throw new Error(`non-comparable types ${printValue(a)}: ${typeName(a)}, ${typeName(b)}: ${printValue(b)}`);
   if (a instanceof GoTime && b instanceof GoTime) return a.ns === b.ns && a.zone === b.zone;
   throw new Error(`non-comparable type ${printValue(b)}: ${typeName(b)}`);
 }

@@ -87,7 +87,9 @@ export function toInt(value: Value): bigint {
   if (typeof value === 'number') return Number.isFinite(value) ? BigInt.asIntN(64, BigInt(Math.trunc(value))) : -(2n ** 63n);
   if (typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value !== 'string') return 0n;
-  const match = /^([-+]?)(0[xX](?:_?[\da-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|[1-9](?:_?\d)*|0)$/.exec(value.replace(/^([-+]?\d*)\.\d*$/, '$1'));
+  const match = /^([-+]?)(0[xX](?:_?[\da-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|[1-9](?:_?\d)*|0)$/.exec(
+    value.replace(/^([-+]?\d*)\.\d*$/, '$1'),
+  );
   if (match === null) return 0n;
   const plain = match[2].replaceAll('_', '');
   const digits = /^0[0-7]+$/.test(plain) ? `0o${plain.slice(1)}` : plain;

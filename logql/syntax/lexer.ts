@@ -1,7 +1,7 @@
 import { meaningError, positionedError } from '../errors.ts';
 import type { Span } from './ast.ts';
 import { unquoteGo } from './go-string.ts';
-import { parseBytes, parseDuration, UnitError } from './units.ts';
+import { parseBytes, parseCalendarDuration, parseDuration, UnitError } from './units.ts';
 
 /** `kind` is the token's name as error messages give it: a symbol, a keyword, or one of the names below. */
 export interface Token {
@@ -66,7 +66,7 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 };
 
 const IDENTIFIER = /[\p{L}_][\p{L}\p{Nd}_]*/uy;
-const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+const NUMBER = /(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+(?:_\d+)*)?/y;
 const WITH_UNIT = /[\d.]+[\p{L}\d.]*/uy;
 // One way to read any text: with an optional dot between two runs of digits a long text that fails would be tried in exponentially many.
 const DURATION = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w|y))+$/u;
@@ -106,12 +106,13 @@ function scanToken(text: string, from: number): Token {
   }
   const flag = /--(?:strict|keep-empty)(?![\w-])/y;
   const option = matchAt(flag, text, from);
-  if (option !== undefined) return token('PARSER_FLAG', option, from);
+  if (option !== undefined) return token('FUNCTION_FLAG', option, from);
   const symbol = SYMBOLS.find((candidate) => text.startsWith(candidate, from));
   if (symbol !== undefined) return token(symbol, symbol, from);
-  const what =
-    char === "'" ? 'invalid char literal' : `syntax error: unexpected ${JSON.stringify(String.fromCodePoint(text.codePointAt(from)!))}`;
-  throw positionedError(text, { from, to: from + 1 }, what);
+  // What is nothing else is a name to Loki, though none that anything has.
+  const literal = char === "'" ? matchAt(/'(?:[^'\\\n]|\\.)'/uy, text, from) : String.fromCodePoint(text.codePointAt(from)!);
+  if (literal === undefined) throw positionedError(text, { from, to: from + 1 }, 'invalid char literal');
+  return token('IDENTIFIER', literal, from);
 }
 
 function matchAt(pattern: RegExp, text: string, from: number): string | undefined {
@@ -143,7 +144,7 @@ function scanRange(text: string, from: number): Token {
   if (close < 0) throw positionedError(text, { from, to: text.length }, "missing closing ']' in duration");
   const inner = text.slice(from + 1, close);
   try {
-    return token('RANGE', inner, from, close + 1, parseDuration(inner));
+    return token('RANGE', inner, from, close + 1, parseCalendarDuration(inner));
   } catch (error) {
     if (error instanceof UnitError) throw positionedError(text, { from, to: close + 1 }, error.message);
     throw error;
@@ -153,6 +154,8 @@ function scanRange(text: string, from: number): Token {
 function scanNumber(text: string, from: number): Token {
   const run = matchAt(WITH_UNIT, text, from)!;
   const at = { from, to: from + run.length };
+  const octal = /^0\d*?([89])\d*(?![\d.eE])/.exec(run);
+  if (octal !== null) throw positionedError(text, at, `invalid digit '${octal[1]}' in octal literal`);
   if (/^0[bB](?![01])/.test(run)) throw positionedError(text, at, 'decimal literal has no digits');
   if (/^0[xXoObB]/.test(run))
     throw meaningError(at, `unable to parse literal as a float: strconv.ParseFloat: parsing "${run}": invalid syntax`);
@@ -167,7 +170,8 @@ function scanNumber(text: string, from: number): Token {
   const bytes = /[a-z]/i.test(run) ? parseBytes(run) : undefined;
   if (bytes !== undefined) return token('BYTES', run, from, at.to, bytes);
   const number = matchAt(NUMBER, text, from)!;
-  if (!Number.isFinite(Number(number)))
+  const value = Number(number.replaceAll('_', ''));
+  if (!Number.isFinite(value))
     throw meaningError(at, `unable to parse literal as a float: strconv.ParseFloat: parsing "${number}": value out of range`);
-  return token('NUMBER', number, from, from + number.length, Number(number));
+  return token('NUMBER', number, from, from + number.length, value);
 }

@@ -1,7 +1,7 @@
 import type { Comparison, LabelPredicate } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseMatch } from './parse-selector.ts';
-import { printNumber } from './print-number.ts';
+import { printSample } from './print-number.ts';
 import { parseBytes, printBytes, printGoDuration } from './units.ts';
 
 const COMPARISONS: readonly Comparison[] = ['=', '==', '!=', '>', '>=', '<', '<='];
@@ -53,7 +53,7 @@ function parseOperand(cursor: Cursor, name: string, op: Comparison): LabelPredic
     case 'NUMBER': {
       cursor.take();
       const signed = sign === '-' ? -value : value;
-      return { kind: 'number', name, op, value: signed, text: printNumber(signed) };
+      return { kind: 'number', name, op, value: signed, text: printSample(signed) };
     }
     case 'DURATION':
       cursor.take();
