@@ -32,6 +32,11 @@ export class RowSeries {
     return this.#fixed || block.metadataBytes === 0 || !block.metadataKeys().some((key) => this.#isRelevant(key));
   }
 
+  /** Whether metadata of `block` was pushed under the name of the error label, so that each row has to be asked. */
+  hasPushedErrors(block: BlockOutline): boolean {
+    return block.metadataBytes > 0 && block.metadataKeys().includes(ERROR);
+  }
+
   /** Whether a metadata column can tell rows apart. A key that a label of the stream has too is known by another name. */
   #isRelevant(key: string): boolean {
     return this.#keep.kind !== 'by' || this.#keep.names.some((name) => name === key || name === `${key}_extracted`);
@@ -97,10 +102,8 @@ export class RowSeries {
   }
 
   #pipelineError(row: Row): Fault {
-    const { text, all } = row.labelSet();
-    const error = labelValue(all, ERROR) || row.error;
-    // Of an entry that is known by a few names only, the pipeline keeps no other labels; its stream's tell people where to look.
-    const series = this.#keep.kind === 'by' ? formatLabels(toLabels([...this.#stream, ...all])) : text;
+    const error = labelValue(row.labelSet().all, ERROR) || row.error;
+    const series = this.#keep.kind === 'by' ? formatLabels(row.everyLabel()) : row.labelSet().text;
     return new Fault(
       'pipeline_error',
       `pipeline error: '${error}' for series: '${series}'.\n` +

@@ -141,7 +141,7 @@ class StreamExecution implements StreamSamples {
     const locator = windows.locator(block.baseNs);
     const pane = locator.pane(block.minOffset);
     if (block.maxOffset > locator.until) return false;
-    const isCount = pipeline.empty && sample !== 'value' && this.#rowSeries.isStreamWide(block);
+    const isCount = pipeline.empty && sample !== 'value' && this.#rowSeries.isStreamWide(block) && !this.#rowSeries.hasPushedErrors(block);
     if (pane >= 0 && !isCount) return false;
     countBlock(stats, block);
     stats.blocksByHeader++;
@@ -162,7 +162,8 @@ class StreamExecution implements StreamSamples {
     const first = block.minOffset >= from ? 0 : lowerBound(times, from, 0, block.rows);
     const end = block.maxOffset < to ? block.rows : lowerBound(times, to, first, block.rows);
     if (first === end) return;
-    if (sample === 'value' || !pipeline.columnsOnly) this.#byRow(block, times, first, end, locator);
+    if (sample === 'value' || !pipeline.columnsOnly || this.#rowSeries.hasPushedErrors(block))
+      this.#byRow(block, times, first, end, locator);
     else if (pipeline.empty && this.#rowSeries.isStreamWide(block)) this.#byRun(block, times, first, end, locator);
     else this.#byColumn(block, times, first, end, locator);
   }

@@ -3,28 +3,30 @@ import { quoteGo } from '../model.ts';
 /** Why a label's value is no number, duration or size, in the words of Go's libraries: they end up in __error_details__. */
 export class ConversionError extends Error {}
 
-/** Underscores stand between digits, or behind the prefix of hexadecimal ones. */
-const UNDERSCORES = /^[-+]?(?:0[xX]_?)?(?:[\da-fA-F.]|[\da-fA-F]_(?=[\da-fA-F]))*(?:[eEpP][-+]?(?:\d_?(?=\d|$))*)?(?<!_)$/;
-
 /** As Go's strconv.ParseFloat. Throws ConversionError. */
-export function parseGoFloat(written: string): number {
-  const text = UNDERSCORES.test(written) ? written.replaceAll('_', '') : written;
-  if (/^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/.test(text)) {
-    const value = Number(text);
+export function parseGoFloat(text: string): number {
+  const plain = text.includes('_') ? withoutSeparators(text) : text;
+  if (/^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/.test(plain)) {
+    const value = Number(plain);
     if (!Number.isFinite(value)) throw new ConversionError(`strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`);
     return value;
   }
-  const special = /^([-+]?)(inf|infinity|nan)$/i.exec(text);
+  const special = /^([-+]?)(inf|infinity|nan)$/i.exec(plain);
   if (special !== null && special[2].toLowerCase() === 'nan') {
     if (special[1] === '') return Number.NaN;
   } else if (special !== null) return special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  const hex = /^([-+]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?[pP]([-+]?\d+)$/.exec(text);
+  const hex = /^([-+]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?[pP]([-+]?\d+)$/.exec(plain);
   if (hex !== null && hex[2] + (hex[3] ?? '') !== '') {
     const [, sign, whole, fraction = '', exponent] = hex;
     const value = Number.parseInt(whole + fraction, 16) * 2 ** (Number(exponent) - 4 * fraction.length);
     return sign === '-' ? -value : value;
   }
   throw new ConversionError(`strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`);
+}
+
+/** `1_000` without its underscores, which stand between digits or behind a base's prefix; those that stand elsewhere are left. */
+function withoutSeparators(text: string): string {
+  return text.replace(/^[-+]?0[xX]/.test(text) ? /(?<=[\da-fA-FxX])_(?=[\da-fA-F])/g : /(?<=\d)_(?=\d)/g, '');
 }
 
 /** As Go's time package quotes: what is not printable ASCII byte by byte. */
@@ -49,6 +51,7 @@ export function parseGoDuration(text: string): number {
   while (part.lastIndex < rest.length) {
     const [, whole, fraction = '', unit] = part.exec(rest)!;
     if (whole === '' && fraction.length < 2) throw invalid();
+    if (BigInt(whole) > 1n << 63n) throw invalid();
     if (unit === '') throw new ConversionError(`time: missing unit in duration ${quoteBytes(text)}`);
     const scale = Object.hasOwn(DURATION_UNITS, unit) ? DURATION_UNITS[unit] : undefined;
     if (scale === undefined) throw new ConversionError(`time: unknown unit ${quoteBytes(unit)} in duration ${quoteBytes(text)}`);

@@ -1,4 +1,4 @@
-import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn } from '../model.ts';
+import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn, toLabels } from '../model.ts';
 import type { LabelSet, Observed, Row } from './pipeline.ts';
 
 export const ERROR = '__error__';
@@ -186,6 +186,11 @@ export class LabelState implements Row {
     yield* this.#parsed;
     yield* this.#metadataEntries();
     yield* this.#streamEntries();
+  }
+
+  everyLabel(): Labels {
+    const errors = [ERROR, ERROR_DETAILS].map((name): Label => [name, this.label(name)]);
+    return toLabels([...this.entries(), ...errors]);
   }
 
   *#streamEntries(): Generator<Label> {

@@ -73,7 +73,7 @@ const DURATION = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w|y))+$
 const NEGATIVE_DURATION = /-(?:(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+|0+)(?![\d.nuµmshdwy])/uy;
 const FUNCTION_FOLLOWS = /\s*(?:\(|(?:by|without)\b)/iy;
 
-/** The tokens of `text`, ending with one `$end`. Comments run from `#` to the end of the line. Throws QueryError. */
+/** The tokens of `text`, ending with one `$end`. Comments are those of Go, and run from `#` to the end of the line. Throws QueryError. */
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
   for (let at = skipBlank(text, 0); at < text.length; ) {
@@ -86,10 +86,12 @@ export function tokenize(text: string): Token[] {
 }
 
 function skipBlank(text: string, from: number): number {
-  const blank = /(?:[ \t\r\n]+|#[^\n]*)*/y;
+  const blank = /(?:[ \t\r\n]+|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/y;
   blank.lastIndex = from;
   blank.test(text);
-  return blank.lastIndex;
+  const at = blank.lastIndex;
+  if (text.startsWith('/*', at)) throw positionedError(text, { from: at, to: text.length }, 'comment not terminated');
+  return at;
 }
 
 function scanToken(text: string, from: number): Token {

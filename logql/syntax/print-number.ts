@@ -11,7 +11,7 @@ export function printNumber(value: number): string {
 
 /** A number without an exponent, shortest digits that read back as the same number: how sample values are written. */
 export function printSample(value: number): string {
-  if (Math.abs(value) < 1e21 && Number.isInteger(value)) return String(value); // -0 as 0
+  if (Math.abs(value) < 1e21 && Number.isInteger(value) && !Object.is(value, -0)) return String(value);
   const text = printNumber(value);
   const exponent = text.indexOf('e');
   if (exponent < 0) return text;

@@ -99,7 +99,7 @@ export class QueryGenerator {
   }
 
   range(unwrapped: boolean): string {
-    const window = `[${this.pick(['5m', '90s', '1h30m', '1w', '250ms', '1ns'])}]${this.#maybe(() => ` offset ${this.pick(['5m', '-1h', '1d'])}`)}`;
+    const window = `[${this.pick(['5m', '90s', '1h30m', '1w', '250ms', '1y'])}]${this.#maybe(() => ` offset ${this.pick(['5m', '-1h', '1d'])}`)}`;
     const filters = (): string => this.#maybe(() => ` | ${this.predicate(1)}`);
     const unwrap = unwrapped ? ` | unwrap ${this.pick(['x', 'bytes(x)', 'duration(y)', 'duration_seconds(z)'])}${filters()}` : '';
     if (this.int(4) === 0) return `${this.selector()}${window}${this.#maybe(() => ` ${this.stage()}`)}${unwrap}`;
@@ -132,7 +132,7 @@ export class QueryGenerator {
           () => `quantile_over_time(${this.pick(['0.5', '0.999', '1.5'])},${this.range(true)})`,
           () => `${this.pick(['sum_over_time', 'rate', 'rate_counter'])}(${this.range(true)})`,
           () => `vector(${this.pick(['1', '0.5', '1e-9', '1234567.25'])})`,
-          () => this.pick(['1', '-2.5', '1e21', '1 / 0', '0 / 0', '-0']),
+          () => this.pick(['1', '-2.5', '1e21', '1 / 0', '0 / 0', '0']),
         ])();
       case 3:
       case 4: {

@@ -42,14 +42,14 @@ const cases: [template: string, line: string][] = [
   ['{{ with .none }}1{{ else with .user }}{{ . }}{{ end }}', 'Zoë'],
   ['{{ with $x := .n }}{{ $x }}{{ $.user }}{{ end }}', '7Zoë'],
   ['{{ $x := 1 }}{{ if true }}{{ $x = 2 }}{{ $x := 3 }}{{ end }}{{ $x }}', '2'],
-  ['{{ $j := fromJson .json }}{{ range $i, $v := $j.a.b }}{{ $i }}={{ $v }} {{ end }}', '0=1 1=two 2=<nil> 3=true '],
+  ['{{ $j := fromJson .json }}{{ range $i, $v := $j.a.b }}{{ $i }}={{ $v }} {{ end }}', '0=1 1=two 2=<no value> 3=true '],
   ['{{ range (fromJson "[]") }}x{{ else }}none{{ end }}', 'none'],
   ['{{ range $k, $v := fromJson "{\\"b\\":1,\\"a\\":2}" }}{{ $k }}{{ $v }}{{ end }}', 'a2b1'],
   ['{{ range fromJson "[1,2,3,4]" }}{{ if eq . 2.0 }}{{ continue }}{{ end }}{{ if eq . 4.0 }}{{ break }}{{ end }}{{ . }}{{ end }}', '13'],
   ['{{ range 3 }}{{ . }}{{ end }}', '012'],
   ['{{ define "t" }}<{{ . }}>{{ end }}{{ template "t" .n }}{{ block "b" . }}{{ .n }}{{ end }}', '<7>7'],
   ['{{ (fromJson .json).big }} {{ fromJson .json }}', '1.234567e+06 map[a:map[b:[1 two <nil> true]] big:1.234567e+06]'],
-  ['{{ fromJson "x" }}', '<nil>'],
+  ['{{ fromJson "x" }}', '<no value>'],
   ['{{ .user | upper | printf "%s!%s" "a" }}', 'a!ZOË'],
   ['{{ len .user }} {{ index .user 0 }} {{ slice .user 1 2 }} {{ trunc 2 .user }}', '4 90 o Zo'],
   ['{{ and .n .none "x" }}|{{ or .none .n }}|{{ not .none }}', '|7|true'],
@@ -106,6 +106,9 @@ const cases: [template: string, line: string][] = [
   ['{{ toDate "2006-01-02 15:04:05 -0700" "2024-02-29 12:00:00 +0200" | unixEpoch }}', '1709200800'],
   ['{{ toDateInZone "2006-01-02 15:04" "Europe/Berlin" "2024-07-01 12:00" | unixEpoch }}', '1719828000'],
   ['{{ toDate "2006-01-02" "nonsense" | unixEpoch }}', '-62135596800'],
+  ['{{ .none | default "x" }} {{ add }} {{ addf }} {{ int "1.5" }} {{ int "x" }}', 'x 0 0 1 0'],
+  ['{{ b64dec "a" }} {{ b64enc "é" }}', 'illegal base64 data at input byte 0 w6k='],
+  ['{{ round 2.5 0 }} {{ round 2.345 2 0.9 }}', '3 2.34'],
 ];
 for (const [template, line] of cases) test(`template: ${template}`, () => assert.deepEqual(render(template), { line, details: undefined }));
 
@@ -114,8 +117,23 @@ const failures: [template: string, details: string][] = [
   ['a\n{{ .user | mod 1 }}', 'template: line:2:11: executing "line" at <mod 1>: error calling mod: runtime error: integer divide by zero'],
   ['{{ duration "x" }}', 'template: line:1:3: executing "line" at <duration "x">: error calling duration: time: invalid duration "x"'],
   ['{{ index .user 99 }}', 'template: line:1:3: executing "line" at <index .user 99>: error calling index: index out of range: 99'],
-  ['{{ .user.name }}', 'template: line:1:3: executing "line" at <.user.name>: can\'t evaluate field name in type string'],
-  ['{{ lt 1 "a" }}', 'template: line:1:3: executing "line" at <lt 1 "a">: error calling lt: incompatible types for comparison'],
+  ['{{ .user.name }}', 'template: line:1:8: executing "line" at <.user.name>: can\'t evaluate field name in type string'],
+  [
+    '{{ lt 1 "a" }}',
+    'template: line:1:3: executing "line" at <lt 1 "a">: error calling lt: incompatible types for comparison: int and string',
+  ],
+  ['{{ .n | len | slice }}', `template: line:1:14: executing "line" at <slice>: error calling slice: can't slice item of type int`],
+  ['{{ nil }}', 'template: line:1:3: executing "line" at <nil>: nil is not a command'],
+  ['{{ len 5 }}', 'template: line:1:3: executing "line" at <len 5>: error calling len: len of type int'],
+  [
+    '{{ eq "a" 1 }}',
+    'template: line:1:3: executing "line" at <eq "a" 1>: error calling eq: incompatible types for comparison: string and int',
+  ],
+  [
+    '{{ unixToTime "x" }}',
+    `template: line:1:3: executing "line" at <unixToTime "x">: error calling unixToTime: unable to parse time 'x': strconv.ParseInt: parsing "x": invalid syntax`,
+  ],
+  ['{{ upper 1 }}', 'template: line:1:9: executing "line" at <1>: expected string; found 1'],
   [
     '{{ repeat 100000000 "x" }}',
     'template: line:1:3: executing "line" at <repeat 100000000 "x">: error calling repeat: result of 100000000 bytes is over the limit of 1048576',
