@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { type Block, type Direction, type Labels, type Matcher } from '../model.ts';
+import type { Block, Direction, Labels, Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';

@@ -1,8 +1,8 @@
 import { type Block, formatLabels, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { StreamPipeline } from '../pipeline/pipeline.ts';
-import type { Stage } from '../syntax/ast.ts';
 import { streamOrder } from '../stream-hash.ts';
+import type { Stage } from '../syntax/ast.ts';
 import { parseLogQuery } from '../syntax/parse.ts';
 import { RowBuffer } from './columns.ts';
 import { type EntryOptions, EntryWriter } from './entry-writer.ts';
