@@ -101,8 +101,7 @@ class StreamsExecution implements LogExecution {
   }
 
   stream(labels: Labels): { block(block: Block): void } {
-    const origin = streamOrder(labels);
-    return new StreamExecution(this, origin, this.#pipeline.forStream(labels));
+    return new StreamExecution(this, labels, this.#pipeline.forStream(labels));
   }
 
   bound(): bigint | undefined {
@@ -188,12 +187,14 @@ class StreamsExecution implements LogExecution {
 
 class StreamExecution {
   readonly #execution: StreamsExecution;
-  readonly #origin: string;
+  readonly #labels: Labels;
   readonly #pipeline: StreamPipeline;
+  /** Made once an entry is found. */
+  #origin: string | undefined;
 
-  constructor(execution: StreamsExecution, origin: string, pipeline: StreamPipeline) {
+  constructor(execution: StreamsExecution, labels: Labels, pipeline: StreamPipeline) {
     this.#execution = execution;
-    this.#origin = origin;
+    this.#labels = labels;
     this.#pipeline = pipeline;
   }
 
@@ -241,7 +242,9 @@ class StreamExecution {
       const at = rows[execution.backward ? count - 1 - index : index];
       if (this.#isBeyond(block, times[at])) return;
       const row = this.#pipeline.apply(block, at);
-      if (row !== undefined) execution.offer({ block, at, row, origin: this.#origin });
+      if (row === undefined) continue;
+      this.#origin ??= streamOrder(this.#labels);
+      execution.offer({ block, at, row, origin: this.#origin });
     }
   }
 }

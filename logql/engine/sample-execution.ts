@@ -121,13 +121,12 @@ class StreamExecution implements StreamSamples {
   readonly #pipeline: StreamPipeline;
   readonly #rowSeries: RowSeries;
   /** In [0, 1): which stream's sample counts as the earlier one of two at the same time. Follows from the labels, not from who comes first. */
-  readonly #tie: number;
+  #tie: number | undefined;
   #whole: SeriesAccumulator | undefined;
 
   constructor(execution: LeafExecution, labels: Labels) {
     this.#execution = execution;
     this.#labels = labels;
-    this.#tie = Number(streamHash(labels) >> 11n) / 2 ** 53;
     this.#pipeline = execution.pipeline.forStream(labels);
     this.#rowSeries = new RowSeries(execution.keep, labels, (kept) => execution.seriesOf(kept));
   }
@@ -219,6 +218,7 @@ class StreamExecution implements StreamSamples {
     const shiftNs = block.baseNs - windows.originNs;
     const shift = Number(shiftNs);
     const isExact = Number.isSafeInteger(shift + block.maxOffset);
+    this.#tie ??= Number(streamHash(this.#labels) >> 11n) / 2 ** 53;
     let pane = -1;
     locator.until = Number.NEGATIVE_INFINITY;
     for (let index = 0; index < count; index++) {
