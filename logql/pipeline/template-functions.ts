@@ -1,6 +1,6 @@
 import { DECIMAL_OPS, type Decimal, fromDecimal, toDecimal } from './decimal.ts';
 import { parseGoDuration, parseHumanBytes } from './go-parse.ts';
-import { formatGoTime, GoTime, parseGoTime } from './go-time.ts';
+import { formatGoTime, GoTime, parseGoTime, ZERO_TIME } from './go-time.ts';
 import { define, type EntryContext, type TemplateFunction } from './template-define.ts';
 import { sprintf } from './template-printf.ts';
 import { sprint, TEXT_FUNCTIONS } from './template-text.ts';
@@ -64,7 +64,8 @@ function fromJson(text: string): Value {
   const value = (json: unknown): Value => {
     if (typeof json === 'string') return toBytes(json);
     if (Array.isArray(json)) return json.map(value);
-    if (typeof json !== 'object' || json === null) return json as number | boolean | null;
+    if (typeof json === 'number') return Number.isFinite(json) ? json : null; // too large a number is passed over
+    if (typeof json !== 'object' || json === null) return json as boolean | null;
     return new Map(Object.entries(json).map(([name, inner]) => [toBytes(name), value(inner)]));
   };
   try {
@@ -198,9 +199,6 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   unixEpochNanos: define('t', ([time]) => String(BigInt.asIntN(64, (time as GoTime).ns))),
   unixToTime: define('s', ([text]) => unixToTime(text as string)),
 };
-
-/** 0001-01-01T00:00:00Z, what Go's time is before it is set. */
-const ZERO_TIME = -62_135_596_800n * BILLION;
 
 export function findFunction(name: string): TemplateFunction | undefined {
   return Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;

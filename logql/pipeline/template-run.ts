@@ -1,5 +1,5 @@
 import { ConversionError } from './go-parse.ts';
-import { formatGoTime, GoTime, yearDay } from './go-time.ts';
+import { formatGoTime, GoTime, yearDay, ZERO_TIME } from './go-time.ts';
 import type { EntryContext, ParameterType, TemplateFunction } from './template-define.ts';
 import { findFunction } from './template-functions.ts';
 import {
@@ -209,7 +209,7 @@ class Run {
         return this.#fields(lookUp(variables, node.name), node.path, dot, variables, given);
       case 'chain':
         if (node.of.kind === 'nil') throw this.#error(`indirection through explicit nil in ${printOperand(node)}`);
-        return this.#fields(this.#operand(node.of, dot, variables), node.path, dot, variables, given);
+        return this.#fields(this.#operand(node.of, dot, variables) ?? undefined, node.path, dot, variables, given);
     }
   }
 
@@ -374,4 +374,8 @@ const TIME_METHODS: Readonly<Record<string, (time: GoTime, args: readonly Value[
   Format: (time, [layout]) => formatGoTime(time, typeof layout === 'string' ? layout : ''),
   String: (time) => printValue(time),
   UTC: (time) => new GoTime(time.ns),
+  IsZero: (time) => time.ns === ZERO_TIME,
+  Before: (time, [other]) => other instanceof GoTime && time.ns < other.ns,
+  After: (time, [other]) => other instanceof GoTime && time.ns > other.ns,
+  Equal: (time, [other]) => other instanceof GoTime && time.ns === other.ns,
 };
