@@ -2,6 +2,7 @@ import { Fault } from '../ops/base/fault.ts';
 import { meaningError } from './errors.ts';
 import { compilePipeline } from './pipeline/compile.ts';
 import type { Expr, Grouping, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap } from './syntax/ast.ts';
+import { arithmeticOf } from './syntax/fold.ts';
 import { NO_NARROW_MATCHER } from './syntax/parse-selector.ts';
 import { print } from './syntax/print.ts';
 
@@ -26,6 +27,20 @@ export interface MetricPlan {
 }
 
 export type Plan = { readonly kind: 'logs'; readonly expr: LogExpr } | MetricPlan;
+
+/** Whether the answer has at least as many series as the leaf, of which then no more need be gathered than an answer may have. */
+export function keepsSeries({ expr, leafOf }: MetricPlan): boolean {
+  let node = expr;
+  while (!leafOf.has(node)) {
+    if (node.kind === 'label_replace') node = node.inner;
+    else if (node.kind === 'vector_aggregation' && (node.op === 'sort' || node.op === 'sort_desc')) node = node.inner;
+    else if (node.kind === 'binary' && arithmeticOf(node.op) !== undefined && node.left.kind === 'number') node = node.right;
+    else if (node.kind === 'binary' && arithmeticOf(node.op) !== undefined && node.right.kind === 'number') node = node.left;
+    else return false;
+  }
+  const { range } = readLeaf(node)!;
+  return range.op !== 'rate_counter' && range.op !== 'absent_over_time'; // they may give nothing, or other series
+}
 
 /** Sums of these over streams are sums over their entries. */
 const ADDITIVE: ReadonlySet<RangeOp> = new Set(['rate', 'count_over_time', 'bytes_rate', 'bytes_over_time', 'sum_over_time']);

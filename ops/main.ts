@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { frontend } from '../actors/frontend/frontend.ts';
+import { frontend, frontendOptions } from '../actors/frontend/frontend.ts';
 import { ActorSystem } from '../actors/kernel/system.ts';
 import { SharedLimits } from '../actors/limits.ts';
 import { tailFrontend } from '../actors/tail/tail-frontend.ts';
@@ -107,7 +107,8 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const limits = tenantLimits.of;
   const { enabled: patterns, maxBytesPerQuery } = options.patternIngester;
   const patternBytes = patterns ? maxBytesPerQuery : undefined;
-  await system.spawn(frontend, { asker: system, queriers: workers.instances, limits, patternBytes }, { instance: '0' });
+  const answering = { options: configuration.valuesOf(frontendOptions), asker: system, queriers: workers.instances, limits, patternBytes };
+  await system.spawn(frontend, answering, { instance: '0' });
   const { tailMaxDuration: maxDurationMs } = options.querier;
   await system.spawn(tailFrontend, { messenger: system, tailers: workers.instances, maxDurationMs, limits }, { instance: '0' });
 

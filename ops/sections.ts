@@ -1,4 +1,5 @@
 import { otlpOptions } from '../actors/distributor/distributor.ts';
+import { frontendOptions } from '../actors/frontend/frontend.ts';
 import { ingesterOptions } from '../actors/ingester/ingester.ts';
 import { limitsOptions } from '../actors/limits.ts';
 import { patternIngesterOptions } from '../actors/pattern-ingester/pattern-ingester.ts';
@@ -18,6 +19,7 @@ export const sections: readonly Section<Rows>[] = [
   otlpOptions,
   ingesterOptions,
   querierOptions,
+  frontendOptions,
   patternIngesterOptions,
 ];
 

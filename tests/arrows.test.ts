@@ -23,7 +23,6 @@ const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
   msgpackr: ['topology/transport/wire.ts'],
   'prom-client': ['ops/telemetry.ts'],
-  re2js: ['logql/pipeline/regex-re2js.ts'],
   snappy: ['storage/batch/snappy.ts'],
   ws: ['ops/http/websocket.ts'],
   xstate: ['actors/kernel/child.ts', 'actors/kernel/lifecycle.ts'], // the machine, and who runs it

@@ -4,7 +4,6 @@ import { mergeLogFrames } from '../../logql/engine/log-frame.ts';
 import { compareUtf8 } from '../../logql/model.ts';
 import { planQuery } from '../../logql/plan.ts';
 import { parseLogQuery, parseSelector } from '../../logql/syntax/parse.ts';
-import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
@@ -13,7 +12,6 @@ import { type FrontendServices, Jobs } from './jobs.ts';
 import { streamsOf, wholeDays } from './metadata.ts';
 
 type Ask<K extends FrontendAsk['kind']> = Extract<FrontendAsk, { kind: K }>;
-type Services = FrontendServices & { readonly world: World };
 
 /** Labels by which streams can be chosen, with the number of their values. */
 export async function detectedLabels(ask: Ask<'detected_labels'>, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
@@ -31,14 +29,14 @@ export async function detectedLabels(ask: Ask<'detected_labels'>, services: Fron
 }
 
 /** The fields of the entries that a log query keeps. */
-export async function detectedFields(ask: Ask<'detected_fields'>, services: Services, asked: AskContext): Promise<BodyReply> {
+export async function detectedFields(ask: Ask<'detected_fields'>, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
   const detector = new FieldDetector(ask.limit);
   await detect(ask, detector, services, asked);
   const fields = detector.fields();
   return json(fields.length === 0 ? {} : { fields, limit: ask.limit });
 }
 
-export async function detectedValues(ask: Ask<'detected_values'>, services: Services, asked: AskContext): Promise<BodyReply> {
+export async function detectedValues(ask: Ask<'detected_values'>, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
   const detector = new ValueDetector(ask.name, ask.limit);
   await detect(ask, detector, services, asked);
   const values = detector.values();
@@ -49,7 +47,7 @@ export async function detectedValues(ask: Ask<'detected_values'>, services: Serv
 async function detect(
   { query, startNs, endNs, lineLimit }: Ask<'detected_fields' | 'detected_values'>,
   detector: Pick<FieldDetector, 'add'>,
-  services: Services,
+  services: FrontendServices,
   asked: AskContext,
 ): Promise<void> {
   planQuery(parseLogQuery(query));

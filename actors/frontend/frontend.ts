@@ -1,17 +1,28 @@
+import { MemoryBudget, SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { MiB } from '../../ops/base/bytes.ts';
-import { type Asker, defineActor, type Handlers } from '../kernel/define.ts';
+import { bytes, type OptionsOf, section } from '../../ops/base/options.ts';
+import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
-import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
+import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
 import { entriesAround } from './context.ts';
 import { detectedFields, detectedLabels, detectedValues } from './detected.ts';
 import { explainQuery } from './explain.ts';
 import { indexShards, indexStats } from './index-stats.ts';
+import type { FrontendServices } from './jobs.ts';
 import { labelNames, labelValues, seriesSets } from './metadata.ts';
 import { minedPatterns } from './patterns.ts';
 import { instantQuery, rangeQuery } from './queries.ts';
 import { indexVolume } from './volume.ts';
 
+export const frontendOptions = section('frontend', 'frontend', {
+  maxMemory: bytes(
+    '384MB',
+    'What the queries that are worked on may hold of their answers together; beyond, one more is refused, to be tried again.',
+  ),
+});
+
 export interface FrontendDeps {
+  readonly options: OptionsOf<typeof frontendOptions>;
   readonly asker: Asker;
   /** Querier instances; a query is sharded over all of them by stream. */
   readonly queriers: readonly string[];
@@ -26,23 +37,34 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
   mailbox: { messages: 2_048, bytes: 64 * MiB, concurrency: 256, whenFull: 'refuse' },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world }) {
-    const services = { ...deps, world, clock: world.clock };
+    const pool = new SharedMemory('the query frontend', deps.options.maxMemory);
+    /** What works on a query, with the memory that one may have. */
+    const within =
+      <A>(work: (ask: A, services: FrontendServices, asked: AskContext) => Promise<BodyReply>) =>
+      async (ask: A, asked: AskContext): Promise<BodyReply> => {
+        const memory = new MemoryBudget(deps.limits(asked.tenant).maxQueryMemory, pool);
+        try {
+          return await work(ask, { ...deps, world, memory }, asked);
+        } finally {
+          memory.close();
+        }
+      };
     const handlers: Handlers<FrontendAsk, FrontendReply> = {
-      range: (ask, asked) => rangeQuery(ask, services, asked),
-      instant: (ask, asked) => instantQuery(ask, services, asked),
-      explain: (ask, asked) => explainQuery(ask, services, asked),
-      context: (ask, asked) => entriesAround(ask, services, asked),
-      labels: (ask, asked) => labelNames(ask, services, asked),
-      label_values: (ask, asked) => labelValues(ask, services, asked),
-      series: (ask, asked) => seriesSets(ask, services, asked),
-      index_stats: (ask, asked) => indexStats(ask, services, asked),
-      index_shards: (ask, asked) => indexShards(ask, services, asked),
-      index_volume: (ask, asked) => indexVolume(ask, services, asked),
-      patterns: (ask, asked) => minedPatterns(ask, services, asked),
-      detected_labels: (ask, asked) => detectedLabels(ask, services, asked),
-      detected_fields: (ask, asked) => detectedFields(ask, services, asked),
-      detected_values: (ask, asked) => detectedValues(ask, services, asked),
+      range: within(rangeQuery),
+      instant: within(instantQuery),
+      explain: within(explainQuery),
+      context: within(entriesAround),
+      labels: within(labelNames),
+      label_values: within(labelValues),
+      series: within(seriesSets),
+      index_stats: within(indexStats),
+      index_shards: within(indexShards),
+      index_volume: within(indexVolume),
+      patterns: within(minedPatterns),
+      detected_labels: within(detectedLabels),
+      detected_fields: within(detectedFields),
+      detected_values: within(detectedValues),
     };
-    return { handlers, observe: () => ({ queriers: deps.queriers.length }), stop: async () => {} };
+    return { handlers, observe: () => ({ queriers: deps.queriers.length, memoryBytes: pool.heldBytes }), stop: async () => {} };
   },
 });

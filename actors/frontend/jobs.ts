@@ -1,6 +1,7 @@
+import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { QueryStats } from '../../logql/engine/response-stats.ts';
 import { addProfiles, type StageProfile } from '../../logql/pipeline/profile.ts';
-import type { Clock } from '../../ops/base/world.ts';
+import type { World } from '../../ops/base/world.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
@@ -12,11 +13,27 @@ export interface FrontendServices {
   /** Line bytes that are mined for patterns at most; absent where they are turned off. */
   readonly patternBytes?: number | undefined;
   readonly limits: (tenant: string) => TenantLimits;
-  readonly clock: Clock;
+  /** What is held of the queriers' replies counts here. */
+  readonly memory: MemoryBudget;
+  readonly world: World;
 }
 
-/** A question to queriers without its share of the streams, which `run` adds. */
-type Unsharded<A> = A extends { shard: StreamShard } ? Omit<A, 'shard'> : never;
+/** A question to queriers without its share of the streams and of memory, which `run` adds. */
+type Unsharded<A> = A extends { shard: StreamShard } ? Omit<A, 'shard' | 'maxMemory'> : never;
+
+/** A reply is held as it came, decoded, and as a part of the answer. */
+const MERGED = 3;
+
+/** Bytes of the frames and texts in a reply. */
+function replyBytes(reply: object): number {
+  let bytes = 0;
+  for (const part of Object.values(reply)) {
+    if (!Array.isArray(part) && !(part instanceof Uint8Array)) continue;
+    if (part instanceof Uint8Array) bytes += part.length;
+    else for (const item of part) if (typeof item === 'string' || item instanceof Uint8Array) bytes += item.length;
+  }
+  return bytes;
+}
 
 /** One kind of job of a query, as it went. */
 export interface JobProfile {
@@ -44,7 +61,7 @@ export class Jobs {
     this.profiles = explain ? [] : undefined;
     this.#services = services;
     this.#asked = asked;
-    this.#startMs = services.clock.monotonicMs();
+    this.#startMs = services.world.clock.monotonicMs();
   }
 
   /** Asks every querier for its share of the streams, or one for all of them; the replies are in the order of the shares. If one fails, all do. */
@@ -56,9 +73,10 @@ export class Jobs {
     const of = sharded ? queriers.length : 1;
     const context = { ...askOptions(this.#asked), signal: AbortSignal.any([this.#asked.signal, this.#failed.signal]) };
     this.#count += of;
+    const { maxQueryMemory: maxMemory } = this.#services.limits(this.#asked.tenant);
     const asks = Array.from({ length: of }, (_, index) => {
       const instance = sharded ? queriers[index] : 'any';
-      const job = { ...ask, ...(this.profiles && { profile: true }), shard: { index, of } } as unknown as Extract<
+      const job = { ...ask, ...(this.profiles && { profile: true }), maxMemory, shard: { index, of } } as unknown as Extract<
         QuerierAsk,
         { kind: K }
       > & { kind: K };
@@ -66,6 +84,7 @@ export class Jobs {
     });
     try {
       const replies = await Promise.all(asks);
+      for (const reply of replies) this.#services.memory.take(MERGED * replyBytes(reply));
       for (const { stats } of replies) this.#add(stats);
       if ('query' in ask) this.#note(ask.query, replies as QuerierReply['logs' | 'samples'][]);
       return replies;
@@ -96,10 +115,10 @@ export class Jobs {
   }
 
   stats(): QueryStats {
-    const { clock, queriers } = this.#services;
+    const { world, queriers } = this.#services;
     return {
       ...this.#scan,
-      execMs: clock.monotonicMs() - this.#startMs,
+      execMs: world.clock.monotonicMs() - this.#startMs,
       queueMs: 0,
       subqueries: this.#count,
       splits: 1,

@@ -1,11 +1,11 @@
-import { evaluateInstant, evaluateRange } from '../../logql/engine/evaluate.ts';
+import { type EvaluationLimits, evaluateInstant, evaluateRange } from '../../logql/engine/evaluate.ts';
 import { type FrameEntry, joinLogResults, mergeLogFrames } from '../../logql/engine/log-frame.ts';
 import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Matrix } from '../../logql/engine/matrix.ts';
 import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
 import { mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
 import { alignRange, type EvaluationTimes } from '../../logql/engine/windows.ts';
-import { type Leaf, type Plan, planMetricQuery, planQuery } from '../../logql/plan.ts';
+import { keepsSeries, type Leaf, type Plan, planMetricQuery, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
@@ -33,11 +33,12 @@ export async function rangeQuery(
     return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
   }
   if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
-  const limits = services.limits(asked.tenant);
-  const { startNs, endNs } = limits.splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
+  const tenantLimits = services.limits(asked.tenant);
+  const { startNs, endNs } = tenantLimits.splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
   const times = { startNs, endNs, stepNs: ask.stepNs };
-  checkLeafLengths(plan, times, limits);
-  const matrix = evaluateRange(plan, await leafResults(plan, times, jobs), times, limitsOf(services, asked));
+  checkLeafLengths(plan, times, tenantLimits);
+  const limits = limitsOf(tenantLimits);
+  const matrix = evaluateRange(plan, await leafResults(plan, times, jobs, limits), times, limits);
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
 
@@ -56,7 +57,8 @@ export async function instantQuery(
   }
   const plan = planMetricQuery(expr);
   const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0 };
-  const result = evaluateInstant(plan, await leafResults(plan, times, jobs), limitsOf(services, asked));
+  const limits = limitsOf(services.limits(asked.tenant));
+  const result = evaluateInstant(plan, await leafResults(plan, times, jobs, limits), limits);
   const frame = { stats: jobs.stats() };
   return {
     body: result.kind === 'scalar' ? renderScalar(result.value, ask.timeNs, frame) : renderVector(result.series, ask.timeNs, frame),
@@ -68,17 +70,26 @@ function checkLeafLengths({ leaves }: MetricPlan, { startNs, endNs }: Evaluation
   for (const { range } of leaves) checkQueryLength(Number(endNs - startNs) + range.rangeNs, limits);
 }
 
-function limitsOf({ limits }: FrontendServices, { tenant }: AskContext): { maxSeries: number; approxTopk: boolean } {
-  const { maxQuerySeries, shardAggregations } = limits(tenant);
+function limitsOf({ maxQuerySeries, shardAggregations }: TenantLimits): EvaluationLimits {
   return { maxSeries: maxQuerySeries, approxTopk: shardAggregations.includes('approx_topk') };
 }
 
-function leafResults(plan: MetricPlan, times: EvaluationTimes, jobs: Jobs): Promise<Matrix[]> {
-  return Promise.all(plan.leaves.map((leaf) => leafResult(leaf, times, jobs)));
+/** Leaves of one query that queriers are asked at once: a query of hundreds must not fill their mailboxes. */
+const LEAVES_AT_ONCE = 8;
+
+async function leafResults(plan: MetricPlan, times: EvaluationTimes, jobs: Jobs, { maxSeries }: EvaluationLimits): Promise<Matrix[]> {
+  const bound = keepsSeries(plan) ? { maxSeries } : {};
+  const results: Matrix[] = [];
+  const open = plan.leaves.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, leaf] of open) results[index] = await leafResult(leaf, times, jobs, bound);
+  };
+  await Promise.all(Array.from({ length: LEAVES_AT_ONCE }, work));
+  return results;
 }
 
-async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs): Promise<Matrix> {
-  const replies = await jobs.run({ kind: 'samples', query: leaf.query, ...times }, leaf.mergeable);
+async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs, bound: { maxSeries?: number }): Promise<Matrix> {
+  const replies = await jobs.run({ kind: 'samples', query: leaf.query, ...times, ...bound }, leaf.mergeable);
   return mergeSampleFrames(
     leaf,
     replies.map(({ frame }) => frame),

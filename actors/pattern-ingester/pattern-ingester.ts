@@ -1,3 +1,4 @@
+import { SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { patternExecution } from '../../logql/patterns/pattern-execution.ts';
 import { toFrame } from '../../logql/patterns/pattern-series.ts';
 import { MiB } from '../../ops/base/bytes.ts';
@@ -22,6 +23,8 @@ export interface PatternIngesterDeps {
 }
 
 const FOOTER_BYTES = 16 * MiB;
+/** What is listed and read of the streams at a time; templates are bounded by their number. */
+const MEMORY_BYTES = 128 * MiB;
 
 /** Mines the templates of lines. It takes nothing in: patterns cost nothing until somebody asks, reach as far back as the lines do, and survive restarts with
  *  them. One question at a time, beside the querier of the same thread. */
@@ -30,9 +33,10 @@ export const patternIngester = defineActor<PatternAsk, PatternReply, PatternInge
   mailbox: { messages: 64, bytes: MiB, concurrency: 1, whenFull: 'refuse' },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world }) {
-    const reader = new SourceReader({ ...deps, footerBytes: FOOTER_BYTES }, world);
+    const memory = new SharedMemory('the pattern ingester', MEMORY_BYTES);
+    const reader = new SourceReader({ ...deps, footerBytes: FOOTER_BYTES, memory }, world);
     const handlers: Handlers<PatternAsk, PatternReply> = {
-      mine: (ask, asked) => reader.planned(asked, (tools) => mine(ask, tools)),
+      mine: (ask, asked) => reader.planned(asked, 0, (tools) => mine(ask, tools)),
     };
     return { handlers, observe: () => ({}), stop: async () => {} };
   },

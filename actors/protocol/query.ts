@@ -8,7 +8,13 @@ import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
 
 /** One job for a querier: a query text over one shard of the streams. Times [fromNs, toNs) unless said otherwise. */
-export type QuerierAsk =
+export type QuerierAsk = JobAsk & {
+  shard: StreamShard;
+  /** Bytes of memory that the job may hold; absent or 0: no limit of its own. */
+  maxMemory?: number;
+};
+
+type JobAsk =
   | {
       kind: 'logs';
       query: string;
@@ -23,13 +29,21 @@ export type QuerierAsk =
       profile?: boolean;
       /** See LogQueryOptions. */
       legacy?: boolean;
-      shard: StreamShard;
     }
-  /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. */
-  | { kind: 'samples'; query: string; startNs: bigint; endNs: bigint; stepNs: number; profile?: boolean; shard: StreamShard }
-  | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; shard: StreamShard }
-  | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard }
-  | ({ kind: 'volumes'; shard: StreamShard } & VolumeQuery);
+  /** `query` is one range aggregation (a leaf of the metric query), evaluated at startNs, startNs + stepNs … endNs, both included. With more than
+   *  `maxSeries` series, if given, it fails at once. */
+  | {
+      kind: 'samples';
+      query: string;
+      startNs: bigint;
+      endNs: bigint;
+      stepNs: number;
+      maxSeries?: number;
+      profile?: boolean;
+    }
+  | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint }
+  | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
+  | ({ kind: 'volumes' } & VolumeQuery);
 
 export interface ScanStats {
   lines: number;

@@ -1,4 +1,5 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
+import { type MemoryBudget, SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
@@ -19,7 +20,7 @@ import { liveObjects } from './sources.ts';
 export const querierOptions = section('querier', 'querier', {
   maxConcurrent: int('4', 'Jobs that one querier works on at once; the rest wait.', { flag: 'querier.max-concurrent', min: 1 }),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
-  maxAnswerBytes: bytes('256MB', 'Lines that one querier gathers for the answer of a log query at most; beyond, the query fails.'),
+  maxMemory: bytes('384MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
   tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
   footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
 });
@@ -39,33 +40,43 @@ export const querier = ({ maxConcurrent }: { maxConcurrent: number }) =>
     async start(deps, context) {
       const jobs = new QuerierJobs(deps, context);
       const handlers: Handlers<QuerierAsk, QuerierReply> = {
-        logs: (ask, asked) => jobs.run(asked, (tools) => jobs.logs(ask, tools)),
-        samples: (ask, asked) => jobs.run(asked, (tools) => jobs.samples(ask, tools)),
-        series: (ask, asked) => jobs.run(asked, () => jobs.series(ask, asked)),
-        stream_sizes: (ask, asked) => jobs.run(asked, (tools) => streamSizes(ask, tools)),
-        volumes: (ask, asked) => jobs.run(asked, (tools) => volumes(ask, tools)),
+        logs: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.logs(ask, tools)),
+        samples: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.samples(ask, tools)),
+        series: (ask, asked) => jobs.run(ask, asked, ({ memory }) => jobs.series(ask, asked, memory)),
+        stream_sizes: (ask, asked) => jobs.run(ask, asked, (tools) => streamSizes(ask, tools)),
+        volumes: (ask, asked) => jobs.run(ask, asked, (tools) => volumes(ask, tools)),
       };
-      return { handlers, observe: () => ({ running: jobs.running }), stop: async () => {} };
+      return { handlers, observe: () => jobs.observe(), stop: async () => {} };
     },
   });
+
+/** An entry in a set of labels, beside its text as it is held and sent. */
+const SERIES_BYTES = 128;
 
 class QuerierJobs {
   running = 0;
   readonly #deps: QuerierDeps;
   readonly #start: StartContext;
+  readonly #memory: SharedMemory;
   readonly #reader: SourceReader;
 
   constructor(deps: QuerierDeps, start: StartContext) {
     this.#deps = deps;
     this.#start = start;
-    const { footerCache, maxListingAge } = deps.options;
-    this.#reader = new SourceReader({ ...deps, footerBytes: footerCache, maxListingAgeMs: maxListingAge }, start.world);
+    const { footerCache, maxListingAge, maxMemory } = deps.options;
+    this.#memory = new SharedMemory(`querier ${start.instance}`, maxMemory);
+    const reading = { footerBytes: footerCache, maxListingAgeMs: maxListingAge, memory: this.#memory };
+    this.#reader = new SourceReader({ ...deps, ...reading }, start.world);
   }
 
-  async run<T>(asked: AskContext, job: (tools: JobTools) => Promise<T>): Promise<T> {
+  observe(): Record<string, unknown> {
+    return { running: this.running, memoryBytes: this.#memory.heldBytes };
+  }
+
+  async run<T>({ maxMemory = 0 }: QuerierAsk, asked: AskContext, job: (tools: JobTools) => Promise<T>): Promise<T> {
     this.running++;
     try {
-      return await this.#reader.planned(asked, job);
+      return await this.#reader.planned(asked, maxMemory, job);
     } finally {
       this.running--;
     }
@@ -74,7 +85,7 @@ class QuerierJobs {
   async logs(ask: Extract<QuerierAsk, { kind: 'logs' }>, tools: JobTools): Promise<QuerierReply['logs']> {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
-    const execution = logExecution(ask.query, { ...ask, maxBytes: this.#deps.options.maxAnswerBytes, profile });
+    const execution = logExecution(ask.query, { ...ask, memory: tools.memory, profile });
     const streams = await tools.gather({ matchers: execution.matchers, fromNs: ask.fromNs, toNs: ask.toNs, shard: ask.shard }, stats);
     const groups = scanGroups(streams);
     const forward = ask.direction === 'forward';
@@ -84,6 +95,7 @@ class QuerierJobs {
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(groups, stats, {
       backward: !forward,
+      demanding: execution.demanding,
       wanted: ({ minNs, maxNs }) => {
         const bound = execution.bound();
         return bound === undefined || (forward ? minNs <= bound : maxNs >= bound);
@@ -97,12 +109,17 @@ class QuerierJobs {
   async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, tools: JobTools): Promise<QuerierReply['samples']> {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
-    const execution = sampleExecution(ask.query, ask, profile);
+    const execution = sampleExecution(ask.query, ask, {
+      memory: tools.memory,
+      ...(ask.maxSeries !== undefined && { maxSeries: ask.maxSeries }),
+      ...(profile && { profile }),
+    });
     const { matchers, fromNs, toNs } = execution;
     const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats);
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(scanGroups(streams), stats, {
       backward: false,
+      demanding: execution.demanding,
       wanted: () => true,
       header: (group, outline) => streamOf(group).header(outline),
       block: (group, block) => streamOf(group).block(block),
@@ -115,7 +132,7 @@ class QuerierJobs {
   }
 
   /** Canonical texts of the streams that any of the selectors takes; those with entries in objects and heads of the range. */
-  async series(ask: Extract<QuerierAsk, { kind: 'series' }>, asked: AskContext): Promise<QuerierReply['series']> {
+  async series(ask: Extract<QuerierAsk, { kind: 'series' }>, asked: AskContext, memory: MemoryBudget): Promise<QuerierReply['series']> {
     const stats = noScanStats();
     const matcherSets = ask.selectors.map((selector) => [...parseSelector(selector, { allowAll: true })]);
     const { fromNs, toNs, shard } = ask;
@@ -124,7 +141,13 @@ class QuerierJobs {
         this.#deps.asker.ask(ingesterProtocol, instance, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked),
       ),
     );
-    const labels = new Set(replies.flatMap((reply) => reply.labels));
+    const labels = new Set<string>();
+    const add = (text: string): void => {
+      if (labels.has(text)) return;
+      memory.take(SERIES_BYTES + 4 * text.length);
+      labels.add(text);
+    };
+    for (const reply of replies) for (const text of reply.labels) add(text);
     const objects = await liveObjects(
       { fromNs, toNs },
       replies.flatMap(({ cover }) => cover),
@@ -135,8 +158,7 @@ class QuerierJobs {
     for (const { footer } of objects) {
       stats.objects++;
       for (const matchers of compiled) {
-        for (const series of footer.select(asked.tenant, matchers, fromNs, toNs))
-          if (inShard(series.hash, shard)) labels.add(series.labels);
+        for (const series of footer.select(asked.tenant, matchers, fromNs, toNs)) if (inShard(series.hash, shard)) add(series.labels);
       }
       await slices.giveWay();
     }

@@ -1,15 +1,16 @@
+import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
-import { MiB } from '../../ops/base/bytes.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
-import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
+import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
 import { groupOverlapping } from './overlap.ts';
+import { Pace, piecesOf } from './pieces.ts';
 import { mayRepeat } from './repeats.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
@@ -36,16 +37,14 @@ function spanOf(units: readonly SourceUnit[]): { minNs: bigint; maxNs: bigint } 
 
 /** How many groups are being fetched while one is scanned. */
 const READ_AHEAD = 4;
-/** About what of a block in memory is scanned in one go, as much as a stored block has: heads, and blocks that were merged, can be far larger. */
-const PIECE_ROWS = 65_536;
-const PIECE_BYTES = MiB;
-
 /** Takes in what is scanned. */
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
   readonly backward: boolean;
   /** Looks at no line: lines are not fetched, and overlapping units that cannot repeat each other come one by one, without regard to time. */
   readonly lineless?: true;
+  /** Looks at lines in ways of which nobody knows how long they take: then even a block comes in pieces. */
+  readonly demanding?: boolean;
   /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
@@ -59,13 +58,16 @@ export interface ScanDeps {
   readonly context: AskContext;
   readonly stats: ScanStats;
   readonly meter: ReadMeter;
+  /** Blocks that were fetched and not scanned yet count here. */
+  readonly memory: MemoryBudget;
 }
 
 /** Feeds the groups' blocks to `scanner` in the order given. */
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
-  const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup> }[] = [];
+  const pace = new Pace(scanner.demanding === true);
+  const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
   let next = 0;
   try {
     for (;;) {
@@ -73,9 +75,11 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
+          const sizeBytes = memoryOf(group);
+          deps.memory.take(sizeBytes);
           const loaded = loadGroup(group, deps, scanner.lineless === true);
           loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, loaded });
+          ahead.push({ group, loaded, sizeBytes });
         }
         await slices.giveWay();
       }
@@ -86,6 +90,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
+        deps.memory.give(head.sizeBytes);
         continue;
       }
       for (const block of repeat ? mergeInWindows(blocks, scanner.backward) : takenOut(blocks)) {
@@ -94,17 +99,34 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
           await slices.giveWay();
         }
         if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
-        for (const piece of block instanceof MemoryBlock ? piecesOf(block, scanner.backward) : [block]) {
+        for (const piece of piecesOf(block, scanner.backward, pace)) {
           const startMs = world.clock.monotonicMs();
           scanner.block(head.group, piece);
-          stats.scanMs += world.clock.monotonicMs() - startMs;
+          const tookMs = world.clock.monotonicMs() - startMs;
+          stats.scanMs += tookMs;
+          pace.took(piece.lineBytes, tookMs);
           await slices.giveWay();
         }
       }
+      deps.memory.give(head.sizeBytes);
     }
   } finally {
     await Promise.allSettled(ahead.map(({ loaded }) => loaded));
   }
+}
+
+/** Rows beside their lines and metadata: times, ends, and what a merge makes of them. */
+const ROW_BYTES = 32;
+
+/** About what a group takes once it is decompressed, and merged if need be; heads are there anyway. */
+function memoryOf({ units }: ScanGroup): number {
+  let bytes = 0;
+  for (const unit of units) {
+    if (unit.kind === 'stored') bytes += unit.block.storedBytes;
+    const { lineBytes, metadataBytes, rows } = outlineOf(unit);
+    bytes += (unit.kind === 'head' && units.length === 1 ? 0 : 1) * (lineBytes + metadataBytes + rows * ROW_BYTES);
+  }
+  return bytes;
 }
 
 function outlineOf(unit: SourceUnit): BlockOutline {
@@ -112,16 +134,6 @@ function outlineOf(unit: SourceUnit): BlockOutline {
   const { rows, minOffset, maxOffset, lineBytes, metadataBytes, metadata } = unit.block;
   const { baseNs } = unit.chunk;
   return { rows, baseNs, minOffset, maxOffset, lineBytes, metadataBytes, metadataKeys: () => metadata.map(({ key }) => key) };
-}
-
-/** `block` cut into parts of about as many rows. */
-export function* piecesOf(block: MemoryBlock, backward: boolean): Generator<MemoryBlock> {
-  const pieces = Math.ceil(Math.max(1, block.rows / PIECE_ROWS, block.lineBytes / PIECE_BYTES));
-  const rows = Math.ceil(block.rows / pieces);
-  for (let number = 0; number < pieces; number++) {
-    const from = (backward ? pieces - 1 - number : number) * rows;
-    if (from < block.rows) yield block.slice(from, Math.min(from + rows, block.rows));
-  }
 }
 
 /** One block after the other, none of them held any longer than it is looked at. */

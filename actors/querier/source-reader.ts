@@ -1,3 +1,4 @@
+import { MemoryBudget, type MemoryPool } from '../../logql/engine/memory-budget.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
@@ -15,10 +16,14 @@ export interface SourceReaderDeps {
   /** Memory for the indexes of objects. */
   readonly footerBytes: number;
   readonly maxListingAgeMs: number;
+  /** Of all jobs of the actor. */
+  readonly memory: MemoryPool;
 }
 
 /** What a job does with streams, bound to its question. */
 export interface JobTools {
+  /** What the job holds is to be taken from here; all of it is given back when it ends. */
+  readonly memory: MemoryBudget;
   gather(selection: Selection, stats: ScanStats): Promise<StreamSources[]>;
   scan(groups: readonly ScanGroup[], stats: ScanStats, scanner: Scanner): Promise<void>;
 }
@@ -38,29 +43,33 @@ export class SourceReader {
     this.catalog = new Catalog(deps.blobs, world.clock, deps);
   }
 
-  /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. */
-  async planned<T>(asked: AskContext, job: (tools: JobTools) => Promise<T>): Promise<T> {
-    const tools = this.#tools(asked);
+  /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. `maxMemory`: bytes that the job may hold
+   *  by itself, 0 for any number. */
+  async planned<T>(asked: AskContext, maxMemory: number, job: (tools: JobTools) => Promise<T>): Promise<T> {
     for (let plan = 1; ; plan++) {
+      const memory = new MemoryBudget(maxMemory, this.#deps.memory);
       try {
-        return await job(tools);
+        return await job(this.#tools(asked, memory));
       } catch (error) {
         asked.signal.throwIfAborted();
         if (!(error instanceof Fault) || error.code !== 'not_found') throw error;
         if (plan === MAX_PLANS) throw new Fault('unavailable', error.message, { cause: error });
         await this.catalog.refresh();
+      } finally {
+        memory.close();
       }
     }
   }
 
-  #tools(asked: AskContext): JobTools {
+  #tools(asked: AskContext, memory: MemoryBudget): JobTools {
     const { asker, ingesters, blobs } = this.#deps;
     const [catalog, world] = [this.catalog, this.#world];
     return {
-      gather: (selection, stats) => gatherSources(selection, { asker, ingesters, catalog, world, context: asked, stats }),
+      memory,
+      gather: (selection, stats) => gatherSources(selection, { asker, ingesters, catalog, world, context: asked, stats, memory }),
       async scan(groups, stats, scanner) {
         const meter = new ReadMeter(world.clock);
-        await scan(groups, { blobs, world, context: asked, stats, meter }, scanner);
+        await scan(groups, { blobs, world, context: asked, stats, meter, memory }, scanner);
         stats.fetchedBytes = meter.fetchedBytes;
         stats.compressedBytes = meter.storedBytes;
         stats.decompressedBytes = meter.rawBytes;

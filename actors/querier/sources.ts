@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { Block, Matcher } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
 import { inShard, type StreamHash } from '../../storage/batch/batch.ts';
@@ -35,6 +36,8 @@ export interface SourceDeps {
   readonly world: World;
   readonly context: AskContext;
   readonly stats: ScanStats;
+  /** What was gathered counts here. */
+  readonly memory: MemoryBudget;
 }
 
 export interface Selection {
@@ -45,11 +48,15 @@ export interface Selection {
   readonly shard: StreamShard;
 }
 
+/** A stream and one of its blocks, as they are listed. */
+const STREAM_BYTES = 512;
+const UNIT_BYTES = 256;
+
 /** Everything that may hold rows of the selection, each entry's every copy included. Ingesters are asked before storage is listed: an entry on its way
  *  from a head to storage is then in the reply, in the listing, or in both, and `liveObjects` takes the second copy out. Streams are in the order of their
  *  labels, units of one stream in the order in which their rows arrived. */
 export async function gatherSources(selection: Selection, deps: SourceDeps): Promise<StreamSources[]> {
-  const { context, stats } = deps;
+  const { context, stats, memory } = deps;
   const slices = new Slices(deps.world, context.signal);
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
@@ -66,6 +73,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   const streamOf = (hash: StreamHash, labels: string): StreamSources => {
     let stream = streams.get(hash);
     if (stream === undefined) {
+      memory.take(STREAM_BYTES + 2 * labels.length);
       stream = { labels, hash, units: [] };
       streams.set(hash, stream);
     }
@@ -83,6 +91,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         if (seen.has(chunk.id)) continue;
         seen.add(chunk.id);
         stats.chunks++;
+        memory.take(UNIT_BYTES * chunk.blocks.length);
         source++;
         addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
       }
@@ -94,6 +103,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
       for (const slice of slices) {
         source++;
         const rows = fromHeadSlice(slice);
+        memory.take(UNIT_BYTES);
         stats.headRows += rows.rows;
         const { units } = streamOf(hash, labels);
         units.push({ kind: 'head', source, ...timesOf(rows.baseNs, rows.minOffset, rows.maxOffset), rows });

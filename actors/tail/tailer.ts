@@ -2,6 +2,7 @@ import { encodeLogFrame, type FrameEntry } from '../../logql/engine/log-frame.ts
 import { type TailExecution, tailExecution } from '../../logql/engine/tail-execution.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
+import type { Clock } from '../../ops/base/world.ts';
 import { Batch } from '../../storage/batch/batch.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { Head } from '../../storage/chunk/head.ts';
@@ -10,7 +11,7 @@ import type { TenantLimits } from '../limits.ts';
 import { ingesterProtocol, type StreamShard, type TailedBatches } from '../protocol/ingest.ts';
 import { querierProtocol } from '../protocol/query.ts';
 import { type TailedEntries, type TailerAsk, type TailerReply, tailerProtocol } from '../protocol/tail.ts';
-import { piecesOf } from '../querier/scan.ts';
+import { Pace, piecesOf } from '../querier/pieces.ts';
 import { Slices } from '../slices.ts';
 
 export interface TailerDeps {
@@ -18,7 +19,7 @@ export interface TailerDeps {
   /** Instance of the ingester that takes in the shard, and of the querier that answers for it. */
   readonly neighbour: string;
   readonly shard: StreamShard;
-  readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout'>;
+  readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout' | 'maxQueryMemory'>;
 }
 
 /** Runs the pipelines of tails over one shard, on its thread. */
@@ -51,6 +52,7 @@ async function* tail(
   const question = { kind: 'tail' as const, matchers: [...execution.matchers], ...(resume && { resume }) };
   const live = deps.messenger.stream(ingesterProtocol, deps.neighbour, question, askOptions(asked))[Symbol.asyncIterator]();
   const slices = new Slices(world, asked.signal);
+  const pace = new Pace(true);
   tails.running++;
   try {
     let { next } = await nextOf(live);
@@ -60,7 +62,7 @@ async function* tail(
     for (let toldMs = world.clock.monotonicMs(); ; ) {
       const part = await nextOf(live);
       let last: Uint8Array[] = [];
-      for (const frame of framesOf(part, execution)) {
+      for (const frame of framesOf(part, execution, pace, world.clock)) {
         await slices.giveWay();
         if (frame.length === 0) continue;
         if (last.length > 0) yield { phase: 'live', next, frame: last, missed: [] };
@@ -92,14 +94,15 @@ async function history(
   nowMs: number,
 ): Promise<Uint8Array[]> {
   const { query, fromNs, toNs, limit, categorize, legacy } = ask;
-  const deadlineMs = Math.min(asked.deadlineMs, nowMs + limits(asked.tenant).queryTimeout);
+  const { queryTimeout, maxQueryMemory: maxMemory } = limits(asked.tenant);
+  const deadlineMs = Math.min(asked.deadlineMs, nowMs + queryTimeout);
   const range = { fromNs, toNs, limit, direction: 'backward' as const };
-  const question = { kind: 'logs' as const, query, ...range, categorize, legacy, shard };
+  const question = { kind: 'logs' as const, query, ...range, categorize, legacy, maxMemory, shard };
   return (await messenger.ask(querierProtocol, neighbour, question, { ...askOptions(asked), deadlineMs })).frame;
 }
 
 /** What of the batches passes the query, and nothing now and then for other work to have its turn. */
-function* framesOf({ batches }: TailedBatches, execution: TailExecution): Generator<Uint8Array[]> {
+function* framesOf({ batches }: TailedBatches, execution: TailExecution, pace: Pace, clock: Clock): Generator<Uint8Array[]> {
   let gathered: FrameEntry[] = [];
   let bytes = 0;
   for (const source of batches) {
@@ -107,7 +110,8 @@ function* framesOf({ batches }: TailedBatches, execution: TailExecution): Genera
     const labels = parseCanonicalLabels(batch.labels());
     const head = new Head(batch.hour); // puts the rows in order, each once
     head.append(batch);
-    for (const piece of piecesOf(head.block(), false)) {
+    for (const piece of piecesOf(head.block(), false, pace)) {
+      const startMs = clock.monotonicMs();
       for (const entry of execution.entries(labels, piece)) {
         gathered.push(entry);
         bytes += entry.value.length;
@@ -116,6 +120,7 @@ function* framesOf({ batches }: TailedBatches, execution: TailExecution): Genera
         gathered = [];
         bytes = 0;
       }
+      pace.took(piece.lineBytes, clock.monotonicMs() - startMs);
       yield [];
     }
     head.free();

@@ -19,8 +19,6 @@ export interface ShownStream {
 }
 
 const RFC3339_NANO = '2006-01-02T15:04:05.999999999Z07:00';
-/** Label sets that something is remembered of. */
-const MOST_SETS = 10_000;
 
 export function rfc3339(timeNs: bigint): string {
   return formatGoTime(new GoTime(timeNs), RFC3339_NANO);
@@ -32,8 +30,8 @@ export class EntryWriter {
   readonly #json = new JsonWriter();
   /** What stands behind the line. */
   readonly #beside: ((set: LabelSet) => string) | undefined;
-  readonly #labelTexts = new Map<LabelSet, Buffer>();
-  readonly #streams = new Map<LabelSet, ShownStream>();
+  readonly #labelTexts = new WeakMap<LabelSet, Buffer>();
+  readonly #streams = new WeakMap<LabelSet, ShownStream>();
 
   constructor(options: EntryOptions) {
     this.#options = options;
@@ -59,11 +57,10 @@ export class EntryWriter {
   }
 }
 
-function remembered<T>(known: Map<LabelSet, T>, set: LabelSet, make: () => T): T {
+function remembered<T>(known: WeakMap<LabelSet, T>, set: LabelSet, make: () => T): T {
   let made = known.get(set);
   if (made === undefined) {
     made = make();
-    if (known.size >= MOST_SETS) known.clear();
     known.set(set, made);
   }
   return made;

@@ -87,8 +87,11 @@ function sorted(series: readonly Series[]): Series[] {
 }
 
 function checkSeries(series: readonly Series[], { maxSeries }: EvaluationLimits): void {
-  if (series.length <= maxSeries) return;
-  throw new Fault(
+  if (series.length > maxSeries) throw tooManySeries(maxSeries);
+}
+
+export function tooManySeries(maxSeries: number): Fault {
+  return new Fault(
     'limit_exceeded',
     `maximum number of series (${maxSeries}) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, ` +
       'reducing the time range, or aggregating results with functions like sum(), count() or topk()',

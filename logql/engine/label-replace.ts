@@ -1,7 +1,11 @@
+import { Fault } from '../../ops/base/fault.ts';
 import { type Labels, labelValue, toLabels } from '../model.ts';
 import { type CompiledRegex, compileRegex } from '../pipeline/regex.ts';
 import type { LabelReplace } from '../syntax/ast.ts';
 import { type Matrix, relabel } from './matrix.ts';
+
+/** Longest value that references may make. */
+const MOST_BYTES = 1024 * 1024;
 
 /** Gives every series whose source label fits the pattern a target label; an empty one is taken away. */
 export function replaceLabels(expr: LabelReplace, { steps, series }: Matrix): Matrix {
@@ -21,10 +25,14 @@ function replacement(expr: LabelReplace, regex: CompiledRegex, labels: Labels): 
   const source = Buffer.from(labelValue(labels, expr.source));
   const captures = regex.captures(source, 0, source.length);
   if (captures === undefined) return undefined;
+  let bytes = expr.replacement.length;
   return expand(expr.replacement, (reference) => {
     const group = /^\d+$/.test(reference) ? Number(reference) : regex.names.indexOf(reference);
     const from = captures[group * 2] ?? -1;
-    return from < 0 ? '' : source.toString('utf8', from, captures[group * 2 + 1]);
+    if (from < 0) return '';
+    bytes += captures[group * 2 + 1] - from;
+    if (bytes > MOST_BYTES) throw new Fault('limit_exceeded', `label_replace makes a value of more than ${MOST_BYTES} bytes`);
+    return source.toString('utf8', from, captures[group * 2 + 1]);
   });
 }
 

@@ -1,4 +1,3 @@
-import { Fault } from '../../ops/base/fault.ts';
 import type { Block, Direction, Labels, Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
@@ -10,6 +9,7 @@ import { EntryWriter } from './entry-writer.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { encodeLogFrame, type FrameEntry } from './log-frame.ts';
 import { entryMark, type LogPosition } from './log-position.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 
 export interface LogQueryOptions {
   /** Entries in [fromNs, toNs). */
@@ -19,8 +19,8 @@ export interface LogQueryOptions {
   readonly direction: Direction;
   /** Answer with structured metadata and parsed labels beside each line, rather than among the stream's labels. */
   readonly categorize: boolean;
-  /** Bytes of the entries kept at a time, as JSON; any number if absent. */
-  readonly maxBytes?: number;
+  /** The entries kept at a time count here. */
+  readonly memory?: MemoryBudget;
   /** Only entries behind this place in the answer's order; its time is in [fromNs, toNs), which leaves out all before it. */
   readonly after?: LogPosition;
   /** Takes down what each stage does. */
@@ -36,9 +36,10 @@ export interface LogExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain; for skip filters. */
   readonly required: readonly string[];
+  /** Whether stages look at lines in ways that may take long. */
+  readonly demanding: boolean;
   readonly stats: ExecutionStats;
-  /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws Fault limit_exceeded when the
-   *  entries to be kept exceed `maxBytes`. */
+  /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws as `memory` does. */
   stream(labels: Labels): { block(block: Block): void };
   /** Once the limit is reached: only entries at or before (forward), at or after (backward) this time can still matter. */
   bound(): bigint | undefined;
@@ -76,6 +77,7 @@ class StreamsExecution implements LogExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly demanding: boolean;
   readonly stats = noStats();
   readonly rows = new RowBuffer();
   readonly backward: boolean;
@@ -85,7 +87,6 @@ class StreamsExecution implements LogExecution {
   readonly #kept: Kept[] = [];
   readonly #writer: EntryWriter;
   #sequence = 0;
-  #bytes = 0;
   /** The entry that `after` names was met. */
   #passed = false;
 
@@ -94,6 +95,7 @@ class StreamsExecution implements LogExecution {
     this.fromNs = options.fromNs;
     this.toNs = options.limit > 0 ? options.toNs : options.fromNs;
     this.required = pipeline.required;
+    this.demanding = !pipeline.empty;
     this.backward = options.direction === 'backward';
     this.#pipeline = pipeline;
     this.#options = options;
@@ -118,15 +120,9 @@ class StreamsExecution implements LogExecution {
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
     else if (this.#before(place, this.#kept[0])) {
-      this.#bytes -= this.#kept[0].value.length;
+      this.#options.memory?.give(sizeOf(this.#kept[0]));
       this.#sink(this.#keep(place, offer, set));
     }
-    const { maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
-    if (this.#bytes <= maxBytes) return;
-    throw new Fault(
-      'limit_exceeded',
-      `the lines of the answer exceed ${maxBytes} bytes: ask for fewer than ${limit} of them, or for less of the time`,
-    );
   }
 
   /** Whether an entry comes behind the place where the answer begins. */
@@ -141,9 +137,9 @@ class StreamsExecution implements LogExecution {
   }
 
   #keep(place: Omit<Kept, 'value' | 'mark'>, { block, at, row }: Offer, set: LabelSet): Kept {
-    const value = this.#writer.value(place.timeNs, row, set);
-    this.#bytes += value.length;
-    return { ...place, value, mark: entryMark(block, at) };
+    const kept = { ...place, value: this.#writer.value(place.timeNs, row, set), mark: entryMark(block, at) };
+    this.#options.memory?.take(sizeOf(kept));
+    return kept;
   }
 
   /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of their hashes, as in Loki, entries of one of them in
@@ -181,9 +177,16 @@ class StreamsExecution implements LogExecution {
   }
 
   frame(): Uint8Array[] {
+    this.#options.memory?.take(this.#kept.reduce((sum, { value }) => sum + value.length, 0));
     return encodeLogFrame([...this.#kept].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
   }
 }
+
+/** Object and numbers of an entry that is kept. */
+const ENTRY_BYTES = 256;
+
+/** Labels are counted with each of their entries: mostly they are short, and those that stages make are different for each. */
+const sizeOf = ({ value, text }: Kept): number => ENTRY_BYTES + value.length + text.length;
 
 class StreamExecution {
   readonly #execution: StreamsExecution;

@@ -1,4 +1,5 @@
 import type { Accumulation, Columns } from './accumulate.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import type { Windows } from './windows.ts';
 
 /** Rows [from, from + length) of columns, the length being that of the columns. */
@@ -12,12 +13,14 @@ export class GrowingColumns {
   readonly #accumulation: Accumulation;
   /** Rows never go beyond this. */
   readonly #limit: number;
+  readonly #memory: MemoryBudget | undefined;
   #from = 0;
   #columns: Float64Array[];
 
-  constructor(accumulation: Accumulation, limit: number) {
+  constructor(accumulation: Accumulation, limit: number, memory?: MemoryBudget) {
     this.#accumulation = accumulation;
     this.#limit = limit;
+    this.#memory = memory;
     this.#columns = Array.from({ length: accumulation.extra + 1 }, () => new Float64Array(0));
   }
 
@@ -56,6 +59,7 @@ export class GrowingColumns {
   }
 
   #resize(from: number, to: number): void {
+    this.#memory?.take((to - from - this.#columns[0].length) * this.#columns.length * Float64Array.BYTES_PER_ELEMENT);
     const shift = this.#columns[0].length === 0 ? 0 : this.#from - from;
     this.#columns = this.#columns.map((column) => {
       const grown = new Float64Array(to - from);

@@ -1,6 +1,10 @@
 import type { Columns } from './accumulate.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import type { Span } from './panes.ts';
 import type { Windows } from './windows.ts';
+
+/** Pane, time and value. */
+const SAMPLE_BYTES = 20;
 
 /** Every sample of one series, for what cannot be computed from aggregates. Times are nanoseconds after the first window's start; beyond 2^53 they are
  *  rounded, so it is the panes that say which windows a sample is in. */
@@ -10,10 +14,16 @@ export class RawSamples {
   #values = new Float64Array(16);
   #length = 0;
   #ordered = true;
+  readonly #memory: MemoryBudget | undefined;
+
+  constructor(memory?: MemoryBudget) {
+    this.#memory = memory;
+  }
 
   add(pane: number, value: number, time: number): void {
     const at = this.#length++;
     if (at === this.#times.length) {
+      this.#memory?.take(at * SAMPLE_BYTES);
       this.#panes = grown(this.#panes, new Uint32Array(at * 2));
       this.#times = grown(this.#times, new Float64Array(at * 2));
       this.#values = grown(this.#values, new Float64Array(at * 2));

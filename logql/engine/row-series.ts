@@ -7,7 +7,6 @@ import type { SeriesAccumulator } from './series-accumulator.ts';
 
 /** Combinations of metadata values up to which a table finds a row's series; a map beyond. */
 const TABLE_SIZE = 65_536;
-const MOST_SETS = 10_000;
 
 /** Finds the series of one stream's entries. */
 export class RowSeries {
@@ -17,7 +16,7 @@ export class RowSeries {
   /** Whether metadata cannot change an entry's series: all names it is known by are labels of the stream, which metadata does not override. */
   readonly #fixed: boolean;
   /** What was found lately: an unwrapped label makes about every entry's set another one. */
-  readonly #bySet = new Map<LabelSet, SeriesAccumulator>();
+  readonly #bySet = new WeakMap<LabelSet, SeriesAccumulator>();
   readonly #byKey = new Map<string, SeriesAccumulator>();
 
   constructor(keep: SeriesLabels, stream: Labels, seriesOf: (labels: Labels) => SeriesAccumulator) {
@@ -95,7 +94,6 @@ export class RowSeries {
       // A field of the line's may be called like the error label.
       if (labelValue(labels, ERROR) !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
       series = this.#seriesOf(labels);
-      if (this.#bySet.size >= MOST_SETS) this.#bySet.clear();
       this.#bySet.set(set, series);
     }
     return series;

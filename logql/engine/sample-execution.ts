@@ -9,8 +9,10 @@ import type { Stage } from '../syntax/ast.ts';
 import { parseExpr } from '../syntax/parse.ts';
 import { operationOf } from './accumulate.ts';
 import { lowerBound, RowBuffer, upperBound } from './columns.ts';
+import { tooManySeries } from './evaluate.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { RowSeries } from './row-series.ts';
 import { encodeSampleFrame } from './sample-frame.ts';
 import { accumulatorFactory, type SeriesAccumulator } from './series-accumulator.ts';
@@ -24,6 +26,8 @@ export interface SampleExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain to count; for skip filters. */
   readonly required: readonly string[];
+  /** Whether stages look at lines in ways that may take long. */
+  readonly demanding: boolean;
   readonly stats: ExecutionStats;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
@@ -38,11 +42,20 @@ export interface StreamSamples {
   block(block: Block): void;
 }
 
-/** Runs `query`, a leaf's text; `profile` takes down what each stage does. Throws QueryError if it is none. */
-export function sampleExecution(query: string, times: EvaluationTimes, profile?: PipelineProfile): SampleExecution {
+export interface SampleOptions {
+  /** Takes down what each stage does. */
+  readonly profile?: PipelineProfile;
+  /** With more series than these the streams throw Fault limit_exceeded; any number if absent. */
+  readonly maxSeries?: number;
+  /** What the series hold counts here; then streams and `frame` throw as it does. */
+  readonly memory?: MemoryBudget;
+}
+
+/** Runs `query`, a leaf's text. Throws QueryError if it is none. */
+export function sampleExecution(query: string, times: EvaluationTimes, options: SampleOptions = {}): SampleExecution {
   const leaf = readLeaf(parseExpr(query));
   if (leaf === undefined) throw new Fault('bad_request', `not a range aggregation: ${query}`);
-  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), profile);
+  return new LeafExecution(leaf, new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs), options);
 }
 
 /** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
@@ -63,12 +76,16 @@ const LINE_READERS: ReadonlySet<Stage['kind']> = new Set(['line_filter', 'json',
 function isRead(stages: readonly Stage[], at: number): boolean {
   return stages.slice(at + 1).some(({ kind }) => LINE_READERS.has(kind));
 }
+/** What a series takes beside its columns: objects and maps around it, and its labels' text this often, as keys, pairs and in the frame. */
+const SERIES_BYTES = 1_024;
+const LABEL_TEXTS = 4;
 
 class LeafExecution implements SampleExecution {
   readonly matchers: readonly Matcher[];
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly demanding: boolean;
   readonly stats = noStats();
   readonly leaf: Leaf;
   readonly windows: Windows;
@@ -77,9 +94,13 @@ class LeafExecution implements SampleExecution {
   readonly rows = new RowBuffer();
   readonly pipeline: Pipeline;
   readonly #series = new Map<string, SeriesAccumulator>();
+  readonly #maxSeries: number;
+  readonly #memory: MemoryBudget | undefined;
   readonly #create: (labels: Labels) => SeriesAccumulator;
 
-  constructor(leaf: Leaf, windows: Windows, profile: PipelineProfile | undefined) {
+  constructor(leaf: Leaf, windows: Windows, { profile, memory, maxSeries = Number.POSITIVE_INFINITY }: SampleOptions) {
+    this.#maxSeries = maxSeries;
+    this.#memory = memory;
     this.leaf = leaf;
     this.windows = windows;
     this.matchers = leaf.range.log.matchers;
@@ -91,7 +112,8 @@ class LeafExecution implements SampleExecution {
     const observed: Observed = this.keep.kind === 'by' ? new Set(this.keep.names) : 'all';
     this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
-    this.#create = accumulatorFactory(leaf.range, windows);
+    this.demanding = !this.pipeline.empty;
+    this.#create = accumulatorFactory(leaf.range, windows, memory);
   }
 
   stream(labels: Labels): StreamSamples {
@@ -103,6 +125,8 @@ class LeafExecution implements SampleExecution {
     const text = formatLabels(labels);
     let series = this.#series.get(text);
     if (series === undefined) {
+      if (this.#series.size >= this.#maxSeries) throw tooManySeries(this.#maxSeries);
+      this.#memory?.take(SERIES_BYTES + LABEL_TEXTS * text.length);
       series = this.#create(labels);
       this.#series.set(text, series);
     }
@@ -110,7 +134,11 @@ class LeafExecution implements SampleExecution {
   }
 
   frame(): Uint8Array[] {
-    const series = [...this.#series.values()].map((one) => ({ labels: one.labels, ...one.windows() }));
+    const series = [...this.#series.values()].map((one) => {
+      const windows = one.windows();
+      this.#memory?.take(2 * windows.columns.length * windows.columns[0].byteLength); // as they are, and in the frame
+      return { labels: one.labels, ...windows };
+    });
     return encodeSampleFrame(this.windows.steps, series);
   }
 }

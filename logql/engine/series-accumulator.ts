@@ -1,6 +1,7 @@
 import type { Labels } from '../model.ts';
 import type { RangeAggregation } from '../syntax/ast.ts';
 import { type Accumulation, operationOf } from './accumulate.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { GrowingColumns, type Span, slide } from './panes.ts';
 import { counterRateOf, quantileOf, RawSamples, type WindowFunction } from './raw-samples.ts';
 import type { Windows } from './windows.ts';
@@ -16,12 +17,16 @@ export interface SeriesAccumulator {
   windows(): Span;
 }
 
-/** Makes the accumulators of a range aggregation. */
-export function accumulatorFactory(range: RangeAggregation, windows: Windows): (labels: Labels) => SeriesAccumulator {
+/** Makes the accumulators of a range aggregation; their columns count in `memory`. */
+export function accumulatorFactory(
+  range: RangeAggregation,
+  windows: Windows,
+  memory?: MemoryBudget,
+): (labels: Labels) => SeriesAccumulator {
   const { accumulation } = operationOf(range);
   const whole = wholeWindowFunction(range);
-  if (whole !== undefined) return (labels) => new WholeAccumulator(labels, windows, whole);
-  return (labels) => new PaneAccumulator(labels, windows, accumulation);
+  if (whole !== undefined) return (labels) => new WholeAccumulator(labels, windows, whole, memory);
+  return (labels) => new PaneAccumulator(labels, windows, accumulation, memory);
 }
 
 /** How the value of a window is computed from all of its samples, where aggregates do not do. */
@@ -35,11 +40,11 @@ class PaneAccumulator implements SeriesAccumulator {
   readonly #windows: Windows;
   readonly #accumulation: Accumulation;
   readonly #panes: GrowingColumns;
-  constructor(labels: Labels, windows: Windows, accumulation: Accumulation) {
+  constructor(labels: Labels, windows: Windows, accumulation: Accumulation, memory: MemoryBudget | undefined) {
     this.labels = labels;
     this.#windows = windows;
     this.#accumulation = accumulation;
-    this.#panes = new GrowingColumns(accumulation, windows.panes);
+    this.#panes = new GrowingColumns(accumulation, windows.panes, memory);
   }
   add(pane: number, value: number, time: number, tie: number): void {
     this.#panes.add(pane, value, time, tie);
@@ -56,8 +61,9 @@ class WholeAccumulator implements SeriesAccumulator {
   readonly labels: Labels;
   readonly #windows: Windows;
   readonly #compute: WindowFunction;
-  readonly #samples = new RawSamples();
-  constructor(labels: Labels, windows: Windows, compute: WindowFunction) {
+  readonly #samples: RawSamples;
+  constructor(labels: Labels, windows: Windows, compute: WindowFunction, memory: MemoryBudget | undefined) {
+    this.#samples = new RawSamples(memory);
     this.labels = labels;
     this.#windows = windows;
     this.#compute = compute;

@@ -9,7 +9,7 @@ import { logfmtExtractor, logfmtFieldExtractor } from './extract-logfmt.ts';
 import { patternExtractor, regexpExtractor, unpacker } from './extract-pattern.ts';
 import { decolorizer, dropper, keeper, labelFormatter, lineFormatter } from './format.ts';
 import { compilePredicate, type Predicate } from './label-filter.ts';
-import { ERROR, type LabelContext, LabelState } from './label-state.ts';
+import { ERROR, LabelContext, LabelState } from './label-state.ts';
 import { type CompiledLineFilter, compileLineFilter } from './line-filter.ts';
 import type { Observed, Pipeline, Row, StreamPipeline } from './pipeline.ts';
 import type { PipelineProfile } from './profile.ts';
@@ -53,13 +53,10 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
     if (profile === undefined) steps.push(...parts);
     else steps.push(profile.step(printUnwrap(unwrap), (state) => parts.every((part) => part(state))));
   }
-  const context = {
-    observed,
+  const context = new LabelContext(observed, nowNs, {
     early: earlyFilters(stages, observed, unwrap),
-    nowNs,
     preservesErrors: wanted.isNamed(ERROR),
-    interner: new Map(),
-  };
+  });
   return new CompiledPipeline(filters, steps, context);
 }
 

@@ -2,7 +2,7 @@ import type { Labels } from '../model.ts';
 import { jsonExtractor } from './extract-json.ts';
 import { logfmtExtractor } from './extract-logfmt.ts';
 import { pathOf } from './key-table.ts';
-import { LabelState } from './label-state.ts';
+import { LabelContext, LabelState } from './label-state.ts';
 import { Wanted } from './wanted.ts';
 
 export interface LineFields {
@@ -38,7 +38,7 @@ export class LineReader {
 }
 
 function stateOf(line: Buffer, stream: Labels): LabelState {
-  const state = new LabelState(stream, { observed: 'all', early: new Map(), preservesErrors: false, interner: new Map(), nowNs: () => 0n });
+  const state = new LabelState(stream, new LabelContext('all', () => 0n));
   state.setLine(line);
   return state;
 }

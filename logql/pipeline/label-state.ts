@@ -1,3 +1,4 @@
+import { Fault } from '../../ops/base/fault.ts';
 import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn, toLabels } from '../model.ts';
 import type { LabelSet, Observed, Row } from './pipeline.ts';
 
@@ -13,25 +14,66 @@ export type PipelineError = 'JSONParserErr' | 'LogfmtParserErr' | 'SampleExtract
 const NO_LINE: Buffer = Buffer.alloc(0);
 const NO_ENDS = new Uint32Array(0);
 
-/** What the rows of one query share. */
-export interface LabelContext {
-  readonly observed: Observed;
+/** What parsers know of the stages around them. */
+export interface Parsing {
   /** By label, the first filter on that label alone: parsers ask it about every value that they extract, wherever it stands in the query. As in Loki a line
    *  is dropped for what it says, even if a stage in between would have given the label another value. */
   readonly early: ReadonlyMap<string, (state: LabelState) => boolean>;
   /** The query asks for the errors of parsers: they are no reason to fail. */
   readonly preservesErrors: boolean;
-  /** Label sets by canonical text and what of it is from where. */
-  readonly interner: Map<string, LabelSet>;
-  readonly nowNs: () => bigint;
 }
 
-/** Label sets that a stream remembers by what they were made from. */
-const MOST_SEEN = 10_000;
-/** Label sets that a query remembers: with an unwrapped label among them there may be one for every entry. */
-const MOST_INTERNED = 100_000;
+/** What the rows of one query share. */
+export class LabelContext {
+  readonly observed: Observed;
+  readonly parsing: Parsing;
+  readonly nowNs: () => bigint;
+  /** Label sets by canonical text and what of it is from where. */
+  readonly #interned = new Map<string, LabelSet>();
+  /** As those, by the stream and what the labels were made from, which is cheaper to tell. */
+  readonly #seen = new Map<string, LabelSet>();
+  #streams = 0;
+  #characters = 0;
+
+  constructor(observed: Observed, nowNs: () => bigint, parsing: Parsing = { early: new Map(), preservesErrors: false }) {
+    this.observed = observed;
+    this.parsing = parsing;
+    this.nowNs = nowNs;
+  }
+
+  /** A number for a stream, to begin its keys with. */
+  nextStream(): number {
+    return this.#streams++;
+  }
+
+  /** The set that `key` was made into, or what `make` makes: its own key and the set. */
+  set(key: string, make: () => { key: string; set: LabelSet }): LabelSet {
+    const seen = this.#seen.get(key);
+    if (seen !== undefined) return seen;
+    const made = make();
+    const set = this.#interned.get(made.key) ?? made.set;
+    this.#characters += key.length + (set === made.set ? made.key.length * 3 : 0);
+    if (this.#seen.size >= MOST_SETS || this.#characters > MOST_CHARACTERS) this.#forget();
+    this.#seen.set(key, set);
+    this.#interned.set(made.key, set);
+    return set;
+  }
+
+  #forget(): void {
+    this.#seen.clear();
+    this.#interned.clear();
+    this.#characters = 0;
+  }
+}
+
+/** Label sets that a query remembers, and about their size: with an unwrapped label among them there may be one for every entry. */
+const MOST_SETS = 100_000;
+const MOST_CHARACTERS = 32 * 1024 * 1024;
 
 /** The entry that the stages work on: reused from row to row of one stream. Parsed labels shadow metadata, metadata shadows stream labels. */
+/** A line of 256 KiB gives at most about that much, unless stages multiply it. */
+const MOST_LABELS = 16 * 1024 * 1024;
+
 export class LabelState implements Row {
   /** The line is bytes [from, to) of `bytes`. */
   bytes: Buffer = NO_LINE;
@@ -47,8 +89,7 @@ export class LabelState implements Row {
   readonly #parsed = new Map<string, string>();
   readonly #removed = new Set<string>();
   readonly #context: LabelContext;
-  /** As the interner, by what the labels were made from, which is cheaper to tell. */
-  readonly #seen = new Map<string, LabelSet>();
+  readonly #number: number;
   #block: Block | undefined;
   #lines = NO_LINE;
   #ends: Uint32Array = NO_ENDS;
@@ -58,11 +99,14 @@ export class LabelState implements Row {
   /** Names under which the columns appear. */
   #columnNames: readonly string[] = [];
   #row = 0;
+  /** Characters of the values set for this entry. */
+  #size = 0;
 
   constructor(stream: Labels, context: LabelContext) {
     this.#stream = stream;
     this.#base = new Map(stream);
     this.#context = context;
+    this.#number = context.nextStream();
   }
 
   /** Starts on row `row` of `block`, as it is stored. */
@@ -75,6 +119,7 @@ export class LabelState implements Row {
     this.sample = Number.NaN;
     this.error = '';
     this.errorDetails = '';
+    this.#size = 0;
     if (this.#parsed.size > 0) this.#parsed.clear();
     if (this.#removed.size > 0) this.#removed.clear();
     if (this.extracted.size > 0) this.extracted.clear();
@@ -123,7 +168,7 @@ export class LabelState implements Row {
   /** A parser could not read the line. Without `details` those of an error before stay. */
   failParser(error: PipelineError, details = this.errorDetails): void {
     this.fail(error, details);
-    if (this.#context.preservesErrors) this.set(PRESERVE_ERROR, 'true');
+    if (this.#context.parsing.preservesErrors) this.set(PRESERVE_ERROR, 'true');
   }
 
   /** undefined if the entry has no such label; the error labels are not among them. */
@@ -141,7 +186,12 @@ export class LabelState implements Row {
     return this.#removed.has(name) ? '' : this.label(name);
   }
 
+  /** Throws Fault limit_exceeded when the entry's labels become too large. */
   set(name: string, value: string): void {
+    this.#size += value.length;
+    if (this.#size > MOST_LABELS) {
+      throw new Fault('limit_exceeded', `stages make labels of more than ${MOST_LABELS} characters of one entry`);
+    }
     this.#parsed.set(name, value);
     this.extracted.add(name);
   }
@@ -153,7 +203,7 @@ export class LabelState implements Row {
   }
 
   admits(name: string): boolean {
-    return this.#context.early.get(name)?.(this) ?? true;
+    return this.#context.parsing.early.get(name)?.(this) ?? true;
   }
 
   delete(name: string): void {
@@ -210,20 +260,13 @@ export class LabelState implements Row {
   }
 
   labelSet(): LabelSet {
-    const key = this.#setKey();
-    let set = this.#seen.get(key);
-    if (set === undefined) {
-      set = this.#intern();
-      if (this.#seen.size >= MOST_SEEN) this.#seen.clear();
-      this.#seen.set(key, set);
-    }
-    return set;
+    return this.#context.set(this.#setKey(), () => this.#makeSet());
   }
 
   /** Differs for different label sets. */
   #setKey(): string {
     const { observed } = this.#context;
-    let key = `${this.error}\0${this.errorDetails}\0`;
+    let key = `${this.#number}\0${this.error}\0${this.errorDetails}\0`;
     if (observed !== 'all') {
       for (const name of observed) {
         const value = this.#removed.has(name) ? undefined : this.get(name);
@@ -243,8 +286,8 @@ export class LabelState implements Row {
     return key;
   }
 
-  #intern(): LabelSet {
-    const { observed, interner } = this.#context;
+  #makeSet(): { key: string; set: LabelSet } {
+    const { observed } = this.#context;
     const isObserved = ([name]: Label) => observed === 'all' || (observed.has(name) && !this.#removed.has(name));
     const fields = [...this.#parsed].filter(isObserved);
     const errors: Label[] = [];
@@ -258,12 +301,7 @@ export class LabelState implements Row {
     const text = formatLabels(all);
     // Of equal labels, what is the stream's for one entry may be metadata for another.
     const key = [text, ...stream.map(([name]) => name), '', ...structuredMetadata.map(([name]) => name)].join('\0');
-    const known = interner.get(key);
-    if (known !== undefined) return known;
-    const set: LabelSet = { text, all, stream, structuredMetadata, parsed: sorted(parsed) };
-    if (interner.size >= MOST_INTERNED) interner.clear();
-    interner.set(key, set);
-    return set;
+    return { key, set: { text, all, stream, structuredMetadata, parsed: sorted(parsed) } };
   }
 }
 

@@ -31,8 +31,14 @@ export function negate(ranges: Ranges): Ranges {
 }
 
 export function contains(ranges: Ranges, code: number): boolean {
-  for (let at = 0; at < ranges.length && ranges[at] <= code; at += 2) if (code <= ranges[at + 1]) return true;
-  return false;
+  let low = 0;
+  let high = ranges.length / 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ranges[middle * 2 + 1] < code) low = middle + 1;
+    else high = middle;
+  }
+  return low * 2 < ranges.length && ranges[low * 2] <= code;
 }
 
 // --- case folding -------------------------------------------------------------------------------------------------------------------------------------
@@ -66,16 +72,13 @@ function foldOrbits(): ReadonlyMap<number, readonly number[]> {
 
 /** `ranges` and everything that differs from a member only by case. */
 export function foldCase(ranges: Ranges): Ranges {
+  if (ranges.length === 2 && ranges[0] === 0 && ranges[1] === MAX_CODE_POINT) return ANY;
   const out = [...ranges];
-  for (let at = 0; at < ranges.length; at += 2) {
-    const [lo, hi] = [ranges[at], ranges[at + 1]];
-    if (lo === 0 && hi === MAX_CODE_POINT) return ANY;
-    if (hi < 0x80) {
-      foldAscii(lo, hi, out);
-      continue;
-    }
+  if ((ranges.at(-1) ?? 0) < 0x80) {
+    for (let at = 0; at < ranges.length; at += 2) foldAscii(ranges[at], ranges[at + 1], out);
+  } else {
     for (const [code, orbit] of foldOrbits()) {
-      if (code >= lo && code <= hi) for (const other of orbit) out.push(other, other);
+      if (contains(ranges, code)) for (const other of orbit) out.push(other, other);
     }
   }
   return normalise(out);
@@ -148,22 +151,41 @@ export function unicodeClass(name: string): Ranges | undefined {
   return unicodeClasses.get(name);
 }
 
+/** Stretches in which all code points are of the same classes: nothing is assigned there, or everything is for private use. */
+const UNIFORM: Ranges = [0x40000, 0xdffff, 0xe1000, 0xeffff, 0xf0000, 0xffffd, 0xffffe, 0xfffff, 0x100000, 0x10fffd, 0x10fffe, 0x10ffff];
+const VARIED: Ranges = [0x0000, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x3ffff, 0xe0000, 0xe0fff];
+
 function membersOf(property: string): Ranges | undefined {
-  let member: RegExp;
+  let members: RegExp;
   try {
-    member = new RegExp(`\\p{${property}}`, 'u');
+    members = new RegExp(`\\p{${property}}+`, 'gu');
   } catch {
     return undefined;
   }
   const out: number[] = [];
-  let start = -1;
-  for (let code = 0; code <= MAX_CODE_POINT + 1; code++) {
-    const inside = code <= MAX_CODE_POINT && member.test(String.fromCodePoint(code));
-    if (inside && start < 0) start = code;
-    if (!inside && start >= 0) {
-      out.push(start, code - 1);
-      start = -1;
+  for (let at = 0; at < UNIFORM.length; at += 2) {
+    if (String.fromCodePoint(UNIFORM[at]).search(members) === 0) out.push(UNIFORM[at], UNIFORM[at + 1]);
+  }
+  for (let at = 0; at < VARIED.length; at += 2) {
+    const [lo, hi] = [VARIED[at], VARIED[at + 1]];
+    const units = hi > 0xffff ? 2 : 1;
+    // One search for runs, not a test for each code point.
+    for (const { index, 0: run } of codePoints(lo, hi).matchAll(members))
+      out.push(lo + index / units, lo + (index + run.length) / units - 1);
+  }
+  return normalise(out);
+}
+
+/** Every code point of [lo, hi]; they have the same number of UTF-16 units. */
+function codePoints(lo: number, hi: number): string {
+  const units = new Uint16Array((hi - lo + 1) * 2);
+  let size = 0;
+  for (let code = lo; code <= hi; code++) {
+    if (code < 0x10000) units[size++] = code;
+    else {
+      units[size++] = 0xd800 + ((code - 0x10000) >> 10);
+      units[size++] = 0xdc00 + (code & 0x3ff);
     }
   }
-  return out;
+  return Buffer.from(units.buffer, 0, size * 2).toString('utf16le');
 }

@@ -30,6 +30,8 @@ export interface ParsedRegex {
   readonly root: Regex;
   /** Names by group number; [0] is the whole match, '' a group without a name. */
   readonly names: readonly string[];
+  /** Nodes and ranges of classes that it took to read: what a pattern costs, where a query has many. */
+  readonly cost: number;
 }
 
 export interface RegexFlags {
@@ -44,6 +46,8 @@ export interface RegexFlags {
 
 const MAX_REPEAT = 1000;
 const MAX_DEPTH = 1000;
+/** A few characters of a pattern can stand for a thousand ranges. */
+const MAX_COST = 1_000_000;
 
 /** Parses RE2 syntax; throws Fault parse_error with the text that Go's regexp gives. */
 export function parseRegex(pattern: string, { dotNewline = false } = {}): ParsedRegex {
@@ -60,6 +64,7 @@ class RegexParser {
   #flags: RegexFlags;
   #depth = 0;
   readonly #names: string[] = [''];
+  #cost = 0;
 
   constructor(text: string, flags: RegexFlags) {
     this.#text = text;
@@ -69,7 +74,13 @@ class RegexParser {
   parse(): ParsedRegex {
     const root = this.#alternation();
     if (this.#at < this.#text.length) throw regexFault('unexpected )', this.#text);
-    return { root, names: this.#names };
+    return { root, names: this.#names, cost: this.#cost };
+  }
+
+  #spend(cost: number): void {
+    this.#cost += cost;
+    if (this.#cost > MAX_COST)
+      throw new Fault('limit_exceeded', `regular expression too large: its classes have more than ${MAX_COST} ranges`);
   }
 
   #alternation(): Regex {
@@ -128,6 +139,7 @@ class RegexParser {
   }
 
   #atom(items: Regex[]): void {
+    this.#spend(1);
     const char = this.#text[this.#at];
     if (char === '(') this.#group(items);
     else if (char === '[') items.push({ kind: 'class', ranges: this.#class() });
@@ -155,7 +167,7 @@ class RegexParser {
   }
 
   #folded(ranges: Ranges): Ranges {
-    return this.#flags.ignoreCase ? foldCase(ranges) : ranges;
+    return this.#flags.ignoreCase ? folded(ranges) : ranges;
   }
 
   #group(items: Regex[]): void {
@@ -231,7 +243,7 @@ class RegexParser {
     if (perl !== undefined) {
       this.#at += 2;
       const ranges = this.#folded(perl);
-      return next === next.toLowerCase() ? ranges : negate(ranges);
+      return next === next.toLowerCase() ? ranges : negated(ranges);
     }
     if (next !== 'p' && next !== 'P') return undefined;
     this.#at += 2;
@@ -245,7 +257,7 @@ class RegexParser {
     const inverted = name.startsWith('^');
     const ranges = unicodeClass(inverted ? name.slice(1) : name);
     if (ranges === undefined) throw regexFault('invalid character class range', this.#text.slice(from, this.#at));
-    return (next === 'P') !== inverted ? negate(this.#folded(ranges)) : this.#folded(ranges);
+    return (next === 'P') !== inverted ? negated(this.#folded(ranges)) : this.#folded(ranges);
   }
 
   #escapedRune(): number {
@@ -280,6 +292,7 @@ class RegexParser {
       if (this.#at >= this.#text.length) throw regexFault('missing closing ]', this.#text.slice(from));
       const named = this.#posixClass() ?? (this.#text[this.#at] === '\\' ? this.#namedClass() : undefined);
       if (named !== undefined) {
+        this.#spend(named.length);
         for (const bound of named) pairs.push(bound);
         continue;
       }
@@ -291,7 +304,9 @@ class RegexParser {
         hi = this.#classRune(from);
         if (hi < lo) throw regexFault('invalid character class range', this.#text.slice(rangeFrom, this.#at));
       }
-      for (const bound of this.#folded([lo, hi])) pairs.push(bound);
+      const ranges = this.#folded([lo, hi]);
+      this.#spend(ranges.length);
+      for (const bound of ranges) pairs.push(bound);
     }
     this.#at++;
     return inverted ? negate(normalise(pairs)) : normalise(pairs);
@@ -314,6 +329,22 @@ class RegexParser {
     this.#at = end + 2;
     return inverted ? negate(this.#folded(ranges)) : this.#folded(ranges);
   }
+}
+
+/** What was made of named classes, which are the same objects every time, by what it was made of. */
+const negatedClasses = new WeakMap<Ranges, Ranges>();
+const foldedClasses = new WeakMap<Ranges, Ranges>();
+
+const negated = (ranges: Ranges): Ranges => remembered(negatedClasses, ranges, negate);
+const folded = (ranges: Ranges): Ranges => (ranges.length === 2 ? foldCase(ranges) : remembered(foldedClasses, ranges, foldCase));
+
+function remembered(made: WeakMap<Ranges, Ranges>, of: Ranges, make: (ranges: Ranges) => Ranges): Ranges {
+  let ranges = made.get(of);
+  if (ranges === undefined) {
+    ranges = make(of);
+    made.set(of, ranges);
+  }
+  return ranges;
 }
 
 /** The product of nested counts, which Go bounds so that expanding them stays small. */

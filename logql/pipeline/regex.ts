@@ -1,20 +1,28 @@
 import { isUtf8 } from 'node:buffer';
+import { Fault } from '../../ops/base/fault.ts';
 import type { Matcher } from '../model.ts';
+import { GroupFinder } from './regex-captures.ts';
 import { foldCase, negate, sameInLowerCase } from './regex-classes.ts';
-import { type EmittedRegex, emitCaptures, emitTest, hasAssertion, isNullable, type Piece, seesInvalid } from './regex-emit.ts';
-import { linearEngineWorks } from './regex-linear.ts';
+import { Dfa } from './regex-dfa.ts';
 import { exactText, exactTexts, requiredTexts } from './regex-literals.ts';
+import { hasAssertion, isAnchored, isNullable, seesInvalid, stripEnds } from './regex-nodes.ts';
 import { parseRegex, type Regex } from './regex-parse.ts';
-import { Re2jsRegex } from './regex-re2js.ts';
+import { compileProgram } from './regex-program.ts';
+import { quickSearch } from './regex-quick.ts';
 import { lineStart, rowsContaining } from './rows.ts';
 import { type RepairedLine, repairUtf8 } from './utf8-repair.ts';
 
-/** V8 gives up its fast engine after 50,000 backtracks of one call, so a call must not see much at once. */
+/** Neighbouring lines up to this many bytes are searched as one text. */
 const SLICE = 16 * 1024;
 
-/** Throws Fault parse_error, with the text that Go's regexp gives, unless `pattern` is RE2 syntax. */
-export function validateRegex(pattern: string): void {
-  parseRegex(pattern);
+/** Bytes that finding every match of a text may look at, for its length and at least: a pattern that looks far beyond each of its matches
+ *  would look at all of the text for each. */
+const LOOKS_PER_BYTE = 32;
+const LEAST_LOOKS = 16 * 1024 * 1024;
+
+/** Throws Fault parse_error, with the text that Go's regexp gives, unless `pattern` is RE2 syntax. Tells what it costs, as ParsedRegex. */
+export function validateRegex(pattern: string): number {
+  return parseRegex(pattern).cost;
 }
 
 /** Names of a pattern's groups by number, '' for one without; [0] is the whole match. Throws as `validateRegex`. */
@@ -29,7 +37,8 @@ export interface RegexOptions {
   readonly dotNewline: boolean;
 }
 
-/** A pattern in RE2 syntax over UTF-8 bytes, in time linear in the text. A byte that is not UTF-8 counts as U+FFFD. */
+/** A pattern in RE2 syntax over UTF-8 bytes, in time linear in the text. A byte that is not UTF-8 counts as U+FFFD. Throws Fault
+ *  limit_exceeded where pattern and text together take too many steps. */
 export interface CompiledRegex {
   /** By group number; '' for a group without a name. [0] is the whole match. */
   readonly names: readonly string[];
@@ -47,64 +56,46 @@ export interface CompiledRegex {
 /** Throws Fault parse_error for what is not RE2 syntax, limit_exceeded where repetitions expand too far. */
 export function compileRegex(pattern: string, options: RegexOptions): CompiledRegex {
   const { root, names } = parseRegex(pattern, options);
-  return new Regexp(pattern, options.anchored ? anchor(root) : root, names, options);
+  return new Regexp(options.anchored ? anchor(root) : root, names);
 }
 
 /** The pattern of a line filter. What is but a text without regard to case is compared in lower case, as Loki does: `ς` is not `σ` then. */
 export function compileLineRegex(pattern: string): CompiledRegex {
-  const options: RegexOptions = { anchored: false, dotNewline: false };
   const texts = /^\(\?i\)\(?([^\\.*+?()[\]{}^$]+)\)?$/.exec(pattern)?.[1].split('|');
   if (texts === undefined) {
     const searches = searchesFor(parseRegex(pattern).root) ?? [];
     const telling = searches.filter(({ letters }) => letters.length > 0);
     return telling.length === 0 || telling.length === searches.length
-      ? compileRegex(pattern, options)
-      : searchRegex(pattern, telling, false);
+      ? compileRegex(pattern, { anchored: false, dotNewline: false })
+      : searchRegex(telling, false);
   }
   const branches = texts.map((text): Regex => {
     const items = [...text].map((char): Regex => ({ kind: 'class', ranges: sameInLowerCase(char.codePointAt(0)!) }));
     return { kind: 'concat', items };
   });
-  return new Regexp(pattern, branches.length === 1 ? branches[0] : { kind: 'alternate', items: branches }, [''], options);
+  return new Regexp(branches.length === 1 ? branches[0] : { kind: 'alternate', items: branches }, ['']);
 }
 
 function anchor(item: Regex): Regex {
   return { kind: 'concat', items: [{ kind: 'assert', what: 'text_start' }, item, { kind: 'assert', what: 'text_end' }] };
 }
 
-/** Drops what a match can do without at either end: whether `.*x.*` matches is whether x does. */
-function stripEnds(root: Regex): Regex {
-  if (root.kind === 'group') return stripEnds(root.item);
-  if (root.kind !== 'concat') return root;
-  const idle = (item: Regex) => isNullable(item) && !hasAssertion(item);
-  let from = 0;
-  let to = root.items.length;
-  while (from < to && idle(root.items[from])) from++;
-  while (to > from && idle(root.items[to - 1])) to--;
-  const items = root.items.slice(from, to);
-  return items.length === 1 ? stripEnds(items[0]) : { kind: 'concat', items };
-}
-
 class Regexp implements CompiledRegex {
   readonly names: readonly string[];
   readonly literals: readonly string[];
-  readonly #pattern: string;
-  readonly #options: RegexOptions;
   readonly #root: Regex;
   /** The text to find, where that is all there is to it. */
   readonly #literal: Buffer | undefined;
   readonly #needle: Buffer | undefined;
-  readonly #test: RegExp | undefined;
-  readonly #seesInvalid: boolean;
-  /** A match within a line is one wherever the line stands. */
-  readonly #contextFree: boolean;
-  #scan: RegExp | undefined;
-  #re2js: Re2jsRegex | undefined;
-  #locate: { regexp: RegExp; inside: EmittedRegex['inside'] } | 'elsewhere' | undefined;
+  readonly #matchesAll: boolean;
+  /** Whether the pattern could tell a line with bytes that are not UTF-8 from its repaired form. */
+  readonly #repairs: boolean;
+  readonly #tester: Dfa;
+  /** Searches many lines as one text, where the pattern is simple enough. */
+  readonly #quick: RegExp | undefined;
+  #locator: Locator | undefined;
 
-  constructor(pattern: string, root: Regex, names: readonly string[], options: RegexOptions) {
-    this.#pattern = pattern;
-    this.#options = options;
+  constructor(root: Regex, names: readonly string[]) {
     this.#root = root;
     this.names = names;
     this.literals = requiredTexts(root);
@@ -113,126 +104,141 @@ class Regexp implements CompiledRegex {
     this.#literal = literal === undefined ? undefined : Buffer.from(literal);
     const needle = this.literals.reduce((longest, text) => (text.length > longest.length ? text : longest), '');
     this.#needle = needle === '' ? undefined : Buffer.from(needle);
-    this.#seesInvalid = seesInvalid(root);
-    this.#contextFree = !hasAssertion(core);
-    const emitted = linearEngineWorks() ? emitTest(core) : 'size';
-    this.#test = typeof emitted === 'string' ? undefined : new RegExp(emitted.source);
+    this.#matchesAll = isNullable(root) && !hasAssertion(root);
+    this.#repairs = seesInvalid(root) || hasAssertion(root);
+    this.#tester = new Dfa(compileProgram(core), { anchored: isAnchored(core), longest: false, backward: false });
+    if (literal === undefined) this.#quick = quickSearch(core);
   }
 
   test(bytes: Buffer, from: number, to: number): boolean {
-    if (this.#test === undefined) return this.#slow.test(bytes, from, to);
-    const repaired = this.#seesInvalid ? repairUtf8(bytes, from, to) : undefined;
-    if (repaired !== undefined) return this.#test.test(repaired.bytes.toString('latin1'));
-    return this.#test.test(bytes.toString('latin1', from, to));
-  }
-
-  captures(bytes: Buffer, from: number, to: number): Int32Array | undefined {
-    const repaired = this.#repair(bytes, from, to);
-    if (repaired !== undefined) return toOriginal(repaired, this.#capturesFrom(repaired.bytes, 0));
-    return this.#capturesFrom(bytes.subarray(from, to), 0);
-  }
-
-  *allCaptures(bytes: Buffer): Generator<Int32Array> {
-    const repaired = this.#repair(bytes, 0, bytes.length);
-    const text = repaired?.bytes ?? bytes;
-    let at = 0;
-    let behind = -1;
-    for (let found = this.#capturesFrom(text, 0); found !== undefined; found = this.#capturesFrom(text, at)) {
-      const [start, end] = found;
-      if (start < end || start !== behind) yield repaired === undefined ? found : toOriginal(repaired, found)!;
-      behind = end;
-      at = end > at ? end : nextSequence(text, at);
-      if (at > text.length) return;
-    }
-  }
-
-  /** The line that captures are to be found in, if not as it is. */
-  #repair(bytes: Buffer, from: number, to: number): RepairedLine | undefined {
-    this.#locate ??= this.#compileLocate();
-    return this.#seesInvalid || this.#locate === 'elsewhere' ? repairUtf8(bytes, from, to) : undefined;
-  }
-
-  /** Captures of the first match at or behind `at` in `text`, repaired if need be. */
-  #capturesFrom(text: Buffer, at: number): Int32Array | undefined {
-    this.#locate ??= this.#compileLocate();
-    if (this.#locate === 'elsewhere') return this.#slow.captures(text, at);
-    const { regexp, inside } = this.#locate;
-    regexp.lastIndex = at;
-    const match = regexp.exec(text.toString('latin1'));
-    if (match === null) return undefined;
-    const out = new Int32Array(this.names.length * 2).fill(-1);
-    out[0] = match.index;
-    out[1] = match.index + match[0].length;
-    for (const pieces of inside) place(pieces, match, match.index, out);
-    return out;
+    if (this.#matchesAll) return true;
+    const repaired = this.#repairs ? repairUtf8(bytes, from, to) : undefined;
+    if (repaired !== undefined) return this.#tester.find(repaired.bytes, 0, repaired.bytes.length, 0, true) >= 0;
+    return this.#tester.find(bytes, from, to, from, true) >= 0;
   }
 
   rowsMatching(lines: Buffer, ends: Uint32Array, rows: Uint32Array, count: number): number {
-    if (this.#literal !== undefined) {
-      return this.#literal.length === 0 ? count : rowsContaining(lines, ends, rows, count, this.#literal);
+    if (this.#matchesAll || count === 0) return count;
+    if (this.#literal !== undefined) return rowsContaining(lines, ends, rows, count, this.#literal);
+    const candidates = this.#needle === undefined ? count : rowsContaining(lines, ends, rows, count, this.#needle);
+    if (candidates === 0) return 0;
+    const isValid = !this.#repairs || areValid(lines, ends, rows, candidates);
+    if (this.#quick !== undefined && this.#needle === undefined && isValid) return this.#bySlices(this.#quick, lines, ends, rows, count);
+    let kept = 0;
+    for (let index = 0; index < candidates; index++) {
+      const row = rows[index];
+      const from = lineStart(ends, row);
+      const matches = isValid ? this.#tester.find(lines, from, ends[row], from, true) >= 0 : this.test(lines, from, ends[row]);
+      if (matches) rows[kept++] = row;
     }
-    if (this.#needle !== undefined) {
-      const candidates = rowsContaining(lines, ends, rows, count, this.#needle);
-      return this.#eachRow(lines, ends, rows, 0, candidates, 0);
-    }
-    if (this.#test === undefined || !this.#contextFree) return this.#eachRow(lines, ends, rows, 0, count, 0);
-    if (isNullable(this.#root)) return count;
-    this.#scan ??= new RegExp(this.#test.source, 'g');
+    return kept;
+  }
+
+  #bySlices(quick: RegExp, lines: Buffer, ends: Uint32Array, rows: Uint32Array, count: number): number {
     let kept = 0;
     for (let from = 0; from < count; ) {
       const start = lineStart(ends, rows[from]);
       let to = from + 1;
       while (to < count && rows[to] === rows[to - 1] + 1 && ends[rows[to]] - start <= SLICE) to++;
-      kept = this.#scanSlice(lines, ends, rows, from, to, kept);
+      kept = this.#scanSlice(quick, lines, ends, rows, from, to, kept);
       from = to;
     }
     return kept;
   }
 
-  #eachRow(lines: Buffer, ends: Uint32Array, rows: Uint32Array, from: number, to: number, kept: number): number {
-    let left = kept;
-    for (let index = from; index < to; index++) {
-      const row = rows[index];
-      if (this.test(lines, lineStart(ends, row), ends[row])) rows[left++] = row;
-    }
-    return left;
-  }
-
   /** Searches neighbouring lines as one text. A hit that runs past its line proves nothing, so that line is then looked at alone. */
-  #scanSlice(lines: Buffer, ends: Uint32Array, rows: Uint32Array, from: number, to: number, kept: number): number {
+  #scanSlice(quick: RegExp, lines: Buffer, ends: Uint32Array, rows: Uint32Array, from: number, to: number, kept: number): number {
     const start = lineStart(ends, rows[from]);
-    const end = ends[rows[to - 1]];
-    if (to - from === 1 || (this.#seesInvalid && !isUtf8(lines.subarray(start, end)))) {
-      return this.#eachRow(lines, ends, rows, from, to, kept);
-    }
-    const text = lines.toString('latin1', start, end);
-    const scan = this.#scan!;
+    const text = lines.toString('latin1', start, ends[rows[to - 1]]);
     let left = kept;
     let next = from;
-    scan.lastIndex = 0;
-    for (let hit = scan.exec(text); hit !== null; hit = scan.exec(text)) {
+    quick.lastIndex = 0;
+    for (let hit = quick.exec(text); hit !== null; hit = quick.exec(text)) {
       while (next < to && ends[rows[next]] - start <= hit.index) next++;
       if (next === to) break;
       const row = rows[next];
-      const lineEnd = ends[row] - start;
-      const inside = hit.index + hit[0].length <= lineEnd;
-      if (inside || this.#test!.test(text.slice(lineStart(ends, row) - start, lineEnd))) rows[left++] = row;
+      const end = ends[row];
+      const isInside = hit.index + hit[0].length <= end - start;
+      if (isInside || this.#tester.find(lines, lineStart(ends, row), end, lineStart(ends, row), true) >= 0) rows[left++] = row;
       next++;
-      scan.lastIndex = lineEnd;
+      quick.lastIndex = end - start;
     }
     return left;
   }
 
-  get #slow(): Re2jsRegex {
-    this.#re2js ??= new Re2jsRegex(this.#pattern, this.#options);
-    return this.#re2js;
+  captures(bytes: Buffer, from: number, to: number): Int32Array | undefined {
+    const repaired = repairUtf8(bytes, from, to);
+    const locator = this.#locate();
+    if (repaired === undefined) return locator.captures(bytes, from, to, from);
+    return toOriginal(repaired, locator.captures(repaired.bytes, 0, repaired.bytes.length, 0));
   }
 
-  #compileLocate(): { regexp: RegExp; inside: EmittedRegex['inside'] } | 'elsewhere' {
-    const emitted = linearEngineWorks() ? emitCaptures(this.#root) : 'size';
-    return typeof emitted === 'string' ? 'elsewhere' : { regexp: new RegExp(emitted.source, 'g'), inside: emitted.inside };
+  *allCaptures(bytes: Buffer): Generator<Int32Array> {
+    const repaired = repairUtf8(bytes, 0, bytes.length);
+    const locator = this.#locate();
+    const text = repaired?.bytes ?? bytes;
+    let looks = Math.max(LEAST_LOOKS, LOOKS_PER_BYTE * text.length);
+    let behind = -1;
+    for (let at = 0; at <= text.length; ) {
+      const found = locator.captures(text, 0, text.length, at);
+      looks -= locator.looked;
+      if (looks < 0)
+        throw new Fault('limit_exceeded', `regular expression too costly: its matches in a text of ${text.length} bytes overlap too far`);
+      if (found === undefined) return;
+      const [start, end] = found;
+      if (start < end || start !== behind) yield repaired === undefined ? found : toOriginal(repaired, found)!;
+      behind = end;
+      at = end > at ? end : nextSequence(text, at);
+    }
+  }
+
+  #locate(): Locator {
+    this.#locator ??= new Locator(this.#root, this.names.length);
+    return this.#locator;
   }
 }
+
+/** Finds where matches and their groups are. */
+class Locator {
+  /** Bytes that the last search looked at. */
+  looked = 0;
+  readonly #forward: Dfa;
+  /** Not there where a match can begin in one place only. */
+  readonly #backward: Dfa | undefined;
+  readonly #groups: GroupFinder | undefined;
+
+  constructor(root: Regex, groups: number) {
+    const program = compileProgram(root);
+    const anchored = isAnchored(root);
+    this.#forward = new Dfa(program, { anchored, longest: false, backward: false });
+    if (!anchored) this.#backward = new Dfa(compileProgram(root, { backward: true }), { anchored: true, longest: true, backward: true });
+    if (groups > 1) this.#groups = new GroupFinder(program, groups);
+  }
+
+  /** As CompiledRegex, of the first match at or behind `at` in the valid UTF-8 of [from, to). */
+  captures(text: Buffer, from: number, to: number, at: number): Int32Array | undefined {
+    const end = this.#forward.find(text, from, to, at);
+    this.looked = this.#forward.looked;
+    if (end < 0) return undefined;
+    const start = this.#backward === undefined ? from : this.#backward.findStart(text, from, to, end, at);
+    if (this.#groups === undefined) return Int32Array.of(start - from, end - from);
+    return this.#groups.find(text, from, to, start, end);
+  }
+}
+
+/** Whether each of the lines is UTF-8. Of the column that alone says nothing: the end of a line and the start of the next may make one sequence. */
+function areValid(lines: Buffer, ends: Uint32Array, rows: Uint32Array, count: number): boolean {
+  const end = ends[rows[count - 1]];
+  if (!isUtf8(lines.subarray(lineStart(ends, rows[0]), end))) return false;
+  for (let index = 0; index < count; index++) {
+    const to = ends[rows[index]];
+    if (isInside(lines, lineStart(ends, rows[index])) || (to < end && isInside(lines, to))) return false;
+  }
+  return true;
+}
+
+/** Whether the byte at a place can only be inside of a UTF-8 sequence. */
+const isInside = (bytes: Buffer, at: number): boolean => (bytes[at] & 0xc0) === 0x80;
 
 function toOriginal(repaired: RepairedLine, offsets: Int32Array | undefined): Int32Array | undefined {
   return offsets?.map((at) => (at < 0 ? at : repaired.original(at)));
@@ -241,22 +247,8 @@ function toOriginal(repaired: RepairedLine, offsets: Int32Array | undefined): In
 /** Where the UTF-8 sequence behind the one at `at` starts. */
 function nextSequence(text: Buffer, at: number): number {
   let next = at + 1;
-  while (next < text.length && (text[next] & 0xc0) === 0x80) next++;
+  while (next < text.length && isInside(text, next)) next++;
   return next;
-}
-
-function place(pieces: readonly Piece[], match: RegExpExecArray, start: number, out: Int32Array): void {
-  let at = start;
-  for (const piece of pieces) {
-    const text = match[piece.emitted];
-    if (text === undefined) return; // this alternative was not taken
-    if (piece.group >= 0) {
-      out[piece.group * 2] = at;
-      out[piece.group * 2 + 1] = at + text.length;
-    }
-    for (const inside of piece.inside) place(inside, match, at, out);
-    at += text.length;
-  }
 }
 
 // --- matchers on label values -------------------------------------------------------------------------------------------------------------------------
@@ -284,16 +276,16 @@ export function compileFilterMatcher(matcher: Pick<Matcher, 'op' | 'value'>): (v
   const wanted = matcher.op === '=~';
   const telling = searches.filter(({ letters }) => letters.length > 0);
   if (telling.length === 0) return () => wanted;
-  return onText(searchRegex(matcher.value, telling), wanted);
+  return onText(searchRegex(telling), wanted);
 }
 
 /** `anchored`: see {@link Search.whole}. */
-function searchRegex(pattern: string, searches: readonly Search[], anchored = true): CompiledRegex {
+function searchRegex(searches: readonly Search[], anchored = true): CompiledRegex {
   const items = searches.map(({ letters, whole }): Regex => {
     const text: Regex = { kind: 'concat', items: letters };
     return whole && anchored ? anchor(text) : text;
   });
-  return new Regexp(pattern, { kind: 'alternate', items }, [''], { anchored: false, dotNewline: false });
+  return new Regexp({ kind: 'alternate', items }, ['']);
 }
 
 const ungrouped = (node: Regex): Regex => (node.kind === 'group' ? ungrouped(node.item) : node);

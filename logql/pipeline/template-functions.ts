@@ -4,7 +4,7 @@ import { formatGoTime, GoTime, parseGoTime, ZERO_TIME } from './go-time.ts';
 import { define, type EntryContext, type TemplateFunction } from './template-define.ts';
 import { sprintf } from './template-printf.ts';
 import { sprint, TEXT_FUNCTIONS } from './template-text.ts';
-import { fromBytes, isTrue, LabelMap, printValue, toBytes, toFloat, toInt, typeName, type Value } from './template-value.ts';
+import { bounded, fromBytes, isTrue, LabelMap, printValue, toBytes, toFloat, toInt, typeName, type Value } from './template-value.ts';
 
 const BILLION = 1_000_000_000n;
 
@@ -20,10 +20,14 @@ const integers = (fold: (a: bigint, b: bigint) => bigint) =>
 
 const twoIntegers = (combine: (a: bigint, b: bigint) => bigint) => define('aa', ([a, b]) => BigInt.asIntN(64, combine(toInt(a), toInt(b))));
 
+/** Each factor of a product in decimal adds up to 300 digits. */
+const MOST_DECIMALS = 100;
+
 /** Folds numbers, in decimal. */
 const decimals = (op: keyof typeof DECIMAL_OPS) =>
   define('aa*', (values) => {
     const [first, ...rest] = values.map(decimalOf);
+    if (rest.length > MOST_DECIMALS) throw new Error(`more than ${MOST_DECIMALS} numbers`);
     return fromDecimal(rest.reduce(DECIMAL_OPS[op], first));
   });
 
@@ -60,16 +64,20 @@ function unixToTime(text: string): GoTime {
   return new GoTime(BigInt(text) * unit);
 }
 
+/** Deeper values are refused, for what prints them recurses. */
+const MOST_NESTING = 1_000;
+
 function fromJson(text: string): Value {
-  const value = (json: unknown): Value => {
+  const value = (json: unknown, depth: number): Value => {
     if (typeof json === 'string') return toBytes(json);
-    if (Array.isArray(json)) return json.map(value);
     if (typeof json === 'number') return Number.isFinite(json) ? json : null; // too large a number is passed over
     if (typeof json !== 'object' || json === null) return json as boolean | null;
-    return new Map(Object.entries(json).map(([name, inner]) => [toBytes(name), value(inner)]));
+    if (depth === MOST_NESTING) throw new Error(`nested deeper than ${MOST_NESTING}`);
+    if (Array.isArray(json)) return json.map((inner) => value(inner, depth + 1));
+    return new Map(Object.entries(json).map(([name, inner]) => [toBytes(name), value(inner, depth + 1)]));
   };
   try {
-    return value(JSON.parse(fromBytes(text)));
+    return value(JSON.parse(fromBytes(text)), 0);
   } catch {
     return null; // sprig's fromJson passes over what is wrong
   }
@@ -135,6 +143,16 @@ function slice(value: Value, bounds: readonly Value[]): Value {
   return list.slice(Number(from), Number(to));
 }
 
+/** As Go's fmt.Sprintln: a space between any two. */
+function sprintln(args: readonly Value[]): string {
+  let out = '';
+  for (const [at, value] of args.entries()) {
+    out += (at > 0 ? ' ' : '') + printValue(value ?? null);
+    bounded(out.length);
+  }
+  return `${out}\n`;
+}
+
 const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   ...TEXT_FUNCTIONS,
   __line__: define('', (_args, entry) => entry.line()),
@@ -151,7 +169,7 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   index: define('aa*', ([value, ...keys]) => index(value, keys)),
   slice: define('aa*', ([value, ...bounds]) => slice(value, bounds)),
   print: define('a*', sprint),
-  println: define('a*', (args) => `${args.map((value) => printValue(value ?? null)).join(' ')}\n`),
+  println: define('a*', sprintln),
   printf: define('sa*', ([format, ...args]) => sprintf(format as string, args)),
   eq: define('aa*', ([first, ...others]) => {
     if (others.length === 0) throw new Error('missing argument for comparison');

@@ -94,6 +94,7 @@ export function templateFields(text: string, name: string): string[] {
 }
 
 const MAX_DEPTH = 100;
+const MAX_VARIABLES = 500;
 
 class TemplateParser {
   readonly #text: string;
@@ -303,6 +304,7 @@ class TemplateParser {
     const constant = commands.slice(1).find(({ args }) => ['bool', 'dot', 'nil', 'integer', 'float', 'string'].includes(args[0].kind));
     if (constant !== undefined) throw this.#error(`non executable command in pipeline stage ${commands.indexOf(constant) + 1}`);
     if (!assigns) this.#variables.push(...variables);
+    if (this.#variables.length > MAX_VARIABLES) throw this.#error(`more than ${MAX_VARIABLES} variables`);
     this.#depth--;
     return { kind: 'pipe', variables, assigns, commands, at };
   }

@@ -1,5 +1,5 @@
 import { quoteGo } from '../model.ts';
-import { fromBytes, plainDecimal, printFloat, printValue, toBytes, typeName, type Value, withExponent } from './template-value.ts';
+import { bounded, fromBytes, plainDecimal, printFloat, printValue, toBytes, typeName, type Value, withExponent } from './template-value.ts';
 
 /** Widths and precisions beyond this are refused, as in Go. */
 const MOST_WIDTH = 1_000_000;
@@ -40,6 +40,7 @@ export function sprintf(format: string, args: readonly Value[]): string {
       else if (index !== undefined && !(next >= 0 && next < args.length)) out += `%!${verb}(BADINDEX)`;
       else if (next >= args.length) out += `%!${verb}(MISSING)`;
       else out += formatOne({ flags: width < 0 ? `${flags}-` : flags, width: Math.abs(width), precision, verb }, args[next++]);
+      bounded(out.length);
     }
   }
   out += format.slice(done);

@@ -21,6 +21,8 @@ export class TemplateExecutionError extends Error {}
 /** Nodes and elements that one run may visit, and bytes that it may write: a template must not hold up a query. */
 const MOST_STEPS = 100_000;
 const MOST_OUTPUT = 1024 * 1024;
+/** Bytes and elements that functions of one run may take in and give. */
+const MOST_TEXT = 16 * 1024 * 1024;
 const MOST_DEPTH = 100;
 
 /** Throws TemplateSyntaxError. `name`: what Go's error texts call the template. */
@@ -67,6 +69,7 @@ class Run {
   readonly #template: Template;
   readonly #entry: EntryContext;
   #steps = 0;
+  #text = 0;
   #name = '';
   /** What is evaluated, or was last: where an error is said to be. Go's templates are not always right about that, and clients see it. */
   #place: Operand | Command | undefined;
@@ -90,8 +93,9 @@ class Run {
     for (const node of nodes) this.#node(node, dot, name, variables, depth);
   }
 
-  #step(): void {
-    if (++this.#steps > MOST_STEPS) throw new TemplateExecutionError(`template: ${this.#template.name}: exceeded ${MOST_STEPS} steps`);
+  #step(steps = 1): void {
+    this.#steps += steps;
+    if (this.#steps > MOST_STEPS) throw new TemplateExecutionError(`template: ${this.#template.name}: exceeded ${MOST_STEPS} steps`);
   }
 
   #node(node: TemplateNode, dot: Value, name: string, variables: Variables, depth: number): void {
@@ -141,6 +145,7 @@ class Run {
 
   #range(node: ControlNode, dot: Value, name: string, variables: Variables, depth: number): void {
     const value = this.#pipe({ ...node.pipe, variables: [] }, dot, variables);
+    if (value instanceof Map) this.#step(value.size); // it is sorted for each loop
     const pairs = rangePairs(value);
     if (pairs === undefined) throw this.#error(`range can't iterate over ${printValue(value)}`);
     let any = false;
@@ -255,8 +260,11 @@ class Run {
     if (name === 'and' || name === 'or') return this.#junction(name, nodes, dot, variables, piped, final);
     const args = nodes.map((operand, index) => this.#argument(called, index, operand, dot, variables));
     if (piped) args.push(this.#fitting(typeAt(called, nodes.length), final));
+    for (const value of args) this.#spend(value);
     try {
-      return called.run(args, this.#entry);
+      const result = called.run(args, this.#entry);
+      this.#spend(result);
+      return result;
     } catch (error) {
       this.#place = command ?? node;
       const { message } = error as Error;
@@ -283,6 +291,14 @@ class Run {
     if (type === 'any' || FITS[type](value)) return value;
     if (value === undefined) throw this.#error(`invalid value; expected ${GO_TYPES[type]}`);
     throw this.#error(`wrong type for value; expected ${GO_TYPES[type]}; got ${value === null ? 'interface {}' : typeName(value)}`);
+  }
+
+  #spend(value: Value): void {
+    if (typeof value === 'string' || Array.isArray(value)) this.#text += value.length;
+    else if (value instanceof Map) this.#text += value.size;
+    if (this.#text > MOST_TEXT) {
+      throw new TemplateExecutionError(`template: ${this.#template.name}: exceeded ${MOST_TEXT} bytes of text in its functions`);
+    }
   }
 
   #junction(name: 'and' | 'or', nodes: readonly Operand[], dot: Value, variables: Variables, piped: boolean, final: Value): Value {
@@ -348,9 +364,13 @@ function lookUp(variables: Variables, name: string): Value {
 
 function rangePairs(value: Value): Iterable<readonly [Value, Value]> | undefined {
   if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value.map((element, index): [Value, Value] => [BigInt(index), element]);
+  if (Array.isArray(value)) return elementsOf(value);
   if (value instanceof Map) return [...(value as ReadonlyMap<string, Value>)].sort(([a], [b]) => (a < b ? -1 : 1));
   return typeof value === 'bigint' ? countTo(value) : undefined;
+}
+
+function* elementsOf(list: readonly Value[]): Generator<readonly [Value, Value]> {
+  for (const [index, element] of list.entries()) yield [BigInt(index), element];
 }
 
 function* countTo(end: bigint): Generator<readonly [Value, Value]> {

@@ -1,20 +1,14 @@
 import { type CompiledRegex, compileRegex } from './regex.ts';
 import { lowerCase } from './regex-classes.ts';
 import { define, type TemplateFunction } from './template-define.ts';
-import { fromBytes, printValue, toBytes, type Value } from './template-value.ts';
+import { bounded, fromBytes, isAscii, printValue, toBytes, type Value } from './template-value.ts';
 
-/** What functions may make of a small argument: `repeat` must not fill the memory. */
-const MOST_TEXT = 1024 * 1024;
 const MOST_REGEXES = 100;
 
 type Text = (args: readonly string[]) => Value;
 
 /** A function of strings only. */
 const text = (signature: string, run: Text): TemplateFunction => define(signature, (args) => run(args as readonly string[]));
-
-function bounded(length: number): void {
-  if (length > MOST_TEXT) throw new Error(`result of ${length} bytes is over the limit of ${MOST_TEXT}`);
-}
 
 function repeat(unit: string, count: bigint): string {
   if (count < 0n) throw new Error('strings: negative Repeat count');
@@ -24,13 +18,16 @@ function repeat(unit: string, count: bigint): string {
 
 const eachRune = (bytes: string, map: (char: string) => string): string => toBytes(Array.from(fromBytes(bytes), map).join(''));
 
-const lower = (bytes: string): string => eachRune(bytes, (char) => String.fromCodePoint(lowerCase(char.codePointAt(0)!)));
+const lower = (bytes: string): string =>
+  isAscii(bytes) ? bytes.toLowerCase() : eachRune(bytes, (char) => String.fromCodePoint(lowerCase(char.codePointAt(0)!)));
 /** One code point for one: ß stays. */
-const upper = (bytes: string): string =>
-  eachRune(bytes, (char) => {
+const upper = (bytes: string): string => {
+  if (isAscii(bytes)) return bytes.toUpperCase();
+  return eachRune(bytes, (char) => {
     const mapped = char.toUpperCase();
     return [...mapped].length === 1 ? mapped : char;
   });
+};
 
 /** The first letter of each word in upper case. */
 function title(bytes: string): string {
@@ -169,21 +166,33 @@ export function sprint(args: readonly Value[]): string {
   for (const [at, value] of args.entries()) {
     if (at > 0 && typeof value !== 'string' && typeof args[at - 1] !== 'string') out += ' ';
     out += printValue(value ?? null);
+    bounded(out.length);
   }
   return out;
 }
 
 // --- regular expressions ------------------------------------------------------------------------------------------------------------------------------
 
-const regexes = new Map<string, CompiledRegex>();
+/** By pattern: what it compiles to, or why it does not. */
+const regexes = new Map<string, CompiledRegex | Error>();
 
 function regexOf(pattern: string): CompiledRegex {
-  const known = regexes.get(pattern);
-  if (known !== undefined) return known;
-  if (regexes.size >= MOST_REGEXES) regexes.clear(); // patterns may come from labels
-  const regex = compileRegex(fromBytes(pattern), { anchored: false, dotNewline: false });
-  regexes.set(pattern, regex);
+  let regex = regexes.get(pattern);
+  if (regex === undefined) {
+    if (regexes.size >= MOST_REGEXES) regexes.clear(); // patterns may come from labels
+    regex = compileOrError(pattern);
+    regexes.set(pattern, regex);
+  }
+  if (regex instanceof Error) throw regex;
   return regex;
+}
+
+function compileOrError(pattern: string): CompiledRegex | Error {
+  try {
+    return compileRegex(fromBytes(pattern), { anchored: false, dotNewline: false });
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 function regexReplace(pattern: string, text: string, by: (found: Int32Array, names: readonly string[]) => string): string {
@@ -200,11 +209,15 @@ function regexReplace(pattern: string, text: string, by: (found: Int32Array, nam
 
 /** `$1`, `${1}`, `$name`, `$$`: a group that is not there is ''. */
 function expand(by: string, source: string, found: Int32Array, names: readonly string[]): string {
+  let length = by.length;
   return by.replace(/\$(?:\$|\{(\w+)\}|(\w+))/g, (all, braced?: string, bare?: string) => {
     const name = braced ?? bare;
     if (name === undefined) return all.slice(1);
     const group = /^\d+$/.test(name) ? Number(name) : names.indexOf(name);
-    return group >= 0 && group < names.length && found[group * 2] >= 0 ? source.slice(found[group * 2], found[group * 2 + 1]) : '';
+    if (group < 0 || group >= names.length || found[group * 2] < 0) return '';
+    length += found[group * 2 + 1] - found[group * 2];
+    bounded(length);
+    return source.slice(found[group * 2], found[group * 2 + 1]);
   });
 }
 

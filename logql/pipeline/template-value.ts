@@ -4,13 +4,21 @@ import { formatGoTime, GoTime } from './go-time.ts';
 /** A value in a template. Strings are byte strings; bigint is int64, number is float64; undefined is Go's missing value. */
 export type Value = string | bigint | number | boolean | null | undefined | GoTime | readonly Value[] | ReadonlyMap<string, Value>;
 
+/** What functions may make of small arguments: `repeat` must not fill the memory. */
+const MOST_TEXT = 1024 * 1024;
+
+/** Throws Error if a text of this length is too long for one function to make. */
+export function bounded(length: number): void {
+  if (length > MOST_TEXT) throw new Error(`result of ${length} bytes is over the limit of ${MOST_TEXT}`);
+}
+
 /** The labels of an entry: a map in which every name that is absent is ''. */
 export class LabelMap extends Map<string, string> {}
 
 export const toBytes = (text: string): string => (isAscii(text) ? text : Buffer.from(text).toString('latin1'));
 export const fromBytes = (bytes: string): string => (isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString());
 
-function isAscii(text: string): boolean {
+export function isAscii(text: string): boolean {
   for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
   return true;
 }

@@ -29,8 +29,20 @@ export function repairUtf8(bytes: Buffer, from: number, to: number): RepairedLin
   }
   return {
     bytes: out.subarray(0, size),
-    original: (at) => at - 2 * bad.reduce((before, place) => before + (place < at ? 1 : 0), 0),
+    original: (at) => at - 2 * countBelow(bad, at),
   };
+}
+
+/** How many of the ascending `places` are below `bound`. */
+function countBelow(places: readonly number[], bound: number): number {
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (places[middle] < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Bytes of the valid UTF-8 sequence at `at`, 0 if there is none. */

@@ -1,16 +1,19 @@
-import { positionedError, type QueryError } from '../errors.ts';
+import { meaningError, positionedError, type QueryError } from '../errors.ts';
 import type { Span } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
 
 /** Parser, printer and evaluator recurse: these keep a query within what their stacks bear. */
 const MAX_TOKENS = 6_000;
 const MAX_DEPTH = 500;
+/** Characters and ranges of classes of all patterns of a query. */
+const MAX_REGEX_COST = 2_000_000;
 
 /** Goes through the tokens of a query, one ahead. Throws QueryError with the position of what it did not want. */
 export class Cursor {
   readonly text: string;
   readonly #tokens: readonly Token[];
   #index = 0;
+  #regexCost = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -31,6 +34,14 @@ export class Cursor {
       if (kind === '(') depth++;
       else if (kind === ')') depth--;
       if (depth > MAX_DEPTH) throw positionedError(this.text, at, `query nests deeper than ${MAX_DEPTH} parentheses`);
+    }
+  }
+
+  /** Counts what a pattern at `at` costs. Throws QueryError when all patterns together are too much. */
+  spendOnRegex(cost: number, at: Span): void {
+    this.#regexCost += cost;
+    if (this.#regexCost > MAX_REGEX_COST) {
+      throw meaningError(at, `regular expressions too large: together their classes have more than ${MAX_REGEX_COST} ranges`);
     }
   }
 

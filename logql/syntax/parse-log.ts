@@ -1,7 +1,20 @@
+import { Fault } from '../../ops/base/fault.ts';
 import { meaningError } from '../errors.ts';
 import { regexpLabels } from '../pipeline/extract-pattern.ts';
 import { parseCapturePattern } from '../pipeline/line-pattern.ts';
-import type { DropKeepItem, Extraction, LabelAssignment, LineFilter, LineFilterOp, LineFilterTerm, LogExpr, Stage, Unwrap } from './ast.ts';
+import { validateRegex } from '../pipeline/regex.ts';
+import type {
+  DropKeepItem,
+  Extraction,
+  LabelAssignment,
+  LineFilter,
+  LineFilterOp,
+  LineFilterTerm,
+  LogExpr,
+  Span,
+  Stage,
+  Unwrap,
+} from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseIp, parseLabelPredicate, startsPredicate } from './parse-label-filter.ts';
 import { parseMatch, parseMatchers, requireNarrowMatcher } from './parse-selector.ts';
@@ -45,8 +58,20 @@ function parseLineFilter(cursor: Cursor, op: LineFilterOp): LineFilter[] {
     else terms.push({ kind: 'text', text: cursor.expect('STRING', ['STRING', 'ip']).text });
   } while (cursor.accept('or'));
   const at = cursor.spanFrom(from);
+  if (op === '|~' || op === '!~') for (const { text } of terms) countRegex(cursor, text, at);
   const alternatives = op.startsWith('!') ? terms.map((term) => [term]) : [terms];
   return alternatives.map((some) => ({ kind: 'line_filter', op, terms: some, at }));
+}
+
+/** What is wrong with the pattern of a line filter is told when the query is planned. */
+function countRegex(cursor: Cursor, pattern: string, at: Span): void {
+  let cost = 0;
+  try {
+    cost = validateRegex(pattern);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'parse_error') throw error;
+  }
+  cursor.spendOnRegex(cost, at);
 }
 
 type StageParser = (cursor: Cursor, from: number) => Stage;

@@ -276,7 +276,7 @@ function parseLabelReplace(cursor: Cursor): MetricExpr {
   cursor.expect(')');
   const at = cursor.spanFrom(from);
   try {
-    checkRegex(`^(?:${pattern})$`, at);
+    checkRegex(cursor, `^(?:${pattern})$`, at);
   } catch (error) {
     throw meaningError(at, `invalid regex in label_replace: ${(error as Error).message.replace(/^parse error : /, '')}`);
   }

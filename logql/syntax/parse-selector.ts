@@ -25,14 +25,14 @@ export function parseMatch(cursor: Cursor, name: string): Matcher {
   const from = cursor.next.at.from;
   const op = MATCH_OPS.find((candidate) => cursor.accept(candidate)) ?? cursor.fail('=', '=~', '!~', '!=');
   const value = cursor.expect('STRING').text;
-  if (op === '=~' || op === '!~') checkRegex(value, cursor.spanFrom(from));
+  if (op === '=~' || op === '!~') checkRegex(cursor, value, cursor.spanFrom(from));
   return { name, op, value };
 }
 
 /** Throws QueryError with Go's words if `pattern` is no RE2. */
-export function checkRegex(pattern: string, at: Span): void {
+export function checkRegex(cursor: Cursor, pattern: string, at: Span): void {
   try {
-    validateRegex(pattern);
+    cursor.spendOnRegex(validateRegex(pattern), at);
   } catch (error) {
     if (error instanceof Fault && error.code === 'parse_error') throw meaningError(at, error.message, { cause: error });
     throw error;

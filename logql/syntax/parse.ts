@@ -6,8 +6,8 @@ import { Cursor } from './cursor.ts';
 import { parseOperations } from './parse-metric.ts';
 import { parseMatchers, requireNarrowMatcher } from './parse-selector.ts';
 
-/** Most UTF-16 units of a query. */
-const MAX_LENGTH = 128 * 1024;
+/** A query has fewer bytes of UTF-8, as in Loki. */
+const MAX_BYTES = 128 * 1024;
 
 /** Reads a LogQL query. Throws QueryError. */
 export function parseExpr(text: string): Expr {
@@ -42,8 +42,8 @@ export function parseSelector(text: string, { allowAll = false } = {}): Matcher[
 }
 
 function open(text: string): Cursor {
-  if (text.length > MAX_LENGTH)
-    throw meaningError({ from: 0, to: text.length }, `query is too long, ${text.length} of at most ${MAX_LENGTH} characters`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes >= MAX_BYTES) throw meaningError({ from: 0, to: text.length }, `input size too long (${bytes} > ${MAX_BYTES})`);
   const cursor = new Cursor(text);
   if (cursor.next.kind === '$end') throw meaningError({ from: 0, to: text.length }, 'syntax error: unexpected $end');
   return cursor;

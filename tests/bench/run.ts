@@ -21,7 +21,8 @@ KIND is loki or vlogs. CPU time and memory are those of PID, disk use that of DA
   --settle MS    wait between flush and questions (5000)
   --json FILE    write everything there
   --no-ours      only the peers
-  --no-push      the peers hold the corpus already`;
+  --no-push      the peers hold the corpus already
+  --regex        not this, but evil patterns: see regex.ts`;
 
 const LIFTED = [
   '-distributor.ingestion-rate-limit-mb=1000',
@@ -59,6 +60,9 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'string' },
     'no-ours': { type: 'boolean', default: false },
     'no-push': { type: 'boolean', default: false },
+    regex: { type: 'boolean', default: false },
+    kib: { type: 'string' },
+    path: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -194,4 +198,5 @@ const round = (value: number): number => Math.round(value * 10) / 10;
 const mb = (bytes: number): number => round(bytes / 1e6);
 
 if (options.help) console.log(USAGE);
+else if (options.regex) await import('./regex.ts');
 else await main();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { planQuery } from '../../logql/plan.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
+import { prettyPrint } from '../../logql/syntax/pretty.ts';
 import { print } from '../../logql/syntax/print.ts';
 import type { Target } from './fuzzer.ts';
 
@@ -13,6 +14,9 @@ export const queryTargets: readonly Target[] = [
       // What was understood can be said again, and is then understood as the same.
       const text = print(expr);
       assert.equal(print(parseExpr(text)), text);
+      const pretty = prettyPrint(expr);
+      assert.equal(print(parseExpr(pretty)), text);
+      assert.equal(prettyPrint(parseExpr(pretty)), pretty);
       planQuery(expr);
     },
   },

@@ -2,9 +2,19 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-// The crash suites and the simulations with their full counts. `SEED=n npm run soak` repeats the loads of an earlier run; failures name their seed.
+// The crash suites, the simulations and the comparisons with other implementations, with their full counts. `SEED=n npm run soak` repeats the loads of an earlier run; failures name their seed.
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const files = globSync(['tests/e2e/crash*.test.ts', 'tests/sim/*.test.ts'], { cwd: root });
+const files = globSync(
+  [
+    'tests/e2e/crash*.test.ts',
+    'tests/sim/*.test.ts',
+    'tests/logql/pipeline/regex-equivalence.test.ts',
+    'tests/logql/syntax/{lezer,round-trip}.test.ts',
+  ],
+  {
+    cwd: root,
+  },
+);
 const suites = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
   cwd: root,
   env: { SEEDS: '100', ...process.env, SOAK: '1' },

@@ -128,7 +128,7 @@ interface Started {
 
 async function started(shards: number, seed: number, files: PowerCutFiles): Promise<Started> {
   const world = fakeWorld(seed, files);
-  const store = await SingleStore.boot(world, { shards });
+  const store = await SingleStore.boot(world, { shards, limits: { maxQueryLength: 0 } });
   while (!(await store.ready())) await world.settle();
   return { world, store };
 }

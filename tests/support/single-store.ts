@@ -1,5 +1,5 @@
 import { distributor, otlpOptions } from '../../actors/distributor/distributor.ts';
-import { frontend } from '../../actors/frontend/frontend.ts';
+import { frontend, frontendOptions } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
 import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
@@ -106,7 +106,11 @@ export class SingleStore {
       const distributing = { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) };
       await system.spawn(known(distributor), distributing, { instance });
     }
-    await system.spawn(frontend, { asker: system, queriers: instances, limits, patternBytes }, { instance: '0' });
+    await system.spawn(
+      frontend,
+      { options: defaultsOf(frontendOptions), asker: system, queriers: instances, limits, patternBytes },
+      { instance: '0' },
+    );
     const maxDurationMs = { ...defaultsOf(querierOptions), ...queries }.tailMaxDuration;
     await system.spawn(tailFrontend, { messenger: system, tailers: instances, maxDurationMs, limits }, { instance: '0' });
     return new SingleStore(system, instances, incarnations);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Jobs } from '../../../actors/frontend/jobs.ts';
 import type { AskContext, Asker, AskOptions } from '../../../actors/kernel/define.ts';
 import { limitsOptions } from '../../../actors/limits.ts';
+import { MemoryBudget } from '../../../logql/engine/memory-budget.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { defaultsOf } from '../../../ops/base/options.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
@@ -24,10 +25,9 @@ test('when one job of a query fails, the others stop, those of its other leaves 
       );
     },
   };
-  const { clock } = fakeWorld(1);
   const limits = () => defaultsOf(limitsOptions);
   const asked: AskContext = { tenant: 'a', deadlineMs: 1e9, trace: '', signal: new AbortController().signal, transferReply: () => {} };
-  const jobs = new Jobs({ asker, queriers: ['0', '1'], limits, clock }, asked);
+  const jobs = new Jobs({ asker, queriers: ['0', '1'], limits, world: fakeWorld(1), memory: new MemoryBudget(0) }, asked);
   const leaves = ['goes on', 'fails'].map((query) => jobs.run({ ...SAMPLES, query }, true));
   const outcomes = await Promise.allSettled(leaves);
   for (const outcome of outcomes) assert.ok(outcome.status === 'rejected' && isFault('corrupt')(outcome.reason));

@@ -113,7 +113,10 @@ const cases: [template: string, line: string][] = [
   ['{{ toDateInZone "15:04" "America/New_York" "10:00" }}', '0000-01-01 10:00:00 -0456 LMT'],
   ['{{ toDateInZone "2006-01-02" "Asia/Tokyo" "2024-02-29" }}', '2024-02-29 00:00:00 +0900 JST'],
   ['{{ toDateInZone "2006-01-02" "No/Where" "2024-02-29" }}', '2024-02-29 00:00:00 +0000 UTC'],
-  ['{{ printf "%[2]d %[1]d|%[9]d" 1 2 }} {{ printf "%s %d" (fromJson "[1,\\"a\\"]") (fromJson "{\\"a\\":1}") }}', '2 1|%!d(BADINDEX) [%!s(float64=1) a] map[%!d(string=a):%!d(float64=1)]'],
+  [
+    '{{ printf "%[2]d %[1]d|%[9]d" 1 2 }} {{ printf "%s %d" (fromJson "[1,\\"a\\"]") (fromJson "{\\"a\\":1}") }}',
+    '2 1|%!d(BADINDEX) [%!s(float64=1) a] map[%!d(string=a):%!d(float64=1)]',
+  ],
   ['{{ printf "%.2f" 1e21 }} {{ fromJson "1e400" }} {{ (fromJson "x").a }}', '1000000000000000000000.00 <no value> <no value>'],
   ['{{ .none | default "x" }} {{ add }} {{ addf }} {{ int "1.5" }} {{ int "x" }}', 'x 0 0 1 0'],
   ['{{ b64dec "a" }} {{ b64enc "é" }}', 'illegal base64 data at input byte 0 w6k='],

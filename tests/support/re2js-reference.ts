@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { repairUtf8 } from './utf8-repair.ts';
+import { repairUtf8 } from '../../logql/pipeline/utf8-repair.ts';
 
 /** Runs a pattern in linear time whatever it is, slowly: what V8 cannot be trusted with. Offsets are bytes. */
 export class Re2jsRegex {
