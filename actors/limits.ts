@@ -102,6 +102,11 @@ export const limitsOptions = section('limits_config', 'limits', {
     flag: 'limits.volume-max-series',
   }),
   maxConcurrentTailRequests: int('10', 'Most tails of a tenant at once.', { flag: 'querier.max-concurrent-tail-requests' }),
+  shardAggregations: list(
+    '',
+    'Aggregations that may be answered approximately. approx_topk is refused unless it is named here; quantile_over_time, first_over_time and last_over_time may be named as well, and stay exact.',
+    { flag: 'querier.shard-aggregations' },
+  ),
   queryTimeout: duration('1m', 'How long a query may run.', { flag: 'querier.query-timeout' }),
   splitQueriesByInterval: duration(
     '1h',

@@ -1,6 +1,9 @@
+import { Fault } from '../ops/base/fault.ts';
+import { meaningError } from './errors.ts';
 import { compilePipeline } from './pipeline/compile.ts';
 import type { Expr, Grouping, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap } from './syntax/ast.ts';
 import { arithmeticOf } from './syntax/fold.ts';
+import { NO_NARROW_MATCHER } from './syntax/parse-selector.ts';
 import { print } from './syntax/print.ts';
 
 /** What queriers compute over streams: one range aggregation, with a sum around it where that makes the answer small. */
@@ -14,8 +17,19 @@ export interface Leaf {
   readonly mergeable: boolean;
 }
 
+export interface MetricPlan {
+  readonly kind: 'metric';
+  readonly expr: MetricExpr;
+  /** Without repetition. */
+  readonly leaves: readonly Leaf[];
+  /** Index into `leaves` of every node of `expr` that is one. */
+  readonly leafOf: ReadonlyMap<MetricExpr, number>;
+}
+
+export type Plan = { readonly kind: 'logs'; readonly expr: LogExpr } | MetricPlan;
+
 /** Whether the answer has at least as many series as the leaf, of which then no more need be gathered than an answer may have. */
-export function keepsSeries({ expr, leafOf }: Extract<Plan, { kind: 'metric' }>): boolean {
+export function keepsSeries({ expr, leafOf }: MetricPlan): boolean {
   let node = expr;
   while (!leafOf.has(node)) {
     if (node.kind === 'label_replace') node = node.inner;
@@ -28,17 +42,6 @@ export function keepsSeries({ expr, leafOf }: Extract<Plan, { kind: 'metric' }>)
   return range.op !== 'rate_counter' && range.op !== 'absent_over_time'; // they may give nothing, or other series
 }
 
-export type Plan =
-  | { readonly kind: 'logs'; readonly expr: LogExpr }
-  | {
-      readonly kind: 'metric';
-      readonly expr: MetricExpr;
-      /** Without repetition. */
-      readonly leaves: readonly Leaf[];
-      /** Index into `leaves` of every node of `expr` that is one. */
-      readonly leafOf: ReadonlyMap<MetricExpr, number>;
-    };
-
 /** Sums of these over streams are sums over their entries. */
 const ADDITIVE: ReadonlySet<RangeOp> = new Set(['rate', 'count_over_time', 'bytes_rate', 'bytes_over_time', 'sum_over_time']);
 /** These need every sample of a series in one place. */
@@ -47,11 +50,22 @@ const WHOLE: ReadonlySet<RangeOp> = new Set(['quantile_over_time', 'rate_counter
 /** Says which parts of a query run on queriers; what is around them is evaluated over their results. Throws Fault parse_error for a stage that
  *  cannot be (a template, pattern or address that is none), so that no work is begun for it. */
 export function planQuery(expr: Expr): Plan {
+  if (expr.kind !== 'log') return planMetricQuery(expr);
+  checkPipelines(expr);
+  return { kind: 'logs', expr };
+}
+
+function checkPipelines(expr: Expr): void {
   for (const { log, unwrap } of logRangesOf(expr)) compilePipeline(log.stages, { observed: 'all', ...(unwrap && { unwrap }) });
-  if (expr.kind === 'log') return { kind: 'logs', expr };
+}
+
+/** As `planQuery`. */
+export function planMetricQuery(expr: MetricExpr): MetricPlan {
+  checkPipelines(expr);
   const leaves: Leaf[] = [];
   const leafOf = new Map<MetricExpr, number>();
   const visit = (node: MetricExpr): void => {
+    refuseNumber(node);
     const leaf = readLeaf(node);
     if (leaf === undefined) for (const operand of operandsOf(node)) visit(operand);
     else {
@@ -70,6 +84,13 @@ export function readLeaf(node: Expr): Leaf | undefined {
   const { inner } = node;
   if (inner.kind !== 'range_aggregation' || !ADDITIVE.has(inner.op)) return undefined;
   return { query: print(node), range: inner, sum: node.grouping ?? { without: false, labels: [] }, mergeable: true };
+}
+
+/** Throws Fault for a number where only series will do, as Loki does. */
+function refuseNumber(node: MetricExpr): void {
+  if (node.kind === 'vector_aggregation' && node.inner.kind === 'number') throw meaningError(node.at, NO_NARROW_MATCHER);
+  if (node.kind === 'label_replace' && node.inner.kind === 'number')
+    throw new Fault('bad_request', 'label_replace wants series, and was given a number');
 }
 
 function operandsOf(node: MetricExpr): readonly MetricExpr[] {

@@ -17,23 +17,23 @@ export interface CursorScope {
 
 /** Labels that a cursor holds; an answer whose labels come to more is not one that anybody pages through. */
 const MAX_BYTES = 512 * KiB;
-const VERSION = 1;
+const VERSION = 2;
 
 /** Names the place behind `entry`, in a form that goes into a URL; opaque to clients. */
-export function encodeCursor({ timeNs, text, origin, mark }: FrameEntry, scope: CursorScope): string {
-  const fields = [VERSION, scopeOf(scope), String(timeNs), text, origin, mark.toString(16)];
+export function encodeCursor({ timeNs, origin, all, mark }: FrameEntry, scope: CursorScope): string {
+  const fields = [VERSION, scopeOf(scope), String(timeNs), origin, all, mark.toString(16)];
   return deflateRawSync(JSON.stringify(fields)).toString('base64url');
 }
 
 /** Throws Fault bad_request if the cursor is none, or of another query, direction or form of answer. */
 export function decodeCursor(cursor: string, scope: CursorScope): LogPosition {
-  const [version, of, timeNs, text, origin, mark] = fieldsOf(cursor);
-  const isWhole = version === VERSION && [timeNs, text, origin, mark].every((field) => typeof field === 'string');
+  const [version, of, timeNs, origin, all, mark] = fieldsOf(cursor);
+  const isWhole = version === VERSION && [timeNs, origin, all, mark].every((field) => typeof field === 'string');
   if (!isWhole || !/^-?\d{1,19}$/.test(timeNs as string) || !/^[\da-f]{1,16}$/.test(mark as string)) throw damaged();
   if (of !== scopeOf(scope)) {
     throw new Fault('bad_request', 'the cursor belongs to another query, direction or encoding of the answer');
   }
-  return { timeNs: BigInt(timeNs as string), text: text as string, origin: origin as string, mark: BigInt(`0x${mark}`) };
+  return { timeNs: BigInt(timeNs as string), origin: origin as string, all: all as string, mark: BigInt(`0x${mark}`) };
 }
 
 function fieldsOf(cursor: string): unknown[] {

@@ -29,13 +29,13 @@ export async function labelValues(ask: Ask<'label_values'>, services: FrontendSe
 
 export async function seriesSets(ask: Ask<'series'>, services: FrontendServices, asked: AskContext): Promise<BodyReply> {
   for (const match of ask.matches) parseSelector(match, { allowAll: true });
-  const streams = await streamsOf(ask.matches, ask, services, asked);
+  const streams = await streamsOf(ask.matches.length === 0 ? ['{}'] : ask.matches, ask, services, asked);
   return list(streams.map((text) => Object.fromEntries(parseCanonicalLabels(text))));
 }
 
 function selectorsOf(query: string): string[] {
   if (query === '') return ['{}'];
-  parseSelector(query, { allowAll: true });
+  parseSelector(query);
   return [query];
 }
 

@@ -6,7 +6,7 @@ import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderV
 import { encodeSampleFrame, mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
 import { finish } from '../../logql/engine/steps.ts';
 import { alignRange, type EvaluationTimes, stepCount } from '../../logql/engine/windows.ts';
-import { keepsSeries, type Leaf, type Plan, planQuery } from '../../logql/plan.ts';
+import { keepsSeries, type Leaf, type Plan, planMetricQuery, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
@@ -52,13 +52,14 @@ export async function instantQuery(
   asked: AskContext,
   jobs = new Jobs(services, asked),
 ): Promise<BodyReply> {
-  const plan = planQuery(parseExpr(ask.query));
-  if (plan.kind === 'logs') {
+  const expr = parseExpr(ask.query);
+  if (expr.kind === 'log') {
     throw new Fault(
       'bad_request',
       'log queries are not supported as an instant query type, please change your query to a range query type',
     );
   }
+  const plan = planMetricQuery(expr);
   const limits = services.limits(asked.tenant);
   checkInstantQuery(plan, limits);
   if (ask.notBeforeNs !== undefined && ask.timeNs < ask.notBeforeNs) return { body: renderVector([], ask.timeNs, { stats: jobs.stats() }) };
@@ -72,8 +73,8 @@ export async function instantQuery(
   };
 }
 
-function boundsOf({ maxQuerySeries }: TenantLimits): EvaluationLimits {
-  return { maxSeries: maxQuerySeries, approxTopk: false };
+function boundsOf({ maxQuerySeries, shardAggregations }: TenantLimits): EvaluationLimits {
+  return { maxSeries: maxQuerySeries, approxTopk: shardAggregations.includes('approx_topk') };
 }
 
 function notBefore({ notBeforeNs }: { notBeforeNs?: bigint }): { notBeforeNs?: bigint } {

@@ -109,12 +109,13 @@ function matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matr
   const ones = bySignature(one.series, matching);
   const outputs = new Outputs(left.steps);
   const combine = combinerOf(expr.op, expr.returnBool);
+  for (const partners of ones.values()) refuseTwo(partners, swapped ? 'left' : 'right');
   for (const [key, members] of bySignature(many.series, matching)) {
     const partners = ones.get(key);
     if (partners === undefined) continue;
     const { from, to } = stepsOf(members);
     for (let step = from; step < to; step++) {
-      const partner = partnerAt(partners, step, swapped ? 'left' : 'right');
+      const partner = partners.find((one) => positionAt(one, step) >= 0);
       if (partner === undefined) continue;
       const other = partner.values[step - partner.from];
       let matched = 0;
@@ -126,67 +127,77 @@ function matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matr
         }
         const [l, r] = swapped ? [other, member.values[at]] : [member.values[at], other];
         const value = combine(l, r, l);
-        if (value !== undefined) outputs.set(member, partner, matching, step, value);
+        outputs.set(member, partner, matching, step, value);
       }
     }
   }
   return outputs.series();
 }
 
-/** The one series with a value at a step. */
-function partnerAt(partners: readonly Series[], step: number, side: string): Series | undefined {
-  let found: Series | undefined;
-  for (const partner of partners) {
-    if (positionAt(partner, step) < 0) continue;
-    if (found !== undefined) {
-      throw new Fault(
-        'bad_request',
-        `found duplicate series on the ${side} hand-side of the operation: [${found.text}, ${partner.text}];` +
-          'many-to-many matching not allowed: matching labels must be unique on one side',
-      );
-    }
-    found = partner;
+/** Throws Fault bad_request if two of the series have a value at one step, whether or not the other side has one to match. */
+function refuseTwo(partners: readonly Series[], side: string): void {
+  if (partners.length < 2) return;
+  const { from, to } = stepsOf(partners);
+  for (let step = from; step < to; step++) {
+    const [first, second] = partners.filter((one) => positionAt(one, step) >= 0);
+    if (second === undefined) continue;
+    throw new Fault(
+      'bad_request',
+      `found duplicate series on the ${side} hand-side of the operation: [${first.text}, ${second.text}];` +
+        'many-to-many matching not allowed: matching labels must be unique on one side',
+    );
   }
-  return found;
+}
+
+interface Output {
+  readonly series: Series;
+  /** 1 at the steps that had a match. */
+  readonly matched: Uint8Array;
 }
 
 /** The series that matches yield, by labels. */
 class Outputs {
   readonly #steps: number;
-  readonly #byText = new Map<string, Series>();
-  readonly #byPair = new Map<Series, Map<Series, Series>>();
+  readonly #byText = new Map<string, Output>();
+  readonly #byPair = new Map<Series, Map<Series, Output>>();
+
   constructor(steps: number) {
     this.#steps = steps;
   }
 
-  set(member: Series, partner: Series, matching: VectorMatching, step: number, value: number): void {
+  /** Without a value where the operator dropped it: to be the only match of its labels goes for it too. */
+  set(member: Series, partner: Series, matching: VectorMatching, step: number, value: number | undefined): void {
     let ofMember = this.#byPair.get(member);
     if (ofMember === undefined) {
       ofMember = new Map();
       this.#byPair.set(member, ofMember);
     }
-    let series = ofMember.get(partner);
-    if (series === undefined) {
-      series = this.#create(resultLabels(member.labels, partner.labels, matching));
-      ofMember.set(partner, series);
+    let output = ofMember.get(partner);
+    if (output === undefined) {
+      output = this.#create(resultLabels(member.labels, partner.labels, matching));
+      ofMember.set(partner, output);
     }
-    if (series.present[step] === 1) {
+    const { series, matched } = output;
+    if (matched[step] === 1) {
       throw new Fault('bad_request', `multiple matches for labels: grouping labels must ensure unique matches for ${series.text}`);
     }
+    matched[step] = 1;
+    if (value === undefined) return;
     series.present[step] = 1;
     series.values[step] = value;
   }
 
-  #create(labels: Labels): Series {
+  #create(labels: Labels): Output {
     const series = emptySeries(labels, 0, this.#steps);
     const known = this.#byText.get(series.text);
     if (known !== undefined) return known;
-    this.#byText.set(series.text, series);
-    return series;
+    const output = { series, matched: new Uint8Array(this.#steps) };
+    this.#byText.set(series.text, output);
+    return output;
   }
 
   series(): Series[] {
-    return [...this.#byText.values()];
+    return [...this.#byText.values()].map(({ series }) => series);
   }
 }
 

@@ -17,12 +17,15 @@ export function seriesLabelsOf({ range, sum }: Leaf): SeriesLabels {
   return grouping.without ? { kind: 'without', names: [...grouping.labels, ...unwrapped] } : { kind: 'by', names: grouping.labels };
 }
 
-/** The labels that a grouping leaves of a series. */
+/** The labels that a grouping leaves of a series; those with a value if it says which to leave out. */
 export function groupLabels(labels: Labels, grouping: Grouping | undefined): Labels {
   if (grouping === undefined) return [];
-  return labels.filter(([name]) => grouping.labels.includes(name) !== grouping.without);
+  if (!grouping.without) return labels.filter(([name]) => grouping.labels.includes(name));
+  return labels.filter(([name, value]) => value !== '' && !grouping.labels.includes(name));
 }
 
 export function keepLabels(labels: Labels, keep: SeriesLabels): Labels {
-  return keep.kind === 'all' ? labels : groupLabels(labels, { without: keep.kind === 'without', labels: keep.names });
+  if (keep.kind === 'all') return labels;
+  const wanted = keep.kind === 'by';
+  return labels.filter(([name]) => keep.names.includes(name) === wanted);
 }

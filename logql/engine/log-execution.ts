@@ -1,7 +1,8 @@
-import { type Block, type Direction, formatLabels, type Labels, type Matcher } from '../model.ts';
+import type { Block, Direction, Labels, Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
+import { streamOrder } from '../stream-hash.ts';
 import { parseLogQuery } from '../syntax/parse.ts';
 import { lowerBound, RowBuffer } from './columns.ts';
 import { EntryWriter } from './entry-writer.ts';
@@ -64,7 +65,7 @@ interface Offer {
   /** Its row in the block. */
   readonly at: number;
   readonly row: Row;
-  /** Canonical text of its stream. */
+  /** Of its stream: see FrameEntry. */
   readonly origin: string;
 }
 
@@ -102,7 +103,7 @@ class StreamsExecution implements LogExecution {
   }
 
   stream(labels: Labels): { block(block: Block): void } {
-    return new StreamExecution(this, formatLabels(labels), this.#pipeline.forStream(labels));
+    return new StreamExecution(this, labels, this.#pipeline.forStream(labels));
   }
 
   bound(): bigint | undefined {
@@ -114,7 +115,7 @@ class StreamsExecution implements LogExecution {
     const { block, at, row, origin } = offer;
     const timeNs = block.baseNs + BigInt(block.times()[at]);
     const set = row.labelSet();
-    const place = { timeNs, origin, sequence: this.#sequence++, ...this.#writer.shown(set) };
+    const place = { timeNs, origin, all: set.text, sequence: this.#sequence++, ...this.#writer.shown(set) };
     if (!this.#follows(place, offer)) return;
     this.stats.matchedLines++;
     if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
@@ -125,11 +126,11 @@ class StreamsExecution implements LogExecution {
   }
 
   /** Whether an entry comes behind the place where the answer begins. */
-  #follows({ timeNs, text, origin }: Omit<Kept, 'value' | 'mark'>, { block, at }: Offer): boolean {
+  #follows({ timeNs, all, origin }: Omit<Kept, 'value' | 'mark'>, { block, at }: Offer): boolean {
     const { after } = this.#options;
     if (after === undefined || timeNs !== after.timeNs) return true;
-    if (text !== after.text) return text > after.text;
     if (origin !== after.origin) return origin > after.origin;
+    if (all !== after.all) return all > after.all;
     if (this.#passed) return true;
     this.#passed = entryMark(block, at) === after.mark;
     return false;
@@ -141,12 +142,12 @@ class StreamsExecution implements LogExecution {
     return kept;
   }
 
-  /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of the labels that they are shown under, then of their own, and
-   *  entries of a stream as they came: nothing that depends on where the entries lie. */
+  /** Whether `a` comes before `b` in the answer. At equal times streams are in the order of their hashes, as in Loki, entries of one of them in
+   *  the order of their labels, then as they came: nothing that depends on where the entries lie. */
   #before(a: Omit<Kept, 'value' | 'mark'>, b: Omit<Kept, 'value' | 'mark'>): boolean {
     if (a.timeNs !== b.timeNs) return a.timeNs < b.timeNs !== this.backward;
-    if (a.text !== b.text) return a.text < b.text;
-    return a.origin === b.origin ? a.sequence < b.sequence : a.origin < b.origin;
+    if (a.origin !== b.origin) return a.origin < b.origin;
+    return a.all === b.all ? a.sequence < b.sequence : a.all < b.all;
   }
 
   #raise(entry: Kept): void {
@@ -189,12 +190,14 @@ const sizeOf = ({ value, text }: Kept): number => ENTRY_BYTES + value.length + t
 
 class StreamExecution {
   readonly #execution: StreamsExecution;
-  readonly #origin: string;
+  readonly #labels: Labels;
   readonly #pipeline: StreamPipeline;
+  /** Made once an entry is found. */
+  #origin: string | undefined;
 
-  constructor(execution: StreamsExecution, origin: string, pipeline: StreamPipeline) {
+  constructor(execution: StreamsExecution, labels: Labels, pipeline: StreamPipeline) {
     this.#execution = execution;
-    this.#origin = origin;
+    this.#labels = labels;
     this.#pipeline = pipeline;
   }
 
@@ -242,7 +245,9 @@ class StreamExecution {
       const at = rows[execution.backward ? count - 1 - index : index];
       if (this.#isBeyond(block, times[at])) return;
       const row = this.#pipeline.apply(block, at);
-      if (row !== undefined) execution.offer({ block, at, row, origin: this.#origin });
+      if (row === undefined) continue;
+      this.#origin ??= streamOrder(this.#labels);
+      execution.offer({ block, at, row, origin: this.#origin });
     }
   }
 }

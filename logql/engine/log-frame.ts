@@ -8,8 +8,10 @@ export interface FrameEntry {
   /** Labels of the stream that the answer shows it in, and their canonical text. */
   readonly labels: Labels;
   readonly text: string;
-  /** Canonical text of the stream that it was pushed to. */
+  /** Hash of the labels of the stream that it was pushed to, in 16 digits, by which streams are ordered. */
   readonly origin: string;
+  /** Canonical text of all labels of the entry, whatever of them the answer shows it under. */
+  readonly all: string;
   /** The entry as JSON; see EntryWriter. */
   readonly value: Uint8Array;
   /** See entryMark. */
@@ -18,8 +20,8 @@ export interface FrameEntry {
 
 interface Header {
   entries: number;
-  /** As they are shown; `origin` is an index into `origins`. */
-  streams: { text: string; labels: Labels; origin: number }[];
+  /** As they are shown; `origin` is an index into `origins`, `all` is left out where it is `text`. */
+  streams: { text: string; labels: Labels; origin: number; all?: string }[];
   origins: string[];
 }
 
@@ -34,8 +36,8 @@ export function encodeLogFrame(entries: readonly FrameEntry[]): Uint8Array[] {
   const streams = new Uint32Array(entries.length);
   const ends = new Uint32Array(entries.length);
   let end = 0;
-  for (const [index, { timeNs, labels, text, origin, value, mark }] of entries.entries()) {
-    const key = `${text}\0${origin}`;
+  for (const [index, { timeNs, labels, text, origin, all, value, mark }] of entries.entries()) {
+    const key = `${text}\0${origin}\0${all}`;
     let number = numbers.get(key);
     if (number === undefined) {
       let from = origins.get(origin);
@@ -43,7 +45,7 @@ export function encodeLogFrame(entries: readonly FrameEntry[]): Uint8Array[] {
         from = header.origins.push(origin) - 1;
         origins.set(origin, from);
       }
-      number = header.streams.push({ text, labels, origin: from }) - 1;
+      number = header.streams.push({ text, labels, origin: from, ...(all !== text && { all }) }) - 1;
       numbers.set(key, number);
     }
     end += value.length;
@@ -77,7 +79,7 @@ export function decodeLogFrame(frames: readonly Uint8Array[]): FrameEntry[] {
   const marks = viewOf(markBytes);
   const numbers = uint32View(streamBytes, 0, entries);
   const ends = uint32View(endBytes, 0, entries);
-  const shown = streams.map((stream) => ({ ...stream, origin: origins[stream.origin] }));
+  const shown = streams.map((stream) => ({ all: stream.text, ...stream, origin: origins[stream.origin] }));
   return Array.from({ length: entries }, (_, index) => ({
     timeNs: times.getBigInt64(index * 8, true),
     ...shown[numbers[index]],
@@ -103,7 +105,7 @@ export function mergeLogFrames(frames: readonly (readonly Uint8Array[])[], { lim
   const backward = direction === 'backward';
   // The sort is stable: entries of one stream at one time stay in the order of their frame.
   const all = frames.flatMap(decodeLogFrame);
-  all.sort((a, b) => compareTimes(a.timeNs, b.timeNs, backward) || compareTexts(a.text, b.text) || compareTexts(a.origin, b.origin));
+  all.sort((a, b) => compareTimes(a.timeNs, b.timeNs, backward) || compareTexts(a.origin, b.origin) || compareTexts(a.all, b.all));
   const best = all.slice(0, limit);
   if (intervalNs === 0) return best;
   const gap = BigInt(intervalNs);

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Block } from '../model.ts';
 
-/** A place in the order of a log query's answer: behind an entry that may, or may not, still be there. At one time streams are in the order of the labels they
- *  are shown under (`text`), then of their own (`origin`), and entries of one stream as they came: so the last of them has to be known again. */
+/** A place in the order of a log query's answer: behind an entry that may, or may not, still be there. At one time streams are in the order of their hashes
+ *  (`origin`), entries of one of them in the order of all their labels (`all`), then as they came: so the last of them has to be known again. */
 export interface LogPosition {
   readonly timeNs: bigint;
-  readonly text: string;
   readonly origin: string;
+  readonly all: string;
   /** See {@link entryMark}. */
   readonly mark: bigint;
 }

@@ -85,10 +85,10 @@ export function quantileOf(parameter: number): WindowFunction {
     const position = parameter * (length - 1);
     const rank = Math.floor(position);
     const low = selectRank(scratch, length, rank);
-    if (rank === position) return low;
-    let high = scratch[rank + 1];
+    let high = rank + 1 < length ? scratch[rank + 1] : low;
     for (let at = rank + 2; at < length; at++) if (scratch[at] < high) high = scratch[at];
-    return low + (high - low) * (position - rank);
+    // Not the difference's share: of an infinite value that gives something else, and a weight of 0 makes NaN of it.
+    return low * (1 - (position - rank)) + high * (position - rank);
   };
 }
 

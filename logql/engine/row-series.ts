@@ -1,5 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import { type Block, type BlockOutline, formatLabels, type Label, type Labels, labelValue, toLabels } from '../model.ts';
+import { ERROR, PRESERVE_ERROR } from '../pipeline/label-state.ts';
 import type { LabelSet, Row } from '../pipeline/pipeline.ts';
 import { keepLabels, type SeriesLabels } from './grouping.ts';
 import type { SeriesAccumulator } from './series-accumulator.ts';
@@ -14,7 +15,6 @@ export class RowSeries {
   readonly #seriesOf: (labels: Labels) => SeriesAccumulator;
   /** Whether metadata cannot change an entry's series: all names it is known by are labels of the stream, which metadata does not override. */
   readonly #fixed: boolean;
-  readonly #mayKeepErrors: boolean;
   /** What was found lately: an unwrapped label makes about every entry's set another one. */
   readonly #bySet = new WeakMap<LabelSet, SeriesAccumulator>();
   readonly #byKey = new Map<string, SeriesAccumulator>();
@@ -24,12 +24,16 @@ export class RowSeries {
     this.#stream = stream;
     this.#seriesOf = seriesOf;
     this.#fixed = keep.kind === 'by' && keep.names.every((name) => labelValue(stream, name) !== '');
-    this.#mayKeepErrors = keep.kind === 'by' && keep.names.includes('__error__');
   }
 
   /** Whether every row of `block`, as it was pushed, has the series that the stream's labels give. */
   isStreamWide(block: BlockOutline): boolean {
     return this.#fixed || block.metadataBytes === 0 || !block.metadataKeys().some((key) => this.#isRelevant(key));
+  }
+
+  /** Whether metadata of `block` was pushed under the name of the error label, so that each row has to be asked. */
+  hasPushedErrors(block: BlockOutline): boolean {
+    return block.metadataBytes > 0 && block.metadataKeys().includes(ERROR);
   }
 
   /** Whether a metadata column can tell rows apart. A key that a label of the stream has too is known by another name. */
@@ -81,33 +85,35 @@ export class RowSeries {
 
   /** The series of an entry that went through the pipeline. Throws Fault pipeline_error if the entry has an error that must not be counted. */
   of(row: Row): SeriesAccumulator {
-    if (row.error !== '' && !(this.#mayKeepErrors && PARSER_ERRORS.has(row.error))) throw this.#pipelineError(row);
+    if (row.error !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
     if (this.#keep.kind === 'by') return this.#ofKey(row, this.#keep.names);
     const set = row.labelSet();
     let series = this.#bySet.get(set);
     if (series === undefined) {
-      series = this.#seriesOf(keepLabels(set.all, this.#keep));
+      const labels = keepLabels(set.all, this.#keep);
+      // A field of the line's may be called like the error label.
+      if (labelValue(labels, ERROR) !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
+      series = this.#seriesOf(labels);
       this.#bySet.set(set, series);
     }
     return series;
   }
 
   #pipelineError(row: Row): Fault {
-    const { text, all } = row.labelSet();
-    // Of an entry that is known by a few names only, the pipeline keeps no other labels; its stream's tell people where to look.
-    const series = this.#keep.kind === 'by' ? formatLabels(toLabels([...this.#stream, ...all])) : text;
+    const error = labelValue(row.labelSet().all, ERROR) || row.error;
+    const series = this.#keep.kind === 'by' ? formatLabels(row.everyLabel()) : row.labelSet().text;
     return new Fault(
       'pipeline_error',
-      `pipeline error: '${row.error}' for series: '${series}'.\n` +
-        `Use a label filter to intentionally skip this error. (e.g | __error__!="${row.error}").\n` +
+      `pipeline error: '${error}' for series: '${series}'.\n` +
+        `Use a label filter to intentionally skip this error. (e.g | __error__!="${error}").\n` +
         'To skip all potential errors you can match empty errors.(e.g __error__="")\n' +
         'The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )\n',
     );
   }
 
   #ofKey(row: Row, names: readonly string[]): SeriesAccumulator {
-    let key = names.length === 0 ? '' : row.label(names[0]);
-    for (let index = 1; index < names.length; index++) key += `\0${row.label(names[index])}`;
+    let key = names.length === 0 ? '' : row.grouped(names[0]);
+    for (let index = 1; index < names.length; index++) key += `\0${row.grouped(names[index])}`;
     let series = this.#byKey.get(key);
     if (series === undefined) {
       series = this.#seriesOf(names.length === 0 ? [] : keepLabels(row.labelSet().all, this.#keep));
@@ -126,6 +132,3 @@ function tableOf(size: number) {
     },
   };
 }
-
-/** Errors that a sum by (__error__) counts. All others fail the query. */
-const PARSER_ERRORS = new Set(['JSONParserErr', 'LogfmtParserErr']);

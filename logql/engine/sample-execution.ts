@@ -4,6 +4,7 @@ import { compilePipeline } from '../pipeline/compile.ts';
 import type { Observed, Pipeline, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
 import { type Leaf, readLeaf } from '../plan.ts';
+import { streamHash } from '../stream-hash.ts';
 import type { Stage } from '../syntax/ast.ts';
 import { parseExpr } from '../syntax/parse.ts';
 import { operationOf } from './accumulate.ts';
@@ -62,13 +63,21 @@ export function sampleExecution(query: string, times: EvaluationTimes, options: 
 /** Without labels to name a series by, and without a stage that reads one, parsing lines for labels changes nothing: such stages fall away, and with
  *  them the errors they would have found. */
 function stagesOf({ range }: Leaf, keep: SeriesLabels): readonly Stage[] {
-  const { stages } = range.log;
+  const isBytes = operationOf(range).sample === 'bytes';
+  const stages = isBytes ? range.log.stages : range.log.stages.filter((stage, at, all) => stage.kind !== 'line_format' || isRead(all, at));
   if (keep.kind !== 'by' || keep.names.length > 0 || range.unwrap !== undefined) return stages;
   if (stages.some(({ kind }) => kind === 'label_filter' || kind === 'line_format' || kind === 'label_format')) return stages;
   const parsers = new Set<Stage['kind']>(['json', 'logfmt', 'regexp', 'pattern', 'drop', 'keep']);
   return stages.filter(({ kind }) => !parsers.has(kind));
 }
 
+/** Stages that look at the line; that decolorize and templates do too is not counted, as in Loki. */
+const LINE_READERS: ReadonlySet<Stage['kind']> = new Set(['line_filter', 'json', 'logfmt', 'regexp', 'pattern', 'unpack']);
+
+/** Whether a stage behind the one at `at` looks at the line that it makes. Otherwise it falls away, and with it the error that its template may be. */
+function isRead(stages: readonly Stage[], at: number): boolean {
+  return stages.slice(at + 1).some(({ kind }) => LINE_READERS.has(kind));
+}
 /** What a series takes beside its columns: objects and maps around it, and its labels' text this often, as keys, pairs and in the frame. */
 const SERIES_BYTES = 3_072;
 const LABEL_TEXTS = 4;
@@ -149,13 +158,12 @@ class StreamExecution implements StreamSamples {
   readonly #pipeline: StreamPipeline;
   readonly #rowSeries: RowSeries;
   /** In [0, 1): which stream's sample counts as the earlier one of two at the same time. Follows from the labels, not from who comes first. */
-  readonly #tie: number;
+  #tie: number | undefined;
   #whole: SeriesAccumulator | undefined;
 
   constructor(execution: LeafExecution, labels: Labels) {
     this.#execution = execution;
     this.#labels = labels;
-    this.#tie = hash(formatLabels(labels)) / 2 ** 32;
     this.#pipeline = execution.pipeline.forStream(labels);
     this.#rowSeries = new RowSeries(execution.keep, labels, (kept) => execution.seriesOf(kept));
   }
@@ -169,7 +177,7 @@ class StreamExecution implements StreamSamples {
     const locator = windows.locator(block.baseNs);
     const pane = locator.pane(block.minOffset);
     if (block.maxOffset > locator.until) return false;
-    const isCount = pipeline.empty && sample !== 'value' && this.#rowSeries.isStreamWide(block);
+    const isCount = pipeline.empty && sample !== 'value' && this.#rowSeries.isStreamWide(block) && !this.#rowSeries.hasPushedErrors(block);
     if (pane >= 0 && !isCount) return false;
     countBlock(stats, block);
     stats.blocksByHeader++;
@@ -190,7 +198,8 @@ class StreamExecution implements StreamSamples {
     const first = block.minOffset >= from ? 0 : lowerBound(times, from, 0, block.rows);
     const end = block.maxOffset < to ? block.rows : lowerBound(times, to, first, block.rows);
     if (first === end) return;
-    if (sample === 'value' || !pipeline.columnsOnly) this.#byRow(block, times, first, end, locator);
+    if (sample === 'value' || !pipeline.columnsOnly || this.#rowSeries.hasPushedErrors(block))
+      this.#byRow(block, times, first, end, locator);
     else if (pipeline.empty && this.#rowSeries.isStreamWide(block)) this.#byRun(block, times, first, end, locator);
     else this.#byColumn(block, times, first, end, locator);
   }
@@ -246,6 +255,7 @@ class StreamExecution implements StreamSamples {
     const shiftNs = block.baseNs - windows.originNs;
     const shift = Number(shiftNs);
     const isExact = Number.isSafeInteger(shift + block.maxOffset);
+    this.#tie ??= Number(streamHash(this.#labels) >> 11n) / 2 ** 53;
     let pane = -1;
     locator.until = Number.NEGATIVE_INFINITY;
     for (let index = 0; index < count; index++) {
@@ -265,11 +275,4 @@ class StreamExecution implements StreamSamples {
       }
     }
   }
-}
-
-/** FNV-1a over the text's code units, 32 bits. */
-function hash(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
 }

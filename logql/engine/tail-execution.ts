@@ -1,6 +1,7 @@
 import { type Block, formatLabels, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { StreamPipeline } from '../pipeline/pipeline.ts';
+import { streamOrder } from '../stream-hash.ts';
 import type { Stage } from '../syntax/ast.ts';
 import { parseLogQuery } from '../syntax/parse.ts';
 import { RowBuffer } from './columns.ts';
@@ -56,7 +57,7 @@ class LiveExecution implements TailExecution {
       const timeNs = block.baseNs + BigInt(times[at]);
       const value = memory.writer.value(timeNs, row, set);
       memory.entries++;
-      yield { timeNs, ...memory.writer.shown(set), origin, value, mark: entryMark(block, at) };
+      yield { timeNs, ...memory.writer.shown(set), origin, all: set.text, value, mark: entryMark(block, at) };
     }
   }
 }
@@ -84,11 +85,11 @@ class Memory {
   }
 
   stream(labels: Labels): TailedStream {
-    const origin = formatLabels(labels);
-    let stream = this.#streams.get(origin);
+    const text = formatLabels(labels);
+    let stream = this.#streams.get(text);
     if (stream === undefined) {
-      stream = { origin, pipeline: this.#forStream(labels) };
-      this.#streams.set(origin, stream);
+      stream = { origin: streamOrder(labels), pipeline: this.#forStream(labels) };
+      this.#streams.set(text, stream);
     }
     return stream;
   }

@@ -68,9 +68,14 @@ function spread(finish: (variance: number) => number): Fold {
       for (const member of members) {
         const at = positionAt(member, step);
         if (at < 0) continue;
-        const delta = member.values[at] - mean;
-        mean += delta / ++count;
-        squares += delta * (member.values[at] - mean);
+        const value = member.values[at];
+        if (++count === 1) {
+          mean = value; // the first has no variance, infinite or not
+          continue;
+        }
+        const delta = value - mean;
+        mean += delta / count;
+        squares += delta * (value - mean);
       }
       if (count === 0) continue;
       out.present[step - from] = 1;

@@ -8,8 +8,8 @@ import { jsonPathExtractor } from './extract-json-path.ts';
 import { logfmtExtractor, logfmtFieldExtractor } from './extract-logfmt.ts';
 import { patternExtractor, regexpExtractor, unpacker } from './extract-pattern.ts';
 import { decolorizer, dropper, keeper, labelFormatter, lineFormatter } from './format.ts';
-import { compilePredicate } from './label-filter.ts';
-import { LabelContext, LabelState } from './label-state.ts';
+import { compilePredicate, type Predicate } from './label-filter.ts';
+import { ERROR, LabelContext, LabelState } from './label-state.ts';
 import { type CompiledLineFilter, compileLineFilter } from './line-filter.ts';
 import type { Observed, Pipeline, Row, StreamPipeline } from './pipeline.ts';
 import type { PipelineProfile } from './profile.ts';
@@ -38,7 +38,7 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
   const filters: CompiledLineFilter[] = [];
   const steps: Step[] = [];
   let leading = true;
-  for (const stage of stages) {
+  for (const stage of reordered(stages)) {
     if (leading && stage.kind === 'line_filter') {
       const filter = inStage(stage, () => compileLineFilter(stage));
       filters.push(profile?.filter(printStage(stage), filter) ?? filter);
@@ -53,7 +53,40 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
     if (profile === undefined) steps.push(...parts);
     else steps.push(profile.step(printUnwrap(unwrap), (state) => parts.every((part) => part(state))));
   }
-  return new CompiledPipeline(filters, steps, new LabelContext(observed, nowNs));
+  const context = new LabelContext(observed, nowNs, {
+    early: earlyFilters(stages, observed, unwrap),
+    preservesErrors: wanted.isNamed(ERROR),
+  });
+  return new CompiledPipeline(filters, steps, context);
+}
+
+/** For LabelContext. A query that groups by labels has none: there Loki tells its parsers only which labels to extract. */
+function earlyFilters(stages: readonly Stage[], observed: Observed, unwrap: Unwrap | undefined): Map<string, Predicate> {
+  const filters = new Map<string, Predicate>();
+  if (observed !== 'all' && observed.size > 0) return filters;
+  const behind = unwrap?.filters.length === 1 ? unwrap.filters : [];
+  for (const predicate of [...stages.flatMap((stage) => (stage.kind === 'label_filter' ? [stage.predicate] : [])), ...behind]) {
+    if ('left' in predicate) continue;
+    const { name } = predicate.kind === 'string' ? predicate.matcher : predicate;
+    if (!filters.has(name)) filters.set(name, compilePredicate(predicate));
+  }
+  return filters;
+}
+
+const BARRIERS: ReadonlySet<Stage['kind']> = new Set(['label_filter', 'line_format', 'unpack']);
+
+/** As Loki runs them: line filters come first of all stages up to the next one that filters by labels or makes another line. That decolorize makes another
+ *  line is not counted: a line filter behind it sees the colours. */
+function reordered(stages: readonly Stage[]): Stage[] {
+  const out: Stage[] = [];
+  let start = 0;
+  for (let at = 0; at <= stages.length; at++) {
+    if (at < stages.length && !BARRIERS.has(stages[at].kind)) continue;
+    const segment = stages.slice(start, at + 1);
+    out.push(...segment.filter(({ kind }) => kind === 'line_filter'), ...segment.filter(({ kind }) => kind !== 'line_filter'));
+    start = at + 1;
+  }
+  return out;
 }
 
 /** Whether lines are after the stage what they were before it. */
@@ -86,12 +119,12 @@ const STAGES: { readonly [K in Stage['kind']]: (stage: Extract<Stage, { kind: K 
     return (state) => filter.test(state.bytes, state.from, state.to);
   },
   label_filter: ({ predicate }) => compilePredicate(predicate),
-  json: ({ expressions }, wanted) => always(expressions.length === 0 ? jsonExtractor(wanted) : jsonPathExtractor(expressions, wanted)),
+  json: ({ expressions }, wanted) => (expressions.length === 0 ? jsonExtractor(wanted) : always(jsonPathExtractor(expressions, wanted))),
   logfmt: (stage, wanted) =>
-    always(stage.expressions.length === 0 ? logfmtExtractor(stage, wanted) : logfmtFieldExtractor(stage.expressions, stage, wanted)),
-  regexp: ({ pattern }, wanted) => always(regexpExtractor(pattern, wanted)),
-  pattern: ({ pattern }, wanted) => always(patternExtractor(pattern, wanted)),
-  unpack: (_stage, wanted) => always(unpacker(wanted)),
+    stage.expressions.length === 0 ? logfmtExtractor(stage, wanted) : always(logfmtFieldExtractor(stage.expressions, stage.strict, wanted)),
+  regexp: ({ pattern }, wanted) => regexpExtractor(pattern, wanted),
+  pattern: ({ pattern }, wanted) => patternExtractor(pattern, wanted),
+  unpack: (_stage, wanted) => unpacker(wanted),
   line_format: ({ template }) => always(lineFormatter(template)),
   label_format: ({ assignments }) => always(labelFormatter(assignments)),
   decolorize: () => always(decolorizer()),

@@ -1,138 +1,240 @@
 import type { Extraction } from '../syntax/ast.ts';
 import {
+  blockEnd,
   CLOSE_BRACE,
+  CLOSE_BRACKET,
   COLON,
   COMMA,
   closingQuote,
+  JSON_FAULTS,
   JsonValue,
   OPEN_BRACE,
   OPEN_BRACKET,
+  QUOTE,
   skipSpace,
   unescapedText,
   unescapeJson,
   valueText,
 } from './json-bytes.ts';
+import { parseJsonPath } from './json-path.ts';
 import type { LabelState } from './label-state.ts';
 import type { Wanted } from './wanted.ts';
 
-/** What is inside a value: by name in an object, by number in an array. */
-interface PathNode {
-  /** Labels that want this value. */
-  readonly labels: string[];
-  readonly inside: Map<string | number, PathNode>;
-}
-
-/** The steps of `a.b[0]["c d"]`. Throws Error with the reason. */
-export function parseJsonPath(expression: string): (string | number)[] {
-  const steps: (string | number)[] = [];
-  const step = /(\.?)([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]/y;
-  while (step.lastIndex < expression.length) {
-    const from = step.lastIndex;
-    const match = step.exec(expression);
-    const misplaced = match?.[2] !== undefined && (match[1] === '.') === (from === 0);
-    if (match === null || misplaced)
-      throw new Error(`cannot parse expression [${expression}]: syntax error: ${whatIsWrong(expression, from)}`);
-    if (match[2] !== undefined) steps.push(match[2]);
-    else if (match[3] !== undefined) steps.push(Number(match[3]));
-    else steps.push(unescapeJson(match[4]) ?? match[4]);
-  }
-  if (steps.length === 0) throw new Error(`cannot parse expression [${expression}]: syntax error: unexpected $end`);
-  return steps;
-}
-
-function whatIsWrong(expression: string, from: number): string {
-  const rest = expression.slice(from);
-  if (rest.startsWith('..') || (from === 0 && rest.startsWith('.'))) return 'unexpected DOT, expecting FIELD';
-  if (rest.startsWith('[')) return 'unexpected $end, expecting STRING or INDEX';
-  return `unexpected ${/^[A-Za-z_]/.test(rest) ? 'FIELD' : rest === '.' ? '$end, expecting FIELD' : rest[0]}`;
+/** Where a label's value is: names of fields, and elements as `[2]`. */
+interface Path {
+  readonly label: string;
+  readonly steps: readonly string[];
 }
 
 /** Makes labels of the values at paths. A path that leads nowhere gives '' unless the name is taken. */
 export function jsonPathExtractor(extractions: readonly Extraction[], wanted: Wanted): (state: LabelState) => void {
-  const root: PathNode = { labels: [], inside: new Map() };
-  for (const { label, expression } of extractions) {
-    let node = root;
-    for (const step of parseJsonPath(expression)) {
-      const next = node.inside.get(step) ?? { labels: [], inside: new Map() };
-      node.inside.set(step, next);
-      node = next;
-    }
-    node.labels.push(label);
-  }
+  const paths = extractions.map(({ label, expression }): Path => {
+    return { label, steps: parseJsonPath(expression).map((step) => (typeof step === 'number' ? `[${step}]` : step)) };
+  });
   if (wanted.nothing) return () => {};
   return (state) => {
-    if (state.from === state.to) return;
+    if (state.from === state.to || wanted.complete(state)) return;
     const first = state.bytes[state.from];
-    if (first !== OPEN_BRACE && first !== OPEN_BRACKET && first !== 0x22) {
-      state.fail('JSONParserErr', '');
+    if (first !== OPEN_BRACE && first !== OPEN_BRACKET && first !== QUOTE) {
+      state.failParser('JSONParserErr');
       return;
     }
-    const search = new PathSearch(state, extractions.length);
-    search.inside(root, state.from, state.to);
-    if (search.open === 0) return;
-    for (const { label } of extractions) if (state.get(label) === undefined) state.set(label, '');
+    const search = new PathSearch(state, paths);
+    search.run();
+    if (search.found === paths.length) return;
+    for (const { label } of paths) if (state.get(label) === undefined) state.set(label, '');
   };
 }
 
-/** One search of one line. It stops quietly at what is malformed; only a value that is asked for can be an error. */
+/** One search of one line, as lenient as Loki's: it goes over brackets and keys and counts levels, whatever stands between them. Only a value that is asked
+ *  for can be an error, and the search goes on behind it. */
 class PathSearch {
-  /** Labels still to be found. */
-  open: number;
+  /** Values that were made labels. */
+  found = 0;
   readonly #state: LabelState;
-  readonly #found = new Set<PathNode>();
+  readonly #paths: readonly Path[];
+  readonly #longest: number;
+  /** Paths whose end was reached. */
+  readonly #done = new Set<Path>();
+  /** The last key at each level. */
+  readonly #keys: string[] = [];
+  readonly #value = new JsonValue();
+  #level = 0;
 
-  constructor(state: LabelState, labels: number) {
+  constructor(state: LabelState, paths: readonly Path[]) {
     this.#state = state;
-    this.open = labels;
+    this.#paths = paths;
+    this.#longest = Math.max(...paths.map(({ steps }) => steps.length));
   }
 
-  /** Looks into the object or array at `from`. False: look no further. */
-  inside(node: PathNode, from: number, end: number): boolean {
-    if (node.inside.size === 0) return true;
+  run(): void {
+    const { bytes, from, to } = this.#state;
+    for (let at = from; at >= 0 && at < to; ) {
+      switch (bytes[at]) {
+        case QUOTE:
+          at = this.#string(at + 1, to);
+          break;
+        case OPEN_BRACKET:
+          at = this.#array(at, to);
+          break;
+        case OPEN_BRACE:
+          this.#level++;
+          at++;
+          break;
+        case CLOSE_BRACE:
+        case CLOSE_BRACKET:
+          this.#level--;
+          at++;
+          break;
+        default:
+          at++;
+      }
+    }
+  }
+
+  /** A string, perhaps a key. Returns where to go on, -1 for nowhere. */
+  #string(from: number, end: number): number {
     const { bytes } = this.#state;
-    const value = new JsonValue();
-    const isObject = bytes[from] === OPEN_BRACE;
-    if (!isObject && bytes[from] !== OPEN_BRACKET) return true;
-    let at = skipSpace(bytes, from + 1, end);
-    for (let index = 0; at >= 0; index++) {
-      let step: string | number = index;
-      if (isObject) {
-        if (bytes[at] !== 0x22) return bytes[at] === CLOSE_BRACE;
-        const keyTo = closingQuote(bytes, at + 1, end);
-        if (keyTo < 0) return false;
-        const key = bytes.toString('utf8', at + 1, keyTo);
-        step = key.includes('\\') ? (unescapeJson(key) ?? key) : key;
-        at = skipSpace(bytes, keyTo + 1, end);
-        if (at < 0 || bytes[at] !== COLON) return false;
-        at++;
-      } else if (bytes[at] === 0x5d) return true;
-      const next = node.inside.get(step);
-      const wanted = next !== undefined && !this.#found.has(next) ? next : undefined;
-      const fault = value.read(bytes, at, end);
-      if (fault !== undefined) {
-        if (wanted !== undefined && wanted.labels.length > 0) this.#state.fail('JSONParserErr', fault);
-        return false;
-      }
-      if (wanted !== undefined) {
-        this.#found.add(wanted);
-        this.#keep(wanted, value);
-        if (this.open === 0 || !this.inside(wanted, value.from, value.to)) return false;
-      }
-      at = skipSpace(bytes, value.next, end);
-      if (at < 0 || bytes[at] !== COMMA) return at >= 0;
-      at = skipSpace(bytes, at + 1, end);
+    const close = closingQuote(bytes, from, end);
+    const at = close < 0 ? -1 : skipSpace(bytes, close + 1, end);
+    if (at < 0 || bytes[at] !== COLON) return at;
+    const key = unescapeJson(bytes.toString('utf8', from, close));
+    if (key === undefined) return -1;
+    if (this.#level > this.#longest) return at + 1;
+    if (this.#level < 1) return this.#malformed();
+    this.#keys[this.#level - 1] = key;
+    for (const path of this.#paths) {
+      if (path.steps.length !== this.#level || this.#done.has(path) || !this.#leadsHere(path, this.#level)) continue;
+      this.#done.add(path);
+      this.#keep(path, this.#value.read(bytes, at + 1, end));
     }
-    return false;
+    return this.#done.size === this.#paths.length ? -1 : at + 1;
   }
 
-  #keep(node: PathNode, { type, from, to }: JsonValue): void {
-    for (const label of node.labels) {
-      const { bytes } = this.#state;
-      const text = type === 'null' ? '' : type === 'object' ? valueText(bytes, from, to) : unescapedText(bytes, from, to);
-      const name = this.#state.extractedName(label);
-      this.#state.set(name, text);
-      this.#state.extracted.add(name);
-      this.open--;
+  /** Whether the path begins with the keys of the first `levels` levels. */
+  #leadsHere({ steps }: Path, levels: number): boolean {
+    for (let level = 0; level < Math.min(steps.length, levels); level++) if (steps[level] !== (this.#keys[level] ?? '')) return false;
+    return true;
+  }
+
+  /** An array: left out, or looked into for the elements that paths want. Returns where to go on. */
+  #array(from: number, end: number): number {
+    const { bytes } = this.#state;
+    const level = this.#level;
+    if (level < 0) return this.#malformed();
+    const wanted = this.#paths.filter((path) => {
+      const { steps } = path;
+      return steps.length > level && steps[level][0] === '[' && !this.#done.has(path) && this.#leadsHere(path, level);
+    });
+    if (wanted.length === 0) return blockEnd(bytes, from, end);
+    this.#level++;
+    const next = eachElement(bytes, from, end, this.#value, (index) => {
+      const { type, from: valueFrom, to: valueTo } = this.#value;
+      for (const path of wanted) {
+        if (path.steps[level] !== `[${index}]`) continue;
+        this.#done.add(path);
+        const at = findPath(bytes, valueFrom, valueTo, path.steps.slice(level + 1));
+        if (at < 0) continue;
+        if (type === 'string') {
+          this.#value.from = at;
+          this.#keep(path, undefined);
+        } else this.#keep(path, this.#value.read(bytes, at, valueTo));
+      }
+    });
+    return this.#done.size === this.#paths.length ? -1 : next;
+  }
+
+  #malformed(): -1 {
+    this.#state.failParser('JSONParserErr', JSON_FAULTS.malformed);
+    return -1;
+  }
+
+  /** Makes the value just read the path's label, unless it is faulty. */
+  #keep({ label }: Path, fault: string | undefined): void {
+    if (fault !== undefined) {
+      this.#state.failParser('JSONParserErr', fault);
+      return;
+    }
+    const { type, from, to } = this.#value;
+    const { bytes } = this.#state;
+    const text = type === 'null' ? '' : type === 'object' ? valueText(bytes, from, to) : unescapedText(bytes, from, to);
+    this.#state.set(this.#state.extractedName(label), text);
+    this.found++;
+  }
+}
+
+/** Calls `visit` for each element of the array at `from`, which is in `value`, up to the first fault. Returns where its end or the fault is. */
+function eachElement(bytes: Buffer, from: number, end: number, value: JsonValue, visit: (index: number) => void): number {
+  let at = skipSpace(bytes, from + 1, end);
+  if (at < 0) return from + 1;
+  if (bytes[at] === CLOSE_BRACKET) return at;
+  for (let index = 0; ; index++) {
+    if (value.read(bytes, at, end) !== undefined) return at;
+    const { next } = value;
+    visit(index);
+    at = skipSpace(bytes, next, end);
+    if (at < 0) return next;
+    if (bytes[at] !== COMMA) return at;
+    at++;
+  }
+}
+
+/** Where the value at `steps` within the value at bytes [from, end) starts, -1 if there is none. */
+function findPath(bytes: Buffer, from: number, end: number, steps: readonly string[]): number {
+  if (steps.length === 0) return from;
+  let level = 0;
+  let matched = 0;
+  let descends = true;
+  for (let at = from; at < end; at++) {
+    switch (bytes[at]) {
+      case QUOTE: {
+        const close = closingQuote(bytes, at + 1, end);
+        const next = close < 0 ? -1 : skipSpace(bytes, close + 1, end);
+        if (next < 0) return -1;
+        if (bytes[next] !== COLON) {
+          at = next - 1;
+          break;
+        }
+        const key = unescapeJson(bytes.toString('utf8', at + 1, close));
+        if (key === undefined || level < 1 || level > steps.length) return -1;
+        descends = key === steps[level - 1];
+        if (descends && matched === level - 1 && ++matched === steps.length) return next + 1;
+        at = next;
+        break;
+      }
+      case OPEN_BRACE:
+        if (descends) level++;
+        else {
+          const close = blockEnd(bytes, at, end);
+          if (close < 0) return -1;
+          at = close - 1;
+        }
+        break;
+      case CLOSE_BRACE:
+        if (--level === matched) matched--;
+        break;
+      case OPEN_BRACKET: {
+        if (matched === level && steps[level][0] === '[') return findElement(bytes, at, end, steps.slice(level));
+        const close = blockEnd(bytes, at, end);
+        if (close < 0) return -1;
+        at = close - 1;
+        break;
+      }
+      case COLON:
+        return -1;
     }
   }
+  return -1;
+}
+
+/** As `findPath`, for an array at `from`; the first step is an element's number. */
+function findElement(bytes: Buffer, from: number, end: number, [step, ...rest]: readonly string[]): number {
+  const value = new JsonValue();
+  let found = -1;
+  eachElement(bytes, from, end, value, (index) => {
+    if (step !== `[${index}]`) return;
+    const isString = value.type === 'string';
+    found = findPath(bytes, value.from - Number(isString), value.to + Number(isString), rest);
+  });
+  return found;
 }

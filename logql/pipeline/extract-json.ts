@@ -21,14 +21,20 @@ const MOST_DEPTH = 128;
 /** Told of each label that is made, and of the key that it is made from. */
 export type FieldFound = (name: string, key: KeyEntry) => void;
 
-/** Makes a label of each scalar field of the line; fields of nested objects are joined by `_`, arrays and null are passed over.
+/** What became of a line: whatever else is a fault's text. */
+const DROPPED = Symbol('dropped');
+
+/** Makes a label of each scalar field of the line; false if the entry is to be dropped for one of them; fields of nested objects are joined by `_`, arrays and null are passed over.
  *  Stops reading once every wanted label is found, so what is wrong behind goes unnoticed. */
-export function jsonExtractor(wanted: Wanted, found?: FieldFound): (state: LabelState) => void {
-  if (wanted.nothing) return () => {};
+export function jsonExtractor(wanted: Wanted, found?: FieldFound): (state: LabelState) => boolean {
+  if (wanted.nothing) return () => true;
   const walker = new JsonWalker(wanted, found);
   return (state) => {
+    if (wanted.complete(state)) return true;
     const fault = walker.run(state);
-    if (fault !== undefined) state.fail('JSONParserErr', fault);
+    if (fault === DROPPED) return false;
+    if (fault !== undefined) state.failParser('JSONParserErr', fault);
+    return true;
   };
 }
 
@@ -47,7 +53,7 @@ class JsonWalker {
   }
 
   /** Returns what is wrong with the line, if anything. */
-  run(state: LabelState): string | undefined {
+  run(state: LabelState): string | typeof DROPPED | undefined {
     const { bytes, to: end } = state;
     let at = skipSpace(bytes, state.from, end);
     if (at < 0 || bytes[at] !== OPEN_BRACE) return JSON_FAULTS.object;
@@ -91,7 +97,8 @@ class JsonWalker {
         }
         const fault = this.#value.read(bytes, at, end);
         if (fault !== undefined) return fault;
-        if (entry.wanted && this.#keep(state, entry)) return undefined;
+        const kept = entry.wanted ? this.#keep(state, entry) : 'on';
+        if (kept !== 'on') return kept === 'drop' ? DROPPED : undefined;
         at = skipSpace(bytes, this.#value.next, end);
       }
       // Behind a value: a comma and another key, or the end of the object.
@@ -110,15 +117,15 @@ class JsonWalker {
     return this.#keys.find(plain, 0, plain.length, plain.reduce(hashByte, 0), parent);
   }
 
-  /** Sets the label of the value just read; true once nothing else is wanted. */
-  #keep(state: LabelState, entry: KeyEntry): boolean {
+  /** Sets the label of the value just read; 'done' once nothing else is wanted. */
+  #keep(state: LabelState, entry: KeyEntry): 'on' | 'done' | 'drop' {
     const { type, from, to } = this.#value;
-    if (type === 'object' || type === 'array' || type === 'null') return false;
+    if (type === 'object' || type === 'array' || type === 'null') return 'on';
     const name = state.extractedName(entry.name);
-    if (state.extracted.has(name) || !this.#wanted.has(name)) return false;
-    state.set(name, type === 'string' ? unescapedText(state.bytes, from, to) : valueText(state.bytes, from, to));
-    state.extracted.add(name);
+    if (state.extracted.has(name) || !this.#wanted.has(name)) return 'on';
+    const admitted = state.extract(name, type === 'string' ? unescapedText(state.bytes, from, to) : valueText(state.bytes, from, to));
     this.#found?.(name, entry);
-    return this.#wanted.complete(state);
+    if (this.#wanted.complete(state)) return 'done';
+    return admitted ? 'on' : 'drop';
   }
 }

@@ -1,12 +1,15 @@
 import type { Extraction } from '../syntax/ast.ts';
-import { unescapedText, unescapeJson, valueText } from './json-bytes.ts';
+import { valueText, withoutReplacements } from './json-bytes.ts';
 import { hashByte, KeyTable, sanitiseLabel } from './key-table.ts';
-import type { LabelState } from './label-state.ts';
+import { ERROR, type LabelState } from './label-state.ts';
 import type { Wanted } from './wanted.ts';
 
 const EQUALS = 0x3d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+
+/** Keys of which a stage remembers the labels' names. */
+const MOST_NAMES = 10_000;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -21,6 +24,8 @@ export class LogfmtScanner {
   escaped = false;
   /** What is wrong at the last pair; '' if nothing. */
   fault = '';
+  /** What a value with escapes stands for. */
+  #unquoted: string | undefined;
   #bytes: Buffer = NO_BYTES;
   #from = 0;
   #at = 0;
@@ -49,15 +54,21 @@ export class LogfmtScanner {
     if (at === end) return false;
     this.keyFrom = at;
     let hash = 0;
+    let high = 0;
     for (; at < end && bytes[at] > 0x20 && bytes[at] !== EQUALS; at++) {
       if (bytes[at] === QUOTE) return this.#unexpected(at);
       hash = hashByte(hash, bytes[at]);
+      high |= bytes[at];
     }
     this.hash = hash;
     this.keyTo = at;
     this.valueFrom = at;
     this.valueTo = at;
     this.escaped = false;
+    if (high >= 0x80 && bytes.toString('utf8', this.keyFrom, at).includes('\ufffd')) {
+      this.#at = at;
+      return this.#fail('invalid key');
+    }
     if (at < end && bytes[at] === EQUALS) {
       if (at === this.keyFrom) return this.#unexpected(at);
       return bytes[at + 1] === QUOTE && at + 1 < end ? this.#quoted(at + 1) : this.#bare(at + 1);
@@ -88,8 +99,11 @@ export class LogfmtScanner {
         this.valueFrom = from + 1;
         this.valueTo = at;
         this.#at = at + 1;
-        if (this.escaped && unescapeJson(valueText(bytes, from + 1, at)) === undefined) return this.#fail('invalid quoted value');
-        return true;
+        if (!this.escaped) return true;
+        this.#unquoted = unquote(bytes.toString('utf8', from + 1, at));
+        if (this.#unquoted !== undefined) return true;
+        this.#note('invalid quoted value');
+        return false;
       }
     }
     this.#at = this.#end;
@@ -101,17 +115,52 @@ export class LogfmtScanner {
     return this.#fail(`unexpected '${String.fromCharCode(this.#bytes[at])}'`);
   }
 
+  #note(what: string): void {
+    this.fault = `logfmt syntax error at pos ${this.#at - this.#from + 1} : ${what}`;
+  }
+
   /** Notes the fault and passes over the rest of the pair. */
   #fail(what: string): false {
-    this.fault = `logfmt syntax error at pos ${this.#at - this.#from + 1} : ${what}`;
+    this.#note(what);
     while (this.#at < this.#end && this.#bytes[this.#at] > 0x20) this.#at++;
     return false;
   }
 
   value(): string {
     if (this.valueFrom === this.valueTo) return '';
-    return (this.escaped ? unescapedText : valueText)(this.#bytes, this.valueFrom, this.valueTo);
+    if (!this.escaped) return valueText(this.#bytes, this.valueFrom, this.valueTo);
+    return withoutReplacements(this.#unquoted!);
   }
+
+  /** As `value`, but '' if not all of it is UTF-8. */
+  validValue(): string {
+    const text = this.escaped ? this.#unquoted! : this.#bytes.toString('utf8', this.valueFrom, this.valueTo);
+    return text.includes('\ufffd') ? '' : text;
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  "'": "'",
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};
+
+/** What stands between the quotes of a value with escapes; undefined if one is wrong. Half of a surrogate pair becomes U+FFFD. */
+function unquote(text: string): string | undefined {
+  let valid = true;
+  const plain = text.replace(/\\(?:u([\da-fA-F]{4})|([\s\S]?))/g, (_, code?: string, char?: string) => {
+    if (code !== undefined) return String.fromCharCode(Number.parseInt(code, 16));
+    const value = ESCAPES[char!];
+    valid &&= value !== undefined;
+    return value ?? '';
+  });
+  return valid ? plain.toWellFormed() : undefined;
 }
 
 export interface LogfmtOptions {
@@ -121,75 +170,88 @@ export interface LogfmtOptions {
   readonly keepEmpty: boolean;
 }
 
-/** Makes a label of each pair; of equal keys the first counts. Stops reading once every wanted label is found. */
-export function logfmtExtractor({ strict, keepEmpty }: LogfmtOptions, wanted: Wanted): (state: LabelState) => void {
-  if (wanted.nothing) return () => {};
+/** Makes a label of each pair; of equal keys the first counts. Stops reading once every wanted label is found. False if the entry is to be dropped for one of them. */
+export function logfmtExtractor({ strict, keepEmpty }: LogfmtOptions, wanted: Wanted): (state: LabelState) => boolean {
+  if (wanted.nothing) return () => true;
   const scanner = new LogfmtScanner();
   const keys = new KeyTable(wanted);
   return (state) => {
+    if (wanted.complete(state)) return true;
     scanner.start(state.bytes, state.from, state.to);
     while (!scanner.done) {
       if (!scanner.next()) {
         if (scanner.fault === '' || !strict) continue;
-        state.fail('LogfmtParserErr', scanner.fault);
-        return;
+        state.failParser('LogfmtParserErr', scanner.fault);
+        return state.admits(ERROR);
       }
       if (scanner.valueFrom === scanner.valueTo && !keepEmpty) continue;
       const entry = keys.find(state.bytes, scanner.keyFrom, scanner.keyTo, scanner.hash, undefined);
       if (!entry.wanted) continue;
       const name = state.extractedName(entry.name);
       if (state.extracted.has(name) || !wanted.has(name)) continue;
-      state.set(name, scanner.value());
-      state.extracted.add(name);
-      if (wanted.complete(state)) return;
+      if (!state.extract(name, scanner.value())) return false;
+      if (wanted.complete(state)) return true;
     }
+    return true;
   };
 }
 
+/** The key that an expression names: a word, or a string, which Loki takes as well although no sanitised key can be one. Throws Error with the reason. */
+function parseKey(expression: string): string {
+  const match = /^[ \t\n]*(?:([A-Za-z_][A-Za-z0-9_]*)|"([^"\]]*)["\]]?)[ \t\n]*/.exec(expression);
+  const rest = match === null ? expression.trimStart() : expression.slice(match[0].length);
+  if (match !== null && rest === '') return match[1] ?? match[2];
+  const isWord = /^[A-Za-z_]/.test(rest);
+  const fault =
+    match === null
+      ? 'syntax error: unexpected $end, expecting STRING or KEY'
+      : isWord
+        ? 'syntax error: unexpected KEY'
+        : `unexpected char ${[...rest][0]}`;
+  throw new Error(`cannot parse expression [${expression}]: ${fault}`);
+}
+
 /** Makes labels of the pairs whose sanitised keys are named; of equal keys the last counts. What is not there gives '' unless the name is
- *  taken. As in Loki, a pair whose key is the label itself counts too, and where the name is taken the first of all these counts. */
-export function logfmtFieldExtractor(
-  extractions: readonly Extraction[],
-  { strict, keepEmpty }: LogfmtOptions,
-  wanted: Wanted,
-): (state: LabelState) => void {
+ *  taken. As in Loki a pair whose key is the label itself counts too; a key that is none of the labels is passed over if an earlier stage extracted it, or if
+ *  the query observes only certain labels and not one of that name; and the line is left at the second value for a label whose name is taken. */
+export function logfmtFieldExtractor(extractions: readonly Extraction[], strict: boolean, wanted: Wanted): (state: LabelState) => void {
   const labelsByKey = new Map<string, string[]>();
   for (const { label, expression } of extractions) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(expression)) {
-      const odd = /[^A-Za-z0-9_]/.exec(expression)?.[0] ?? expression.slice(0, 1);
-      throw new Error(`cannot parse expression [${expression}]: unexpected char ${odd}`);
-    }
-    labelsByKey.set(expression, [...(labelsByKey.get(expression) ?? []), label]);
+    const key = parseKey(expression);
+    labelsByKey.set(key, [...(labelsByKey.get(key) ?? []), label]);
   }
   if (wanted.nothing) return () => {};
   const labels = new Set(extractions.map(({ label }) => label));
   const scanner = new LogfmtScanner();
-  const known = new Map<string, readonly string[] | undefined>();
-  const labelsOf = (bytes: Buffer): readonly string[] | undefined => {
+  const names = new Map<string, string>();
+  const nameOf = (bytes: Buffer): string => {
     const key = bytes.toString('latin1', scanner.keyFrom, scanner.keyTo);
-    if (!known.has(key)) {
-      if (known.size > 10_000) known.clear();
-      const name = sanitiseLabel(bytes.toString('utf8', scanner.keyFrom, scanner.keyTo), true);
-      known.set(key, labelsByKey.get(name) ?? (labels.has(name) ? [name] : undefined));
+    let name = names.get(key);
+    if (name === undefined) {
+      name = sanitiseLabel(bytes.toString('utf8', scanner.keyFrom, scanner.keyTo), true);
+      if (names.size > MOST_NAMES) names.clear();
+      names.set(key, name);
     }
-    return known.get(key);
+    return name;
   };
   return (state) => {
+    if (wanted.complete(state)) return;
     for (const { label } of extractions) if (state.extractedName(label) === label) state.set(label, '');
     scanner.start(state.bytes, state.from, state.to);
     while (!scanner.done) {
       if (!scanner.next()) {
         if (scanner.fault === '' || !strict) continue;
-        state.fail('LogfmtParserErr', scanner.fault);
+        state.failParser('LogfmtParserErr', scanner.fault);
         return;
       }
-      if (scanner.valueFrom === scanner.valueTo && !keepEmpty) continue;
-      for (const label of labelsOf(state.bytes) ?? []) {
+      const key = nameOf(state.bytes);
+      if (!labels.has(key) && (!wanted.has(key) || state.extracted.has(key))) continue;
+      for (const label of labelsByKey.get(key) ?? (labels.has(key) ? [key] : [])) {
         const name = state.extractedName(label);
-        if (name !== label && state.extracted.has(name)) continue;
-        state.set(name, scanner.value());
-        state.extracted.add(name);
+        if (name !== label && (state.extracted.has(name) || !wanted.has(name))) return;
+        state.set(name, scanner.validValue());
       }
+      if (wanted.complete(state)) return;
     }
   };
 }

@@ -14,75 +14,85 @@ import {
 import { sanitiseLabel } from './key-table.ts';
 import type { LabelState } from './label-state.ts';
 import { captureLine, parseCapturePattern } from './line-pattern.ts';
-import { compileRegex } from './regex.ts';
+import { compileRegex, groupNames } from './regex.ts';
 import type { Wanted } from './wanted.ts';
 
-/** Makes labels of the named groups of a match. Throws Fault for what is not RE2, Error for a pattern without names or with one twice. */
-export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelState) => void {
+/** Makes labels of the named groups of a match; false if the entry is to be dropped for one of them. Throws Fault for what is not RE2, Error for a pattern without names or with one twice. */
+export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelState) => boolean {
+  const names = regexpLabels(pattern);
   const regex = compileRegex(pattern, { anchored: false, dotNewline: false });
-  const names = regex.names.map((name) => sanitiseLabel(name, true));
+  if (wanted.nothing) return () => true;
+  return (state) => {
+    const { bytes, from, to } = state;
+    const found = regex.captures(bytes, from, to);
+    if (found === undefined) return true;
+    for (const [group, name] of names.entries()) {
+      if (name === '') continue;
+      const start = found[group * 2];
+      if (!keep(state, wanted, name, start < 0 ? '' : valueText(bytes, from + start, from + found[group * 2 + 1]))) return false;
+    }
+    return true;
+  };
+}
+
+/** The labels of a pattern's groups, by group number, '' for a group without a name. Throws as `regexpExtractor`. */
+export function regexpLabels(pattern: string): string[] {
+  const names = groupNames(pattern);
   const given = names.filter((name) => name !== '');
   if (given.length === 0) throw new Error('at least one named capture must be supplied');
   const twice = given.find((name, index) => given.indexOf(name) !== index);
   if (twice !== undefined) throw new Error(`duplicate extracted label name '${twice}'`);
-  if (wanted.nothing) return () => {};
-  return (state) => {
-    const { bytes, from, to } = state;
-    const found = regex.captures(bytes, from, to);
-    if (found === undefined) return;
-    for (const [group, name] of names.entries()) {
-      if (name === '') continue;
-      const start = found[group * 2];
-      keep(state, wanted, name, start < 0 ? '' : valueText(bytes, from + start, from + found[group * 2 + 1]));
-    }
-  };
+  return names.map((name) => sanitiseLabel(name, true));
 }
 
-/** Makes labels of the captures of `<ip> - <_>`. Throws Error with the reason for a bad pattern. */
-export function patternExtractor(text: string, wanted: Wanted): (state: LabelState) => void {
+/** Makes labels of the captures of `<ip> - <_>`; false if the entry is to be dropped for one of them. Throws Error with the reason for a bad pattern. */
+export function patternExtractor(text: string, wanted: Wanted): (state: LabelState) => boolean {
   const pattern = parseCapturePattern(text);
-  if (wanted.nothing) return () => {};
+  if (wanted.nothing) return () => true;
   return (state) => {
+    if (wanted.complete(state)) return true;
     const { bytes } = state;
-    captureLine(pattern, bytes, state.from, state.to, (name, from, to) => keep(state, wanted, name, valueText(bytes, from, to)));
+    return captureLine(pattern, bytes, state.from, state.to, (name, from, to) => keep(state, wanted, name, valueText(bytes, from, to)));
   };
 }
 
-function keep(state: LabelState, wanted: Wanted, name: string, value: string): void {
+function keep(state: LabelState, wanted: Wanted, name: string, value: string): boolean {
   const kept = state.extractedName(name);
-  if (!wanted.has(kept)) return;
-  state.set(kept, value);
-  state.extracted.add(kept);
+  return !wanted.has(kept) || state.extracted.has(kept) || state.extract(kept, value);
 }
 
 const PACKED_ENTRY = '_entry';
 
-/** Undoes Promtail's pack: the strings of a JSON object become labels and `_entry` the line, if there is one. Runs in any case, since later
- *  stages look at the line. */
-export function unpacker(wanted: Wanted): (state: LabelState) => void {
+/** Undoes Promtail's pack: the strings of a JSON object become labels and `_entry` the line, if there is one. Where nobody looks at labels it leaves the line
+ *  as it is, like Loki. False if the entry is to be dropped for a label. */
+export function unpacker(wanted: Wanted): (state: LabelState) => boolean {
+  if (wanted.nothing) return () => true;
   const value = new JsonValue();
   return (state) => {
     const { bytes, to: end } = state;
-    if (state.from === end) return;
+    if (state.from === end || wanted.complete(state)) return true;
     if (bytes[state.from] !== OPEN_BRACE) {
-      state.fail('JSONParserErr', 'expecting json object(6), but it is not');
-      return;
+      state.failParser('JSONParserErr', 'expecting json object(6), but it is not');
+      return true;
     }
     const fields: [name: string, value: string][] = [];
     let entry: string | undefined;
     const fault = eachField(bytes, state.from, end, value, (key) => {
       if (value.type !== 'string') return;
       const text = unescapedText(bytes, value.from, value.to);
+      // The key as it is written tells whether a name is taken or wanted, before it becomes a label's name.
+      const name = state.extractedName(key);
       if (key === PACKED_ENTRY) entry = text;
-      else fields.push([sanitiseLabel(key, true), text]);
+      else if (wanted.has(name) && !state.extracted.has(name)) fields.push([sanitiseLabel(name, true), text]);
     });
     if (fault !== undefined) {
-      state.fail('JSONParserErr', fault);
-      return;
+      state.failParser('JSONParserErr', fault);
+      return true;
     }
-    if (entry === undefined) return;
-    for (const [name, text] of fields) if (name !== '') keep(state, wanted, name, text);
+    if (entry === undefined) return true;
+    for (const [name, text] of fields) if (name !== '' && !state.extract(name, text)) return false;
     state.setLine(Buffer.from(entry));
+    return true;
   };
 }
 

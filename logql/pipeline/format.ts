@@ -1,5 +1,5 @@
 import type { DropKeepItem, LabelAssignment } from '../syntax/ast.ts';
-import { ERROR, ERROR_DETAILS, type LabelState } from './label-state.ts';
+import { ERROR, ERROR_DETAILS, type LabelState, PRESERVE_ERROR } from './label-state.ts';
 import { type CompiledRegex, compileMatcher, compileRegex } from './regex.ts';
 import type { EntryContext } from './template-define.ts';
 import { type CompiledTemplate, compileTemplate, TemplateExecutionError } from './template-run.ts';
@@ -33,6 +33,9 @@ function render(template: CompiledTemplate, labels: LabelMap, state: LabelState)
 /** Throws Error with the reason. */
 export function lineFormatter(text: string): Change {
   const template = compileStageTemplate(text, 'line', 'invalid line template');
+  const { soleField } = template;
+  // As in Loki, a template that is nothing but one label does not see the error labels.
+  if (soleField !== undefined) return (state) => state.setLine(Buffer.from(state.get(soleField) ?? ''));
   return (state) => {
     const line = render(template, labelMap(state), state);
     if (line !== undefined) state.setLine(Buffer.from(line, 'latin1'));
@@ -83,21 +86,27 @@ function compileStageTemplate(text: string, name: string, complaint: string): Co
 
 interface Condition {
   readonly name: string;
+  /** Whatever the value. */
+  readonly always: boolean;
   readonly test: (value: string) => boolean;
 }
 
 function conditionsOf(items: readonly DropKeepItem[]): Condition[] {
-  return items.map(({ name, matcher }) => ({ name, test: matcher === undefined ? () => true : compileMatcher(matcher) }));
+  return items.map(({ name, matcher }) => ({
+    name,
+    always: matcher === undefined,
+    test: matcher === undefined ? () => true : compileMatcher(matcher),
+  }));
 }
 
 export function dropper(items: readonly DropKeepItem[]): Change {
   const conditions = conditionsOf(items);
   return (state) => {
-    for (const { name, test } of conditions) {
+    for (const { name, always, test } of conditions) {
       if (!test(state.label(name))) continue;
       if (name === ERROR) state.error = '';
       else if (name === ERROR_DETAILS) state.errorDetails = '';
-      else state.delete(name);
+      else if (!always || state.get(name) !== undefined) state.delete(name);
     }
   };
 }
@@ -107,6 +116,7 @@ export function keeper(items: readonly DropKeepItem[]): Change {
   const conditions = conditionsOf(items);
   return (state) => {
     for (const [name, value] of [...state.entries()]) {
+      if (name === ERROR || name === ERROR_DETAILS || name === PRESERVE_ERROR) continue;
       if (!conditions.some((condition) => condition.name === name && condition.test(value))) state.delete(name);
     }
   };

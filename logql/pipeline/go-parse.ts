@@ -29,30 +29,37 @@ function withoutSeparators(text: string): string {
   return text.replace(/^[-+]?0[xX]/.test(text) ? /(?<=[\da-fA-FxX])_(?=[\da-fA-F])/g : /(?<=\d)_(?=\d)/g, '');
 }
 
+/** As Go's time package quotes: what is not printable ASCII byte by byte. */
+function quoteBytes(text: string): string {
+  const escaped = text.replace(/["\\]|[^ -~]+/g, (part) =>
+    part === '"' || part === '\\' ? `\\${part}` : part === '\x7f' ? part : Buffer.from(part).toString('hex').replace(/../g, '\\x$&'),
+  );
+  return `"${escaped}"`;
+}
+
 const DURATION_UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 
-/** Nanoseconds, as Go's time.ParseDuration. Throws ConversionError. */
+/** Nanoseconds, as Go's time.ParseDuration; beyond 2^53 rounded, but refused exactly where they leave 63 bits. Throws ConversionError. */
 export function parseGoDuration(text: string): number {
-  const invalid = () => new ConversionError(`time: invalid duration ${quoteGo(text)}`);
-  const sign = text.startsWith('-') ? -1 : 1;
+  const invalid = () => new ConversionError(`time: invalid duration ${quoteBytes(text)}`);
+  const negative = text.startsWith('-');
   const rest = text.replace(/^[-+]/, '');
   if (rest === '0') return 0;
   if (rest === '') throw invalid();
   const part = /(\d*)(\.\d*)?([^\d.]*)/y;
-  let total = 0;
+  let total = 0n;
   while (part.lastIndex < rest.length) {
     const [, whole, fraction = '', unit] = part.exec(rest)!;
     if (whole === '' && fraction.length < 2) throw invalid();
-    if (unit === '') {
-      // A second dot instead of a unit is as bad as none.
-      throw part.lastIndex < rest.length ? invalid() : new ConversionError(`time: missing unit in duration ${quoteGo(text)}`);
-    }
+    if (BigInt(whole) > 1n << 63n) throw invalid();
+    if (unit === '') throw new ConversionError(`time: missing unit in duration ${quoteBytes(text)}`);
     const scale = Object.hasOwn(DURATION_UNITS, unit) ? DURATION_UNITS[unit] : undefined;
-    if (scale === undefined) throw new ConversionError(`time: unknown unit ${quoteGo(unit)} in duration ${quoteGo(text)}`);
-    total += Number(whole) * scale + Math.floor(Number(`0${fraction}`) * scale);
+    if (scale === undefined) throw new ConversionError(`time: unknown unit ${quoteBytes(unit)} in duration ${quoteBytes(text)}`);
+    total += BigInt(whole) * BigInt(scale) + BigInt(Math.floor(Number(`0${fraction}`) * scale));
+    if (total > 1n << 63n) throw invalid();
   }
-  if (total >= 2 ** 63) throw invalid();
-  return sign * total;
+  if (total === 1n << 63n && !negative) throw invalid();
+  return negative ? -Number(total) : Number(total);
 }
 
 const SIZE_PREFIXES = 'kmgtpe';

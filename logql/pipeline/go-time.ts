@@ -4,6 +4,7 @@ export class GoTime {
   readonly ns: bigint;
   /** East of UTC, in seconds. */
   readonly offsetS: number;
+  /** Its short name, '' if it has none. */
   readonly zone: string;
   constructor(ns: bigint, offsetS = 0, zone = 'UTC') {
     this.ns = ns;
@@ -16,6 +17,9 @@ export class GoTime {
   get unix(): bigint {
     return (this.ns - BigInt(this.nanosecond)) / BILLION;
   }
+  get unixMs(): bigint {
+    return this.unix * 1000n + BigInt(Math.floor(this.nanosecond / 1e6));
+  }
   /** The wall clock of the zone, as UTC fields of a Date. */
   get wall(): Date {
     return new Date(Number(this.unix + BigInt(this.offsetS)) * 1000);
@@ -23,6 +27,8 @@ export class GoTime {
 }
 
 const BILLION = 1_000_000_000n;
+/** 0001-01-01T00:00:00Z, what Go's time is before it is set. */
+export const ZERO_TIME = -62_135_596_800n * BILLION;
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
@@ -82,7 +88,7 @@ export function formatGoTime(time: GoTime, layout: string): string {
       case 'pm':
         return hour < 12 ? 'am' : 'pm';
       case 'MST':
-        return time.zone;
+        return time.zone === '' ? offset(time.offsetS, '-0700') : time.zone;
       default:
         return element[0] === '.' || element[0] === ',' ? fraction(time, element) : offset(time.offsetS, element);
     }
@@ -112,12 +118,14 @@ function offset(seconds: number, element: string): string {
   return (seconds < 0 ? '-' : '+') + parts.slice(0, wanted).join(element.includes(':') ? ':' : '');
 }
 
-/** Reads `text` by a Go layout, in UTC or the IANA zone given unless the text names an offset; undefined if it does not fit. */
+/** Reads `text` by a Go layout, in UTC or the IANA zone given (UTC again if there is none of that name) unless the text names an offset; undefined if it does
+ *  not fit. */
 export function parseGoTime(layout: string, text: string, zone = 'UTC'): GoTime | undefined {
   const fields: Record<string, number> = { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0, ns: 0 };
   let at = 0;
   let afternoon: boolean | undefined;
   let offsetS: number | undefined;
+  let name = '';
   let done = 0;
   const take = (pattern: RegExp): string | undefined => {
     const match = pattern.exec(text.slice(at));
@@ -165,9 +173,8 @@ export function parseGoTime(layout: string, text: string, zone = 'UTC'): GoTime 
       if (half === undefined) return undefined;
       afternoon = half.toLowerCase() === 'pm';
     } else if (element === 'MST') {
-      const name = take(/^(?:[A-Z]{3,4}|[-+]\d\d)/);
-      if (name === undefined) return undefined;
-      if (name === 'UTC') offsetS = 0;
+      name = take(/^(?:[A-Z]{3,4}|[-+]\d\d)/) ?? '';
+      if (name === '') return undefined;
     } else if (element[0] === '.' || element[0] === ',') {
       const digits = take(element[1] === '0' ? new RegExp(`^[.,]\\d{${element.length - 1}}`) : /^(?:[.,]\d+)?/);
       if (digits === undefined) return undefined;
@@ -177,6 +184,7 @@ export function parseGoTime(layout: string, text: string, zone = 'UTC'): GoTime 
       if (given === undefined) return undefined;
       const [hours, minutes = 0, seconds = 0] = given === 'Z' ? [0] : given.slice(1).replaceAll(':', '').match(/\d\d/g)!.map(Number);
       offsetS = (given[0] === '-' ? -1 : 1) * (hours * 3600 + minutes * 60 + seconds);
+      if (given === 'Z') name = 'UTC';
     }
   }
   if (!literal(layout.slice(done)) || at !== text.length) return undefined;
@@ -188,8 +196,18 @@ export function parseGoTime(layout: string, text: string, zone = 'UTC'): GoTime 
   date.setUTCFullYear(fields.year, fields.month - 1, fields.day);
   date.setUTCHours(fields.hour, fields.minute, fields.second);
   const wallNs = BigInt(date.getTime()) * 1_000_000n + BigInt(fields.ns);
-  const east = offsetS ?? zoneOffset(zone, date.getTime());
-  return new GoTime(wallNs - BigInt(east) * BILLION, east, offsetS === undefined ? zone : east === 0 ? 'UTC' : '');
+  const wallMs = date.getTime();
+  const shifted = (seconds: number) => wallNs - BigInt(seconds) * BILLION;
+  if (name === 'UTC') return new GoTime(wallNs);
+  if (offsetS !== undefined) {
+    const there = zoneAt(zone, wallMs - offsetS * 1000);
+    return new GoTime(shifted(offsetS), offsetS, there.offsetS === offsetS && (name === '' || name === there.name) ? there.name : name);
+  }
+  // Between the instants that this is in two guesses of the offset, the clock may have been changed.
+  const guess = zoneAt(zone, wallMs - zoneAt(zone, wallMs).offsetS * 1000);
+  const there = zoneAt(zone, wallMs - guess.offsetS * 1000);
+  if (name !== '' && name !== there.name) return new GoTime(wallNs, 0, name); // made up, as Go does
+  return new GoTime(shifted(guess.offsetS), there.offsetS, there.name);
 }
 
 const NUMERIC: Readonly<Record<string, { field: string; pattern: RegExp }>> = {
@@ -209,16 +227,85 @@ const NUMERIC: Readonly<Record<string, { field: string; pattern: RegExp }>> = {
   '5': { field: 'second', pattern: /^\d\d?/ },
 };
 
-/** Seconds east of UTC of a zone when its wall clock shows `wallMs`. Throws RangeError for an unknown zone. */
-function zoneOffset(zone: string, wallMs: number): number {
-  if (zone === 'UTC' || zone === '' || zone === 'Local') return 0;
-  const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
-  const offsetAt = (ms: number): number => {
-    const name = format.formatToParts(ms).find(({ type }) => type === 'timeZoneName')?.value ?? '';
-    const match = /([-+])(\d\d):(\d\d)(?::(\d\d))?/.exec(name);
-    if (match === null) return 0;
-    return (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 3600 + Number(match[3]) * 60 + Number(match[4] ?? 0));
-  };
-  // The first guess is off by a change of the offset at most.
-  return offsetAt(wallMs - offsetAt(wallMs) * 1000);
+// --- time zones ---------------------------------------------------------------------------------------------------------------------------------------
+
+interface Zone {
+  readonly offsetS: number;
+  readonly name: string;
+}
+
+const UTC: Zone = { offsetS: 0, name: 'UTC' };
+/** Zones of one offset that the names stand for. */
+const FIXED: Readonly<Record<string, number>> = { EST: -5, MST: -7, HST: -10 };
+/** Where people speak English, zones have short names in that of its dialects; these are those of others that tzdata names. */
+const DIALECTS = ['en-US', 'en-GB', 'en-IN', 'en-AU', 'en-NZ', 'en-ZA'];
+const NAMES: Readonly<Record<string, string>> = {
+  'Africa/Lagos': 'WAT',
+  'Africa/Nairobi': 'EAT',
+  'Asia/Hong_Kong': 'HKT',
+  'Asia/Jakarta': 'WIB',
+  'Asia/Karachi': 'PKT',
+  'Asia/Manila': 'PST',
+  'Asia/Seoul': 'KST',
+  'Asia/Shanghai': 'CST',
+  'Asia/Taipei': 'CST',
+  'Asia/Tokyo': 'JST',
+  'Europe/Moscow': 'MSK',
+};
+const SUMMER_NAMES: Readonly<Record<string, readonly [number, string, string]>> = {
+  'Africa/Cairo': [2, 'EET', 'EEST'],
+  'Asia/Jerusalem': [2, 'IST', 'IDT'],
+};
+
+interface ZoneFormats {
+  readonly offset: Intl.DateTimeFormat;
+  readonly names: readonly Intl.DateTimeFormat[];
+}
+/** By zone; undefined where there is no such zone. */
+const formats = new Map<string, ZoneFormats | undefined>();
+const MOST_FORMATS = 100;
+
+function formatsOf(zone: string): ZoneFormats | undefined {
+  if (formats.has(zone)) return formats.get(zone);
+  if (formats.size >= MOST_FORMATS) formats.clear();
+  const format = (locale: string, timeZoneName: 'longOffset' | 'short') =>
+    new Intl.DateTimeFormat(locale, { timeZone: zone, timeZoneName });
+  let made: ZoneFormats | undefined;
+  try {
+    made = { offset: format('en-US', 'longOffset'), names: DIALECTS.map((dialect) => format(dialect, 'short')) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  formats.set(zone, made);
+  return made;
+}
+
+function zonePart(format: Intl.DateTimeFormat, ms: number): string {
+  return format.formatToParts(ms).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+}
+
+/** A zone at an instant. */
+function zoneAt(zone: string, ms: number): Zone {
+  if (Object.hasOwn(FIXED, zone)) return { offsetS: FIXED[zone] * 3600, name: zone };
+  const format = zone === 'UTC' || zone === '' || zone === 'Local' ? undefined : formatsOf(zone);
+  if (format === undefined) return UTC;
+  const match = /([-+])(\d\d):(\d\d)(?::(\d\d))?/.exec(zonePart(format.offset, ms));
+  const size = match === null ? 0 : Number(match[2]) * 3600 + Number(match[3]) * 60 + Number(match[4] ?? 0);
+  const offsetS = match?.[1] === '-' ? -size : size;
+  return { offsetS, name: zoneName(zone, format, ms, offsetS) };
+}
+
+/** As in tzdata, which calls zones without a short name by their offset. */
+function zoneName(zone: string, { names }: ZoneFormats, ms: number, offsetS: number): string {
+  if (offsetS % 60 !== 0) return 'LMT';
+  if (Object.hasOwn(NAMES, zone)) return NAMES[zone];
+  if (Object.hasOwn(SUMMER_NAMES, zone)) {
+    const [hours, standard, summer] = SUMMER_NAMES[zone];
+    return offsetS === hours * 3600 ? standard : summer;
+  }
+  for (const format of names) {
+    const name = zonePart(format, ms);
+    if (/^[A-Z]+$/.test(name)) return name;
+  }
+  return offset(offsetS, offsetS % 3600 === 0 ? '-07' : '-0700');
 }

@@ -22,8 +22,10 @@ export function parseIpRange(text: string): IpRange | undefined {
     return { bits: address.bits, first: address.value & ~host, last: address.value | host };
   }
   const dash = text.indexOf('-');
-  const first = parseIp(dash < 0 ? text : text.slice(0, dash).trim());
-  const last = dash < 0 ? first : parseIp(text.slice(dash + 1).trim());
+  const zone = /^([^%-]*:[^%-]*)%(.+)$/.exec(text);
+  if (zone !== null) return parseIp(zone[1]) && { bits: 128, first: 1n, last: 0n }; // no address in a line has a zone
+  const first = parseIp(dash < 0 ? text : text.slice(0, dash));
+  const last = dash < 0 ? first : parseIp(text.slice(dash + 1));
   if (first === undefined || last === undefined || first.bits !== last.bits || first.value > last.value) return undefined;
   return { bits: first.bits, first: first.value, last: last.value };
 }
@@ -75,15 +77,19 @@ const isHex = (byte: number): boolean => isDigit(byte) || (byte >= 0x41 && byte 
 const DOT = 0x2e;
 const COLON = 0x3a;
 
+/** `::` before a hexadecimal digit, or up to four of them before a colon. */
+function startsV6(bytes: Buffer, from: number, to: number): boolean {
+  if (bytes[from] === COLON) return from + 2 < to && bytes[from + 1] === COLON && isHex(bytes[from + 2]);
+  let at = from;
+  while (at < to && at < from + 4 && isHex(bytes[at])) at++;
+  return at > from && at < to && bytes[at] === COLON;
+}
+
 /** Whether an address within bytes [from, to) is in the range. An address is taken as far as its characters go. */
 export function hasIpIn(range: IpRange, bytes: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at++) {
-    const v4 = isDigit(bytes[at]) && (bytes[at + 1] === DOT || bytes[at + 2] === DOT || bytes[at + 3] === DOT);
-    const v6 =
-      !v4 &&
-      ((bytes[at] === COLON && bytes[at + 1] === COLON) ||
-        (isHex(bytes[at]) && (bytes[at + 1] === COLON || bytes[at + 2] === COLON || bytes[at + 3] === COLON || bytes[at + 4] === COLON)));
-    if (!v4 && !v6) continue;
+    const v4 = at + 3 < to && isDigit(bytes[at]) && (bytes[at + 1] === DOT || bytes[at + 2] === DOT || bytes[at + 3] === DOT);
+    if (!v4 && !startsV6(bytes, at, to)) continue;
     let end = at + 1;
     while (end < to && (bytes[end] === DOT || (v4 ? isDigit(bytes[end]) : isHex(bytes[end]) || bytes[end] === COLON))) end++;
     const address = end - at > 45 ? undefined : parseIp(bytes.toString('latin1', at, end));

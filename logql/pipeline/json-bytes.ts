@@ -1,12 +1,12 @@
 /** Scanning JSON in a line's bytes as leniently as Loki does: what is wrong is an error only where a value is asked for. Ends are exclusive
  *  bounds of the line; -1 means that what is looked for does not come. */
 
-const QUOTE = 0x22;
+export const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
 export const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
+export const CLOSE_BRACKET = 0x5d;
 export const COMMA = 0x2c;
 export const COLON = 0x3a;
 
@@ -130,7 +130,8 @@ export function valueText(bytes: Buffer, from: number, to: number): string {
   return withoutReplacements(bytes.toString('utf8', from, to));
 }
 
-function withoutReplacements(text: string): string {
+/** Spaces for U+FFFD, which stands for what is not UTF-8. */
+export function withoutReplacements(text: string): string {
   return text.includes('\ufffd') ? text.replaceAll('\ufffd', ' ') : text;
 }
 

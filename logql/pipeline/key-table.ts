@@ -51,8 +51,9 @@ export class KeyTable {
   }
 
   #entry(key: string, parent: KeyEntry | undefined): KeyEntry {
-    const own = sanitiseLabel(key, parent === undefined);
-    const name = parent === undefined || own === '' ? own : `${parent.name}_${own}`;
+    const prefix = parent?.name ?? '';
+    const own = sanitiseLabel(key, prefix === '');
+    const name = prefix === '' || own === '' ? prefix + own : `${prefix}_${own}`;
     const wanted = name !== '' && (this.#wanted.has(name) || this.#wanted.has(`${name}_extracted`));
     return { id: ++this.#lastId, key, parent, name, wanted, wantedInside: this.#wanted.hasUnder(name) };
   }
@@ -76,9 +77,13 @@ function same(known: Buffer, bytes: Buffer, from: number, to: number): boolean {
   return true;
 }
 
+/** What Go takes for white space, at the ends. */
+const OUTER_SPACE =
+  /^[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g;
+
 /** A label name of a field's: what no name may contain becomes `_`, and one goes in front of a digit where the name starts. */
 export function sanitiseLabel(key: string, starts: boolean): string {
-  const trimmed = key.trim();
+  const trimmed = key.replace(OUTER_SPACE, '');
   const clean = trimmed.replace(/[^A-Za-z0-9_]/gu, '_');
   return starts && /^\d/.test(clean) ? `_${clean}` : clean;
 }

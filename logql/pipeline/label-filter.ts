@@ -1,7 +1,7 @@
 import type { Comparison, LabelPredicate } from '../syntax/ast.ts';
 import { ConversionError, parseGoDuration, parseGoFloat, parseHumanBytes } from './go-parse.ts';
 import { hasIpIn, type IpRange, parseIpRange } from './ip.ts';
-import { ERROR, ERROR_DETAILS, type LabelState } from './label-state.ts';
+import { ERROR, type LabelState } from './label-state.ts';
 import { compileFilterMatcher } from './regex.ts';
 
 export type Predicate = (state: LabelState) => boolean;
@@ -22,8 +22,8 @@ export function compilePredicate(predicate: LabelPredicate): Predicate {
     case 'string': {
       const { name } = predicate.matcher;
       const test = compileFilterMatcher(predicate.matcher);
+      // The details of an error can be shown, not selected by.
       if (name === ERROR) return (state) => test(state.error);
-      if (name === ERROR_DETAILS) return () => test(''); // details can be shown, not selected by
       return (state) => test(state.get(name) ?? '');
     }
     case 'number':

@@ -1,9 +1,11 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn } from '../model.ts';
+import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn, toLabels } from '../model.ts';
 import type { LabelSet, Observed, Row } from './pipeline.ts';
 
 export const ERROR = '__error__';
 export const ERROR_DETAILS = '__error_details__';
+/** Says that a metric query counts the entry in spite of its error. */
+export const PRESERVE_ERROR = '__preserve_error__';
 const DUPLICATE = '_extracted';
 
 /** What stages write to __error__. */
@@ -12,9 +14,19 @@ export type PipelineError = 'JSONParserErr' | 'LogfmtParserErr' | 'SampleExtract
 const NO_LINE: Buffer = Buffer.alloc(0);
 const NO_ENDS = new Uint32Array(0);
 
+/** What parsers know of the stages around them. */
+export interface Parsing {
+  /** By label, the first filter on that label alone: parsers ask it about every value that they extract, wherever it stands in the query. As in Loki a line
+   *  is dropped for what it says, even if a stage in between would have given the label another value. */
+  readonly early: ReadonlyMap<string, (state: LabelState) => boolean>;
+  /** The query asks for the errors of parsers: they are no reason to fail. */
+  readonly preservesErrors: boolean;
+}
+
 /** What the rows of one query share. */
 export class LabelContext {
   readonly observed: Observed;
+  readonly parsing: Parsing;
   readonly nowNs: () => bigint;
   /** Label sets by canonical text and what of it is from where. */
   readonly #interned = new Map<string, LabelSet>();
@@ -23,8 +35,9 @@ export class LabelContext {
   #streams = 0;
   #characters = 0;
 
-  constructor(observed: Observed, nowNs: () => bigint) {
+  constructor(observed: Observed, nowNs: () => bigint, parsing: Parsing = { early: new Map(), preservesErrors: false }) {
     this.observed = observed;
+    this.parsing = parsing;
     this.nowNs = nowNs;
   }
 
@@ -69,7 +82,7 @@ export class LabelState implements Row {
   sample = Number.NaN;
   error = '';
   errorDetails = '';
-  /** Names that a parser has filled in this entry: the first value wins. */
+  /** Names that were set in this entry, by a parser or otherwise: parsers that come later pass them over. */
   readonly extracted = new Set<string>();
   readonly #stream: Labels;
   readonly #base: ReadonlyMap<string, string>;
@@ -81,6 +94,8 @@ export class LabelState implements Row {
   #lines = NO_LINE;
   #ends: Uint32Array = NO_ENDS;
   #columns: readonly MetadataColumn[] = [];
+  /** Metadata that was pushed under the names of the error labels. */
+  #errorColumns: readonly MetadataColumn[] = [];
   /** Names under which the columns appear. */
   #columnNames: readonly string[] = [];
   #row = 0;
@@ -108,13 +123,20 @@ export class LabelState implements Row {
     if (this.#parsed.size > 0) this.#parsed.clear();
     if (this.#removed.size > 0) this.#removed.clear();
     if (this.extracted.size > 0) this.extracted.clear();
+    for (const { key, values, index } of this.#errorColumns) {
+      if (index[row] === 0) continue;
+      if (key === ERROR) this.error = values[index[row] - 1];
+      else this.errorDetails = values[index[row] - 1];
+    }
   }
 
   #bind(block: Block): void {
     this.#block = block;
     this.#lines = block.lines();
     this.#ends = block.ends();
-    this.#columns = block.metadata();
+    const isError = ({ key }: MetadataColumn) => (key === ERROR || key === ERROR_DETAILS) && !this.#base.has(key);
+    this.#errorColumns = block.metadata().filter(isError);
+    this.#columns = block.metadata().filter((column) => !isError(column));
     this.#columnNames = this.#columns.map(({ key }) => (this.#base.has(key) ? key + DUPLICATE : key));
   }
 
@@ -143,6 +165,12 @@ export class LabelState implements Row {
     this.errorDetails = details;
   }
 
+  /** A parser could not read the line. Without `details` those of an error before stay. */
+  failParser(error: PipelineError, details = this.errorDetails): void {
+    this.fail(error, details);
+    if (this.#context.parsing.preservesErrors) this.set(PRESERVE_ERROR, 'true');
+  }
+
   /** undefined if the entry has no such label; the error labels are not among them. */
   get(name: string): string | undefined {
     return this.#parsed.get(name) ?? (this.#removed.has(name) ? undefined : (this.#metadata(name) ?? this.#base.get(name)));
@@ -154,6 +182,10 @@ export class LabelState implements Row {
     return this.get(name) ?? '';
   }
 
+  grouped(name: string): string {
+    return this.#removed.has(name) ? '' : this.label(name);
+  }
+
   /** Throws Fault limit_exceeded when the entry's labels become too large. */
   set(name: string, value: string): void {
     this.#size += value.length;
@@ -161,6 +193,17 @@ export class LabelState implements Row {
       throw new Fault('limit_exceeded', `stages make labels of more than ${MOST_LABELS} characters of one entry`);
     }
     this.#parsed.set(name, value);
+    this.extracted.add(name);
+  }
+
+  /** As `set`, of a value that a parser found; false if the entry is to be dropped for it. */
+  extract(name: string, value: string): boolean {
+    this.set(name, value);
+    return this.admits(name);
+  }
+
+  admits(name: string): boolean {
+    return this.#context.parsing.early.get(name)?.(this) ?? true;
   }
 
   delete(name: string): void {
@@ -168,18 +211,24 @@ export class LabelState implements Row {
     this.#removed.add(name);
   }
 
-  /** The name under which an extracted `name` is kept: another one if the stream or the metadata has it. */
+  /** The name under which an extracted `name` is kept: another one if the stream has it, or metadata that was not replaced. */
   extractedName(name: string): string {
-    return this.#base.has(name) || (this.#metadata(name) !== undefined && !this.#removed.has(name)) ? name + DUPLICATE : name;
+    return this.#base.has(name) || (!this.#shadows(name) && this.#metadata(name) !== undefined) ? name + DUPLICATE : name;
   }
 
   #metadata(name: string): string | undefined {
-    for (let column = 0; column < this.#columns.length; column++) {
-      if (this.#columnNames[column] !== name) continue;
-      const number = this.#columns[column].index[this.#row];
-      if (number !== 0) return this.#columns[column].values[number - 1];
+    const column = this.#columnOf(name);
+    if (column < 0) return undefined;
+    const { values, index } = this.#columns[column];
+    return values[index[this.#row] - 1];
+  }
+
+  /** The column that holds the entry's metadata `name`, -1 if none does. Of two with that name, which `x` and `x_extracted` may come to, the later counts. */
+  #columnOf(name: string): number {
+    for (let column = this.#columns.length - 1; column >= 0; column--) {
+      if (this.#columnNames[column] === name && this.#columns[column].index[this.#row] !== 0) return column;
     }
-    return undefined;
+    return -1;
   }
 
   /** Every label but the error labels, each name once. */
@@ -189,15 +238,20 @@ export class LabelState implements Row {
     yield* this.#streamEntries();
   }
 
+  everyLabel(): Labels {
+    const errors = [ERROR, ERROR_DETAILS].map((name): Label => [name, this.label(name)]);
+    return toLabels([...this.entries(), ...errors]);
+  }
+
   *#streamEntries(): Generator<Label> {
     for (const label of this.#stream) if (!this.#shadows(label[0]) && this.#metadata(label[0]) === undefined) yield label;
   }
 
   *#metadataEntries(): Generator<Label> {
     for (let column = 0; column < this.#columns.length; column++) {
-      const number = this.#columns[column].index[this.#row];
+      const { values, index } = this.#columns[column];
       const name = this.#columnNames[column];
-      if (number !== 0 && !this.#shadows(name)) yield [name, this.#columns[column].values[number - 1]];
+      if (this.#columnOf(name) === column && !this.#shadows(name)) yield [name, values[index[this.#row] - 1]];
     }
   }
 
@@ -215,7 +269,7 @@ export class LabelState implements Row {
     let key = `${this.#number}\0${this.error}\0${this.errorDetails}\0`;
     if (observed !== 'all') {
       for (const name of observed) {
-        const value = this.get(name);
+        const value = this.#removed.has(name) ? undefined : this.get(name);
         key += value === undefined ? '\0' : `${value.length}\0${value}`;
       }
       return key;
@@ -234,10 +288,13 @@ export class LabelState implements Row {
 
   #makeSet(): { key: string; set: LabelSet } {
     const { observed } = this.#context;
-    const isObserved = ([name]: Label) => observed === 'all' || observed.has(name);
-    const parsed = [...this.#parsed].filter(isObserved);
-    if (this.error !== '') parsed.push([ERROR, this.error]);
-    if (this.errorDetails !== '') parsed.push([ERROR_DETAILS, this.errorDetails]);
+    const isObserved = ([name]: Label) => observed === 'all' || (observed.has(name) && !this.#removed.has(name));
+    const fields = [...this.#parsed].filter(isObserved);
+    const errors: Label[] = [];
+    if (this.error !== '') errors.push([ERROR, this.error]);
+    if (this.errorDetails !== '') errors.push([ERROR_DETAILS, this.errorDetails]);
+    // A field of that name cannot stand beside the error itself.
+    const parsed = [...fields.filter(([name]) => errors.every(([error]) => error !== name)), ...errors];
     const structuredMetadata = sorted([...this.#metadataEntries()].filter(isObserved));
     const stream = [...this.#streamEntries()].filter(isObserved);
     const all = sorted([...stream, ...structuredMetadata, ...parsed]);

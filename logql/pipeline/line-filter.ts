@@ -24,8 +24,13 @@ export interface CompiledLineFilter {
 /** Throws Error with the reason for a bad address or pattern, Fault for a bad regular expression. */
 export function compileLineFilter({ op, terms }: LineFilter): CompiledLineFilter {
   const negate = op.startsWith('!');
-  const compiled = terms.map((term): Term => {
-    if (term.kind === 'ip') return ipTerm(term.text);
+  // As in Loki: a term that every line matches, beside others, is none.
+  const telling = terms.filter((term) => term.kind === 'ip' || !(term.text === '' || (op.endsWith('~') && term.text === '.*')));
+  const compiled = (telling.length === 0 ? terms.slice(0, 1) : telling).map((term): Term => {
+    if (term.kind === 'ip') {
+      if (op !== '|=' && op !== '!=') throw new Error('ip: invalid operation');
+      return ipTerm(term.text);
+    }
     if (op === '|=' || op === '!=') return textTerm(term.text);
     return op === '|~' || op === '!~' ? regexTerm(compileLineRegex(term.text)) : patternTerm(term.text);
   });

@@ -42,7 +42,11 @@ export interface Row {
   line(): Buffer;
   /** '' if absent. Metadata and stream labels included. */
   label(name: string): string;
+  /** As `label`, for a grouping: a label that was once taken away counts as absent there even if a later stage set it again, as in Loki. */
+  grouped(name: string): string;
   labelSet(): LabelSet;
+  /** All labels, observed or not, and the error labels. */
+  everyLabel(): Labels;
   /** The unwrapped sample; NaN without unwrap. A failed conversion sets __error__ instead, so look at `error` first. */
   readonly sample: number;
   /** The value of __error__, '' without. */

@@ -25,6 +25,11 @@ export function validateRegex(pattern: string): number {
   return parseRegex(pattern).cost;
 }
 
+/** Names of a pattern's groups by number, '' for one without; [0] is the whole match. Throws as `validateRegex`. */
+export function groupNames(pattern: string): readonly string[] {
+  return parseRegex(pattern).names;
+}
+
 export interface RegexOptions {
   /** Must match all of the text. */
   readonly anchored: boolean;
@@ -57,7 +62,13 @@ export function compileRegex(pattern: string, options: RegexOptions): CompiledRe
 /** The pattern of a line filter. What is but a text without regard to case is compared in lower case, as Loki does: `ς` is not `σ` then. */
 export function compileLineRegex(pattern: string): CompiledRegex {
   const texts = /^\(\?i\)\(?([^\\.*+?()[\]{}^$]+)\)?$/.exec(pattern)?.[1].split('|');
-  if (texts === undefined) return compileRegex(pattern, { anchored: false, dotNewline: false });
+  if (texts === undefined) {
+    const searches = searchesFor(parseRegex(pattern).root) ?? [];
+    const telling = searches.filter(({ letters }) => letters.length > 0);
+    return telling.length === 0 || telling.length === searches.length
+      ? compileRegex(pattern, { anchored: false, dotNewline: false })
+      : searchRegex(telling, false);
+  }
   const branches = texts.map((text): Regex => {
     const items = [...text].map((char): Regex => ({ kind: 'class', ranges: sameInLowerCase(char.codePointAt(0)!) }));
     return { kind: 'concat', items };
@@ -242,8 +253,8 @@ function nextSequence(text: Buffer, at: number): number {
 
 // --- matchers on label values -------------------------------------------------------------------------------------------------------------------------
 
-/** The test of a stream or label matcher; an absent label is ''. Throws as `compileRegex`. */
-export function compileMatcher({ op, value }: Pick<Matcher, 'op' | 'value'>): (value: string) => boolean {
+/** The test of a stream matcher, or of one behind drop or keep, in which `.` matches a newline; an absent label is ''. Throws as `compileRegex`. */
+export function compileMatcher({ op, value }: Pick<Matcher, 'op' | 'value'>, dotNewline = true): (value: string) => boolean {
   if (op === '=') return (text) => text === value;
   if (op === '!=') return (text) => text !== value;
   const wanted = op === '=~';
@@ -252,33 +263,113 @@ export function compileMatcher({ op, value }: Pick<Matcher, 'op' | 'value'>): (v
     const known = new Set(texts);
     return (text) => known.has(text) === wanted;
   }
-  return onText(compileRegex(value, { anchored: true, dotNewline: false }), wanted);
+  return onText(compileRegex(value, { anchored: true, dotNewline }), wanted);
 }
 
-/** The test of a label filter. As in Loki, `x.*`, `.*x` and alternatives of the like are not anchored: they look for x anywhere. */
+/** The test of a label filter. As in Loki, some patterns are not anchored: of `x.*`, `.*x`, `x(y|z)`, and of alternatives that begin alike, the texts are looked
+ *  for anywhere; and one that matches the empty text alone, or `.*`, is no condition, or none beside others. */
 export function compileFilterMatcher(matcher: Pick<Matcher, 'op' | 'value'>): (value: string) => boolean {
   if (matcher.op !== '=~' && matcher.op !== '!~') return compileMatcher(matcher);
-  const root = ungrouped(parseRegex(matcher.value).root);
-  const branches = root.kind === 'alternate' ? root.items : [root];
-  const items = branches.flatMap((branch) => searchFor(branch) ?? []);
-  const known = branches.every((branch) => exactText(branch) !== undefined);
-  if (known || items.length < branches.length) return compileMatcher(matcher);
-  return onText(new Regexp({ kind: 'alternate', items }, ['']), matcher.op === '=~');
+  // Unlike in a matcher, `.` is no newline.
+  const searches = searchesFor(parseRegex(matcher.value).root);
+  if (searches === undefined || searches.every(({ letters, whole }) => whole && letters.length > 0)) return compileMatcher(matcher, false);
+  const wanted = matcher.op === '=~';
+  const telling = searches.filter(({ letters }) => letters.length > 0);
+  if (telling.length === 0) return () => wanted;
+  return onText(searchRegex(telling), wanted);
+}
+
+/** `anchored`: see {@link Search.whole}. */
+function searchRegex(searches: readonly Search[], anchored = true): CompiledRegex {
+  const items = searches.map(({ letters, whole }): Regex => {
+    const text: Regex = { kind: 'concat', items: letters };
+    return whole && anchored ? anchor(text) : text;
+  });
+  return new Regexp({ kind: 'alternate', items }, ['']);
 }
 
 const ungrouped = (node: Regex): Regex => (node.kind === 'group' ? ungrouped(node.item) : node);
 
-/** What Loki searches for instead of a branch: its text without `.*` at either end; undefined for a branch that it takes as it is. */
-function searchFor(branch: Regex): Regex | undefined {
-  const node = ungrouped(branch);
+/** A text to look for, as the whole value or anywhere in it. */
+interface Search {
+  readonly letters: readonly Regex[];
+  readonly whole: boolean;
+}
+
+/** A text between what may be `.*`. */
+interface Branch extends Search {
+  readonly open: boolean;
+}
+
+/** What Loki looks for instead of a pattern: a text without letters is no condition, or none beside others. Undefined for one that it takes as it is. */
+function searchesFor(root: Regex): Search[] | undefined {
+  const node = ungrouped(root);
+  if (node.kind === 'concat') {
+    const items = node.items.filter((item) => !isAnything(item));
+    const last = items.length > 1 ? ungrouped(items.at(-1)!) : undefined;
+    const starts = items.slice(0, -1);
+    const at = node.items.indexOf(items[0]);
+    if (
+      last?.kind === 'alternate' &&
+      starts.every(isLetter) &&
+      node.items[at + starts.length] === items.at(-1) &&
+      node.items.length <= items.length + 1
+    ) {
+      return searchesOf(last.items)?.map(({ letters }) => ({ letters: [...starts, ...letters], whole: false }));
+    }
+  }
+  return searchesOf(node.kind === 'alternate' ? node.items : [node]);
+}
+
+function searchesOf(items: readonly Regex[]): Search[] | undefined {
+  const branches = items.flatMap((item) => branchOf(item) ?? []);
+  return branches.length === items.length ? factored(branches) : undefined;
+}
+
+function branchOf(item: Regex): Branch | undefined {
+  const node = ungrouped(item);
   const items = node.kind === 'concat' ? node.items : [node];
   const from = isAnything(items[0]) ? 1 : 0;
   const to = items.length > from && isAnything(items.at(-1)) ? items.length - 1 : items.length;
   const letters = items.slice(from, to);
   if (!letters.every(isLetter)) return undefined;
-  const text: Regex = { kind: 'concat', items: letters };
-  return letters.length === items.length ? anchor(text) : text;
+  return { letters, whole: letters.length === items.length, open: from > 0 };
 }
+
+/** Go's parser takes what consecutive alternatives begin with out of them, and makes one class of letters next to each other, which Loki cannot look for. */
+function factored(branches: readonly Branch[]): Search[] | undefined {
+  const searches: Search[] = [];
+  let letters = 0;
+  for (let from = 0, to = 0; from < branches.length; from = to) {
+    let common = branches[from].open ? 0 : branches[from].letters.length;
+    for (to = from + 1; to < branches.length && common > 0; to++) {
+      const alike = branches[to].open ? 0 : commonStart(branches[from].letters, branches[to].letters, common);
+      if (alike === 0) break;
+      common = alike;
+    }
+    if (to === from + 1) {
+      const { open: _, ...search } = branches[from];
+      letters = search.whole && search.letters.length === 1 ? letters + 1 : 0;
+      if (letters > 1) return undefined;
+      searches.push(search);
+      continue;
+    }
+    letters = 0;
+    const group = branches.slice(from, to);
+    const rests = factored(group.map((branch) => ({ ...branch, letters: branch.letters.slice(common) })));
+    if (rests === undefined) return undefined;
+    for (const rest of rests) searches.push({ letters: [...group[0].letters.slice(0, common), ...rest.letters], whole: false });
+  }
+  return searches;
+}
+
+function commonStart(a: readonly Regex[], b: readonly Regex[], most: number): number {
+  let same = 0;
+  while (same < most && same < b.length && rangesOf(a[same]) === rangesOf(b[same])) same++;
+  return same;
+}
+
+const rangesOf = (node: Regex): string => (node.kind === 'class' ? node.ranges.join() : '');
 
 /** `.*` */
 function isAnything(node: Regex | undefined): boolean {

@@ -9,7 +9,7 @@ export interface EntryContext {
   nowNs(): bigint;
 }
 
-type ParameterType = 'string' | 'int' | 'any';
+export type ParameterType = 'string' | 'int' | 'float' | 'time' | 'any';
 
 export interface TemplateFunction {
   readonly parameters: readonly ParameterType[];
@@ -22,7 +22,7 @@ export interface TemplateFunction {
 
 /** Parameter types by letter, `*` behind the last one for any number more of it: 'ss', 'ia*'. */
 export function define(signature: string, run: TemplateFunction['run']): TemplateFunction {
-  const letters: Readonly<Record<string, ParameterType>> = { s: 'string', i: 'int', a: 'any' };
+  const letters: Readonly<Record<string, ParameterType>> = { s: 'string', i: 'int', f: 'float', t: 'time', a: 'any' };
   const variadic = signature.endsWith('*');
   const types = [...signature.replace('*', '')].map((letter) => letters[letter]);
   return variadic ? { parameters: types.slice(0, -1), variadic, rest: types[types.length - 1], run } : { parameters: types, variadic, run };

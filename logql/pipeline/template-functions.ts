@@ -1,9 +1,9 @@
-import { DECIMAL_OPS, fromDecimal, toDecimal } from './decimal.ts';
+import { DECIMAL_OPS, type Decimal, fromDecimal, toDecimal } from './decimal.ts';
 import { parseGoDuration, parseHumanBytes } from './go-parse.ts';
-import { formatGoTime, GoTime, parseGoTime } from './go-time.ts';
+import { formatGoTime, GoTime, parseGoTime, ZERO_TIME } from './go-time.ts';
 import { define, type EntryContext, type TemplateFunction } from './template-define.ts';
 import { sprintf } from './template-printf.ts';
-import { TEXT_FUNCTIONS } from './template-text.ts';
+import { sprint, TEXT_FUNCTIONS } from './template-text.ts';
 import { bounded, fromBytes, isTrue, LabelMap, printValue, toBytes, toFloat, toInt, typeName, type Value } from './template-value.ts';
 
 const BILLION = 1_000_000_000n;
@@ -26,10 +26,16 @@ const MOST_DECIMALS = 100;
 /** Folds numbers, in decimal. */
 const decimals = (op: keyof typeof DECIMAL_OPS) =>
   define('aa*', (values) => {
-    const [first, ...rest] = values.map((value) => toDecimal(toFloat(value)));
+    const [first, ...rest] = values.map(decimalOf);
     if (rest.length > MOST_DECIMALS) throw new Error(`more than ${MOST_DECIMALS} numbers`);
     return fromDecimal(rest.reduce(DECIMAL_OPS[op], first));
   });
+
+function decimalOf(value: Value): Decimal {
+  const number = toFloat(value);
+  if (!Number.isFinite(number)) throw new Error(`Cannot create a Decimal from ${printValue(number)}`);
+  return toDecimal(number);
+}
 
 const floats = (fold: (a: number, b: number) => number) =>
   define('aa*', ([first, ...rest]) => rest.reduce((sum: number, value) => fold(sum, toFloat(value)), toFloat(first)));
@@ -41,11 +47,12 @@ function divisor(value: bigint): bigint {
   return value;
 }
 
-function goRound(value: number, places: bigint): number {
+/** Up if the fraction is at least `up`; of negative numbers it is negative, so that they go down unless `up` says otherwise. */
+function goRound(value: number, places: bigint, up = 0.5): number {
   const power = 10 ** Number(places);
   const digit = power * value;
   const fraction = digit - Math.trunc(digit);
-  return (fraction >= 0.5 ? Math.ceil(digit) : Math.floor(digit)) / power;
+  return (fraction >= up ? Math.ceil(digit) : Math.floor(digit)) / power;
 }
 
 /** The instant that a text of digits means by its length: days, seconds, ms, us or ns. */
@@ -53,7 +60,7 @@ function unixToTime(text: string): GoTime {
   const unitNs: Readonly<Record<number, bigint>> = { 5: 86_400n * BILLION, 10: BILLION, 13: 1_000_000n, 16: 1000n, 19: 1n };
   if (!/^[-+]?\d+$/.test(text)) throw new Error(`unable to parse time '${text}': strconv.ParseInt: parsing "${text}": invalid syntax`);
   const unit = unitNs[text.length];
-  if (unit === undefined) throw new Error(`unable to parse time '${text}': invalid time`);
+  if (unit === undefined) throw new Error(`unable to parse time '${text}': %!w(<nil>)`);
   return new GoTime(BigInt(text) * unit);
 }
 
@@ -63,7 +70,8 @@ const MOST_NESTING = 1_000;
 function fromJson(text: string): Value {
   const value = (json: unknown, depth: number): Value => {
     if (typeof json === 'string') return toBytes(json);
-    if (typeof json !== 'object' || json === null) return json as number | boolean | null;
+    if (typeof json === 'number') return Number.isFinite(json) ? json : null; // too large a number is passed over
+    if (typeof json !== 'object' || json === null) return json as boolean | null;
     if (depth === MOST_NESTING) throw new Error(`nested deeper than ${MOST_NESTING}`);
     if (Array.isArray(json)) return json.map((inner) => value(inner, depth + 1));
     return new Map(Object.entries(json).map(([name, inner]) => [toBytes(name), value(inner, depth + 1)]));
@@ -75,39 +83,55 @@ function fromJson(text: string): Value {
   }
 }
 
-function compare(a: Value, b: Value): number {
-  const kinds = [a, b].map((value) => typeName(value ?? null));
-  if (kinds[0] !== kinds[1]) throw new Error('incompatible types for comparison');
-  if (typeof a === 'string' || typeof a === 'bigint' || typeof a === 'number') return a < b! ? -1 : a > b! ? 1 : a === b ? 0 : Number.NaN;
-  throw new Error('invalid type for comparison');
+const isNothing = (value: Value): value is null | undefined => value === undefined || value === null;
+const isBasic = (value: Value): boolean => !isNothing(value) && typeof value !== 'object';
+
+function incompatible(a: Value, b: Value): Error {
+  return new Error(`incompatible types for comparison: ${typeName(a)} and ${typeName(b)}`);
+}
+
+function less(a: Value, b: Value): boolean {
+  if (!isBasic(a) || !isBasic(b)) throw new Error('invalid type for comparison');
+  if (typeof a !== typeof b) throw incompatible(a, b);
+  if (typeof a === 'boolean') throw new Error('invalid type for comparison');
+  return a! < b!;
 }
 
 function equal(a: Value, b: Value): boolean {
-  if (a === undefined || a === null || b === undefined || b === null) return (a ?? null) === (b ?? null);
-  if (typeof a === 'object' || typeof b === 'object') throw new Error(`non-comparable type ${printValue(a)}: ${typeName(a)}`);
-  if (typeof a !== typeof b) throw new Error('incompatible types for comparison');
-  return a === b;
+  if (isNothing(a) || isNothing(b)) return isNothing(a) && isNothing(b);
+  if (typeof a !== typeof b) throw incompatible(a, b);
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b;
+  if (typeName(a) !== typeName(b))
+    throw new Error(`non-comparable types ${printValue(a)}: ${typeName(a)}, ${typeName(b)}: ${printValue(b)}`);
+  if (a instanceof GoTime && b instanceof GoTime) return a.ns === b.ns && a.zone === b.zone;
+  throw new Error(`non-comparable type ${printValue(b)}: ${typeName(b)}`);
 }
 
+/** As Go puts them together: with NaN all but `lt` and `le` hold. */
+const lessOrEqual = (a: Value, b: Value): boolean => less(a, b) || equal(a, b);
+
 function index(start: Value, keys: readonly Value[]): Value {
-  let value = start;
+  if (isNothing(start)) throw new Error('index of untyped nil');
+  let value = start as Value;
   for (const key of keys) {
     if (value instanceof Map) {
       if (typeof key !== 'string') throw new Error(`value has type ${typeName(key)}; should be string`);
       value = (value as ReadonlyMap<string, Value>).get(key) ?? (value instanceof LabelMap ? '' : undefined);
       continue;
     }
-    if (value === undefined || value === null) throw new Error('index of untyped nil');
+    if (isNothing(value)) throw new Error('index of nil pointer');
     if (typeof value !== 'string' && !Array.isArray(value)) throw new Error(`can't index item of type ${typeName(value)}`);
     if (typeof key !== 'bigint') throw new Error(`cannot index slice/array with type ${typeName(key)}`);
     const list = value as string | readonly Value[];
-    if (key < 0n || key >= BigInt(list.length)) throw new Error(`index out of range: ${key}`);
+    if (key < 0n || key > BigInt(list.length)) throw new Error(`index out of range: ${key}`);
+    if (key === BigInt(list.length)) throw new Error(`reflect: ${typeof list === 'string' ? 'string' : 'slice'} index out of range`);
     value = typeof list === 'string' ? BigInt(list.charCodeAt(Number(key))) : list[Number(key)];
   }
   return value;
 }
 
 function slice(value: Value, bounds: readonly Value[]): Value {
+  if (isNothing(value)) throw new Error('slice of untyped nil');
   if (typeof value !== 'string' && !Array.isArray(value)) throw new Error(`can't slice item of type ${typeName(value)}`);
   const list = value as string | readonly Value[];
   for (const bound of bounds) {
@@ -117,17 +141,6 @@ function slice(value: Value, bounds: readonly Value[]): Value {
   const [from = 0n, to = BigInt(list.length)] = bounds as readonly bigint[];
   if (from > to) throw new Error(`invalid slice index: ${from} > ${to}`);
   return list.slice(Number(from), Number(to));
-}
-
-/** As Go's fmt.Sprint: a space between two that are not both strings. */
-function sprint(args: readonly Value[]): string {
-  let out = '';
-  for (const [at, value] of args.entries()) {
-    if (at > 0 && typeof value !== 'string' && typeof args[at - 1] !== 'string') out += ' ';
-    out += printValue(value ?? null);
-    bounded(out.length);
-  }
-  return out;
 }
 
 /** As Go's fmt.Sprintln: a space between any two. */
@@ -151,7 +164,7 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   len: define('a', ([value]) => {
     if (typeof value === 'string' || Array.isArray(value)) return BigInt(value.length);
     if (value instanceof Map) return BigInt(value.size);
-    throw new Error(value === undefined || value === null ? 'len of nil pointer' : `len of type ${typeName(value)}`);
+    throw new Error(isNothing(value) ? 'reflect: call of reflect.Value.Type on zero Value' : `len of type ${typeName(value)}`);
   }),
   index: define('aa*', ([value, ...keys]) => index(value, keys)),
   slice: define('aa*', ([value, ...bounds]) => slice(value, bounds)),
@@ -163,21 +176,21 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
     return others.some((other) => equal(first, other));
   }),
   ne: define('aa', ([a, b]) => !equal(a, b)),
-  lt: define('aa', ([a, b]) => compare(a, b) < 0),
-  le: define('aa', ([a, b]) => compare(a, b) <= 0),
-  gt: define('aa', ([a, b]) => compare(a, b) > 0),
-  ge: define('aa', ([a, b]) => compare(a, b) >= 0),
+  lt: define('aa', ([a, b]) => less(a, b)),
+  le: define('aa', ([a, b]) => lessOrEqual(a, b)),
+  gt: define('aa', ([a, b]) => !lessOrEqual(a, b)),
+  ge: define('aa', ([a, b]) => !less(a, b)),
 
   int: define('a', ([value]) => toInt(value)),
   float64: define('a', ([value]) => toFloat(value)),
-  add: integers((a, b) => a + b),
+  add: define('a*', (values) => values.reduce((sum: bigint, value) => BigInt.asIntN(64, sum + toInt(value)), 0n)),
   mul: integers((a, b) => a * b),
   sub: twoIntegers((a, b) => a - b),
   div: twoIntegers((a, b) => a / divisor(b)),
   mod: twoIntegers((a, b) => a % divisor(b)),
   max: integers((a, b) => pick(a, b, b > a)),
   min: integers((a, b) => pick(a, b, b < a)),
-  addf: decimals('add'),
+  addf: define('a*', (values) => fromDecimal(values.map(decimalOf).reduce(DECIMAL_OPS.add, toDecimal(0)))),
   subf: decimals('sub'),
   mulf: decimals('mul'),
   divf: decimals('div'),
@@ -185,7 +198,7 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   minf: floats(Math.min),
   ceil: define('a', ([value]) => Math.ceil(toFloat(value))),
   floor: define('a', ([value]) => Math.floor(toFloat(value))),
-  round: define('aia*', ([value, places]) => goRound(toFloat(value), places as bigint)),
+  round: define('aif*', ([value, places, up]) => goRound(toFloat(value), places as bigint, up === undefined ? undefined : Number(up))),
 
   default: define('aa*', ([fallback, value]) => (isTrue(value) ? value : fallback)),
   fromJson: define('s', ([text]) => fromJson(text as string)),
@@ -199,14 +212,11 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   toDateInZone: define('sss', ([layout, zone, text]) => {
     return parseGoTime(fromBytes(layout as string), fromBytes(text as string), fromBytes(zone as string)) ?? new GoTime(ZERO_TIME);
   }),
-  unixEpoch: define('a', ([time], entry) => String(asTime(time, entry).unix)),
-  unixEpochMillis: define('a', ([time], entry) => String(asTime(time, entry).ns / 1_000_000n)),
-  unixEpochNanos: define('a', ([time], entry) => String(asTime(time, entry).ns)),
+  unixEpoch: define('t', ([time]) => String((time as GoTime).unix)),
+  unixEpochMillis: define('t', ([time]) => String((time as GoTime).unixMs)),
+  unixEpochNanos: define('t', ([time]) => String(BigInt.asIntN(64, (time as GoTime).ns))),
   unixToTime: define('s', ([text]) => unixToTime(text as string)),
 };
-
-/** 0001-01-01T00:00:00Z, what Go's time is before it is set. */
-const ZERO_TIME = -62_135_596_800n * BILLION;
 
 export function findFunction(name: string): TemplateFunction | undefined {
   return Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;

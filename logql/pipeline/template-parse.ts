@@ -17,6 +17,7 @@ export interface ControlNode {
 
 export interface Pipe {
   readonly kind: 'pipe';
+  readonly at: number;
   /** Variables on the left of `:=`, or of `=` if `assigns`. */
   readonly variables: readonly string[];
   readonly assigns: boolean;
@@ -29,7 +30,8 @@ export interface Command {
   readonly at: number;
 }
 
-export type Operand =
+/** `at`: where Go's error texts say that it is. */
+export type Operand = { readonly at: number } & (
   | Pipe
   | { readonly kind: 'dot' | 'nil' }
   | { readonly kind: 'bool'; readonly value: boolean }
@@ -39,7 +41,8 @@ export type Operand =
   | { readonly kind: 'function'; readonly name: string }
   | { readonly kind: 'field'; readonly path: readonly string[] }
   | { readonly kind: 'variable'; readonly name: string; readonly path: readonly string[] }
-  | { readonly kind: 'chain'; readonly of: Operand; readonly path: readonly string[] };
+  | { readonly kind: 'chain'; readonly of: Operand; readonly path: readonly string[] }
+);
 
 export interface Template {
   readonly name: string;
@@ -266,6 +269,7 @@ class TemplateParser {
 
   #pipe(where: string, end: 'close' | 'right'): Pipe {
     if (++this.#depth > MAX_DEPTH) throw this.#error('nested too deeply');
+    const { at } = this.#token;
     const variables: string[] = [];
     let assigns = false;
     if (this.#token.kind === 'variable') {
@@ -302,7 +306,7 @@ class TemplateParser {
     if (!assigns) this.#variables.push(...variables);
     if (this.#variables.length > MAX_VARIABLES) throw this.#error(`more than ${MAX_VARIABLES} variables`);
     this.#depth--;
-    return { kind: 'pipe', variables, assigns, commands };
+    return { kind: 'pipe', variables, assigns, commands, at };
   }
 
   #command(where: string, end: Token['kind']): Command {
@@ -317,45 +321,47 @@ class TemplateParser {
   #operand(where: string): Operand {
     const node = this.#term(where);
     const path: string[] = [];
+    const { at } = this.#token;
     // A field that touches what stands before belongs to it.
     while (this.#token.kind === 'field' && !this.#token.spaced) path.push(this.#take().text.slice(1));
     if (path.length === 0) return node;
-    if (node.kind === 'field') return { kind: 'field', path: [...node.path, ...path] };
-    if (node.kind === 'variable') return { kind: 'variable', name: node.name, path: [...node.path, ...path] };
+    if (node.kind === 'field') return { kind: 'field', path: [...node.path, ...path], at };
+    if (node.kind === 'variable') return { kind: 'variable', name: node.name, path: [...node.path, ...path], at };
     if (['bool', 'string', 'integer', 'float', 'nil', 'dot'].includes(node.kind))
       throw this.#error(`unexpected . after term "${printOperand(node)}"`);
-    return { kind: 'chain', of: node, path };
+    return { kind: 'chain', of: node, path, at };
   }
 
   #term(where: string): Operand {
     const token = this.#token;
+    const { at } = token;
     switch (token.kind) {
       case 'word':
-        if (token.text === 'true' || token.text === 'false') return { kind: 'bool', value: this.#take().text === 'true' };
+        if (token.text === 'true' || token.text === 'false') return { kind: 'bool', value: this.#take().text === 'true', at };
         if (token.text === 'nil') {
           this.#take();
-          return { kind: 'nil' };
+          return { kind: 'nil', at };
         }
         if (!this.#known(token.text)) throw this.#error(`function "${token.text}" not defined`);
-        return { kind: 'function', name: this.#take().text };
+        return { kind: 'function', name: this.#take().text, at };
       case 'dot':
         this.#take();
-        return { kind: 'dot' };
+        return { kind: 'dot', at };
       case 'field':
-        return { kind: 'field', path: [this.#take().text.slice(1)] };
+        return { kind: 'field', path: [this.#take().text.slice(1)], at };
       case 'variable':
         if (!this.#variables.includes(token.text)) throw this.#error(`undefined variable "${token.text}"`);
-        return { kind: 'variable', name: this.#take().text, path: [] };
+        return { kind: 'variable', name: this.#take().text, path: [], at };
       case 'string':
         this.#take();
-        return { kind: 'string', value: token.value ?? '', source: token.text };
+        return { kind: 'string', value: token.value ?? '', source: token.text, at };
       case 'number': {
         this.#take();
         const { text } = token;
         const number = token.number!;
         return typeof number === 'bigint'
-          ? { kind: 'integer', value: number, source: text }
-          : { kind: 'float', value: number, source: text };
+          ? { kind: 'integer', value: number, source: text, at }
+          : { kind: 'float', value: number, source: text, at };
       }
       case 'left':
         this.#take();

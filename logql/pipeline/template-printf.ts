@@ -3,7 +3,7 @@ import { bounded, fromBytes, plainDecimal, printFloat, printValue, toBytes, type
 
 /** Widths and precisions beyond this are refused, as in Go. */
 const MOST_WIDTH = 1_000_000;
-const VERB = /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?([\s\S])?/g;
+const VERB = /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?(?:\[(\d*)\])?([\s\S])?/g;
 
 interface Spec {
   readonly flags: string;
@@ -15,6 +15,7 @@ interface Spec {
 /** Go's fmt.Sprintf over byte strings. */
 export function sprintf(format: string, args: readonly Value[]): string {
   let next = 0;
+  let reordered = false;
   let out = '';
   let done = 0;
   const star = (text: string | undefined): number | undefined => {
@@ -25,20 +26,25 @@ export function sprintf(format: string, args: readonly Value[]): string {
   for (const match of format.matchAll(VERB)) {
     out += format.slice(done, match.index);
     done = match.index + match[0].length;
-    const [, flags, widthText, precisionText, verb] = match;
+    const [, flags, widthText, precisionText, index, verb] = match;
     if (verb === undefined) out += '%!(NOVERB)';
     else if (verb === '%') out += '%';
     else {
       const width = star(widthText) ?? 0;
       const precision = star(precisionText);
+      if (index !== undefined) {
+        reordered = true;
+        next = Number(index) - 1;
+      }
       if (Math.abs(width) > MOST_WIDTH || (precision ?? 0) > MOST_WIDTH) out += '%!(BADWIDTH)';
+      else if (index !== undefined && !(next >= 0 && next < args.length)) out += `%!${verb}(BADINDEX)`;
       else if (next >= args.length) out += `%!${verb}(MISSING)`;
       else out += formatOne({ flags: width < 0 ? `${flags}-` : flags, width: Math.abs(width), precision, verb }, args[next++]);
       bounded(out.length);
     }
   }
   out += format.slice(done);
-  if (next >= args.length) return out;
+  if (reordered || next >= args.length) return out;
   const extra = args
     .slice(next)
     .map((value) => (value === null || value === undefined ? '<nil>' : `${typeName(value)}=${printValue(value)}`));
@@ -70,8 +76,13 @@ function render(spec: Spec, value: Value): string | undefined {
   if (typeof value === 'number') return renderFloat(spec, value);
   if (typeof value === 'boolean') return spec.verb === 't' || spec.verb === 'v' ? String(value) : undefined;
   if (typeof value === 'string') return renderString(spec, value);
-  if (spec.verb !== 'v' && spec.verb !== 's') return undefined;
-  return value === undefined ? '<nil>' : printValue(value);
+  if (value === undefined || value === null) return spec.verb === 'v' ? '<nil>' : undefined;
+  if (Array.isArray(value) && spec.verb !== 'v') return `[${value.map((element) => formatOne(spec, element)).join(' ')}]`;
+  if (value instanceof Map && spec.verb !== 'v') {
+    const pairs = [...(value as ReadonlyMap<string, Value>)].sort(([a], [b]) => (a < b ? -1 : 1));
+    return `map[${pairs.map(([key, inner]) => `${formatOne(spec, key)}:${formatOne(spec, inner)}`).join(' ')}]`;
+  }
+  return spec.verb === 'v' || spec.verb === 's' ? printValue(value) : undefined;
 }
 
 function signed({ flags }: Spec, text: string): string {
@@ -110,10 +121,12 @@ function renderFloat(spec: Spec, value: number): string | undefined {
   const precision = spec.precision ?? 6;
   if (!'vgGfFeE'.includes(spec.verb)) return undefined;
   if (!Number.isFinite(value)) return signed(spec, printFloat(value));
+  if (Object.is(value, -0)) return `-${renderFloat({ ...spec, flags: spec.flags.replace(/[+ ]/g, '') }, 0)}`;
   switch (spec.verb) {
     case 'f':
     case 'F':
-      return signed(spec, Math.abs(value) < 1e21 ? value.toFixed(Math.min(precision, 100)) : plainDecimal(value));
+      if (Math.abs(value) < 1e21) return signed(spec, value.toFixed(Math.min(precision, 100)));
+      return signed(spec, `${BigInt(value)}${precision === 0 ? '' : `.${'0'.repeat(precision)}`}`);
     case 'e':
     case 'E': {
       const [mantissa, exponent] = value.toExponential(Math.min(precision, 100)).split('e');

@@ -1,5 +1,6 @@
-import { formatGoTime, GoTime, yearDay } from './go-time.ts';
-import type { EntryContext, TemplateFunction } from './template-define.ts';
+import { ConversionError } from './go-parse.ts';
+import { formatGoTime, GoTime, yearDay, ZERO_TIME } from './go-time.ts';
+import type { EntryContext, ParameterType, TemplateFunction } from './template-define.ts';
 import { findFunction } from './template-functions.ts';
 import {
   type Command,
@@ -12,7 +13,7 @@ import {
   type Template,
   type TemplateNode,
 } from './template-parse.ts';
-import { isTrue, LabelMap, printValue, typeName, type Value } from './template-value.ts';
+import { fromBytes, isTrue, LabelMap, printValue, toBytes, typeName, type Value } from './template-value.ts';
 
 /** Why a template gave no text, in Go's words; reaches __error_details__. */
 export class TemplateExecutionError extends Error {}
@@ -36,6 +37,14 @@ export class CompiledTemplate {
     this.#template = template;
   }
 
+  /** The label that the template shows, if it does nothing else. */
+  get soleField(): string | undefined {
+    const [node, ...others] = this.#template.body;
+    if (node?.kind !== 'action' || others.length > 0 || node.pipe.commands.length !== 1) return undefined;
+    const [operand, ...rest] = node.pipe.commands[0].args;
+    return operand.kind === 'field' && operand.path.length === 1 && rest.length === 0 ? fromBytes(operand.path[0]) : undefined;
+  }
+
   /** Runs the template over an entry's labels; all strings are byte strings. Throws TemplateExecutionError. */
   run(labels: LabelMap, entry: EntryContext): string {
     const run = new Run(this.#template, entry);
@@ -49,6 +58,12 @@ type Variables = [name: string, value: Value][];
 class Break extends Error {}
 class Continue extends Error {}
 
+/** A node as error texts name it. */
+interface Place {
+  readonly at: number;
+  readonly context: string;
+}
+
 class Run {
   output = '';
   readonly #template: Template;
@@ -56,13 +71,15 @@ class Run {
   #steps = 0;
   #text = 0;
   #name = '';
+  /** What is evaluated, or was last: where an error is said to be. Go's templates are not always right about that, and clients see it. */
+  #place: Operand | Command | undefined;
 
   constructor(template: Template, entry: EntryContext) {
     this.#template = template;
     this.#entry = entry;
   }
 
-  #error(at: number, context: string, what: string): TemplateExecutionError {
+  #error(what: string, { at, context }: Place = placeOf(this.#place)): TemplateExecutionError {
     const before = this.#template.text.slice(0, at);
     const line = before.split('\n').length;
     const column = at - (before.lastIndexOf('\n') + 1);
@@ -89,7 +106,7 @@ class Run {
         return;
       case 'action': {
         const value = this.#pipe(node.pipe, dot, variables);
-        if (node.pipe.variables.length === 0) this.#write(printValue(value));
+        if (node.pipe.variables.length === 0) this.#write(printValue(value ?? undefined));
         return;
       }
       case 'if':
@@ -104,9 +121,10 @@ class Run {
         this.#range(node, dot, name, [...variables], depth);
         return;
       case 'template': {
+        const place = { at: 0, context: `{{template "${node.name}"}}` };
         const body = this.#template.defined.get(node.name);
-        if (body === undefined) throw this.#error(0, `{{template "${node.name}"}}`, `template "${node.name}" not defined`);
-        if (depth >= MOST_DEPTH) throw this.#error(0, `{{template "${node.name}"}}`, `exceeded maximum template depth (${MOST_DEPTH})`);
+        if (body === undefined) throw this.#error(`template "${node.name}" not defined`, place);
+        if (depth >= MOST_DEPTH) throw this.#error(`exceeded maximum template depth (${MOST_DEPTH})`, place);
         const inner = node.pipe === undefined ? undefined : this.#pipe(node.pipe, dot, variables);
         this.list(body, inner, node.name, [['$', inner]], depth + 1);
         this.#name = name;
@@ -129,8 +147,7 @@ class Run {
     const value = this.#pipe({ ...node.pipe, variables: [] }, dot, variables);
     if (value instanceof Map) this.#step(value.size); // it is sorted for each loop
     const pairs = rangePairs(value);
-    if (pairs === undefined)
-      throw this.#error(node.pipe.commands[0].at, printPipe(node.pipe), `range can't iterate over ${printValue(value)}`);
+    if (pairs === undefined) throw this.#error(`range can't iterate over ${printValue(value)}`);
     let any = false;
     for (const [key, element] of pairs) {
       any = true;
@@ -153,6 +170,7 @@ class Run {
   }
 
   #pipe(pipe: Pipe, dot: Value, variables: Variables): Value {
+    this.#place = pipe;
     let value: Value;
     for (const [index, command] of pipe.commands.entries()) value = this.#command(command, dot, variables, index > 0, value);
     for (const name of pipe.variables) bind(variables, name, value, pipe.assigns);
@@ -162,20 +180,20 @@ class Run {
   /** `final`: what the command before it in the pipeline gave, if `piped`. */
   #command(command: Command, dot: Value, variables: Variables, piped: boolean, final: Value): Value {
     const [first, ...rest] = command.args;
-    if (first.kind === 'function') return this.#call(command, first.name, rest, dot, variables, piped, final);
-    if (first.kind === 'nil') throw this.#error(command.at, printCommand(command), 'nil is not a command');
-    if (first.kind === 'chain' || first.kind === 'variable' || first.kind === 'field') {
-      const args = rest.map((node) => this.#operand(node, dot, variables, command));
-      if (piped) args.push(final);
-      return this.#operand(first, dot, variables, command, args);
+    const isBare = rest.length === 0 && !piped;
+    if (first.kind === 'function') return this.#call(command, first, rest, dot, variables, piped, final);
+    if (first.kind === 'field' || first.kind === 'chain' || (first.kind === 'variable' && first.path.length > 0)) {
+      return this.#operand(first, dot, variables, isBare ? undefined : { nodes: rest, piped, final });
     }
-    if (rest.length > 0 || piped) {
-      throw this.#error(command.at, printOperand(first), `can't give argument to non-function ${printOperand(first)}`);
-    }
-    return this.#operand(first, dot, variables, command);
+    if (first.kind !== 'pipe') this.#place = first;
+    if (!isBare) throw this.#error(`can't give argument to non-function ${printOperand(first)}`);
+    if (first.kind === 'nil') throw this.#error('nil is not a command');
+    return this.#operand(first, dot, variables);
   }
 
-  #operand(node: Operand, dot: Value, variables: Variables, command: Command, args: readonly Value[] = []): Value {
+  /** `given`: the arguments of the method that the operand's last field is, if it is one. */
+  #operand(node: Operand, dot: Value, variables: Variables, given?: Arguments): Value {
+    this.#place = node;
     switch (node.kind) {
       case 'dot':
         return dot;
@@ -189,70 +207,90 @@ class Run {
       case 'pipe':
         return this.#pipe(node, dot, variables);
       case 'function':
-        return this.#call(command, node.name, [], dot, variables, false, undefined);
+        return this.#call(undefined, node, [], dot, variables, false, undefined);
       case 'field':
-        return this.#fields(dot, node.path, node, command, args);
+        return this.#fields(dot, node.path, dot, variables, given);
       case 'variable':
-        return this.#fields(lookUp(variables, node.name), node.path, node, command, args);
+        return this.#fields(lookUp(variables, node.name), node.path, dot, variables, given);
       case 'chain':
-        return this.#fields(this.#operand(node.of, dot, variables, command), node.path, node, command, args);
+        if (node.of.kind === 'nil') throw this.#error(`indirection through explicit nil in ${printOperand(node)}`);
+        return this.#fields(this.#operand(node.of, dot, variables) ?? undefined, node.path, dot, variables, given);
     }
   }
 
-  #fields(start: Value, path: readonly string[], node: Operand, command: Command, args: readonly Value[]): Value {
+  #fields(start: Value, path: readonly string[], dot: Value, variables: Variables, given: Arguments | undefined): Value {
     let value = start;
     for (const [index, field] of path.entries()) {
-      const last = index === path.length - 1;
+      const args = index === path.length - 1 ? given : undefined;
+      if (value === undefined) return undefined;
+      if (value === null) throw this.#error(`nil pointer evaluating interface {}.${field}`);
       if (value instanceof GoTime) {
         const method = TIME_METHODS[field];
-        if (method === undefined) throw this.#error(command.at, printOperand(node), `can't evaluate field ${field} in type time.Time`);
-        value = method(value, last ? args : []);
-        if (last) return value;
-        continue;
-      }
-      if (!(value instanceof Map)) {
-        if (value === undefined || value === null)
-          throw this.#error(command.at, printOperand(node), `nil data; no entry for key "${field}"`);
-        throw this.#error(command.at, printOperand(node), `can't evaluate field ${field} in type ${typeName(value)}`);
-      }
-      value = (value as ReadonlyMap<string, Value>).get(field) ?? (value instanceof LabelMap ? '' : undefined);
+        if (method === undefined) throw this.#error(`can't evaluate field ${field} in type time.Time`);
+        const values = args === undefined ? [] : args.nodes.map((node) => this.#operand(node, dot, variables));
+        value = method(value, args?.piped ? [...values, args.final] : values);
+      } else if (value instanceof Map) {
+        if (args !== undefined) throw this.#error(`${field} is not a method but has arguments`);
+        value = (value as ReadonlyMap<string, Value>).get(field) ?? (value instanceof LabelMap ? '' : null);
+      } else throw this.#error(`can't evaluate field ${field} in type ${typeName(value)}`);
     }
-    if (args.length > 0)
-      throw this.#error(
-        command.at,
-        printOperand(node),
-        `${path.at(-1) ?? printOperand(node)} has arguments but cannot be invoked as function`,
-      );
     return value;
   }
 
-  #call(command: Command, name: string, nodes: readonly Operand[], dot: Value, variables: Variables, piped: boolean, final: Value): Value {
+  /** `command`: the one that the function's name begins; none where it is an argument itself. */
+  #call(
+    command: Command | undefined,
+    node: Extract<Operand, { kind: 'function' }>,
+    nodes: readonly Operand[],
+    dot: Value,
+    variables: Variables,
+    piped: boolean,
+    final: Value,
+  ): Value {
     this.#step();
+    const { name } = node;
+    this.#place = node;
     const called = findFunction(name)!;
-    if (name === 'and' || name === 'or') return this.#junction(name, nodes, dot, variables, command, piped, final);
     const given = nodes.length + (piped ? 1 : 0);
     const wanted = called.parameters.length;
-    if (called.variadic ? given < wanted : given !== wanted) {
-      const bound = called.variadic ? `at least ${wanted}` : `${wanted}`;
-      throw this.#error(command.at, name, `wrong number of args for ${name}: want ${bound} got ${given}`);
+    if (called.variadic && given < wanted) {
+      throw this.#error(`wrong number of args for ${name}: want at least ${wanted} got ${nodes.length}`);
     }
-    const args = nodes.map((node) => this.#operand(node, dot, variables, command));
-    if (piped) args.push(final);
-    for (const [index, value] of args.entries()) {
-      const problem = mismatch(called, index, value, nodes[index]);
-      if (problem !== undefined)
-        throw this.#error(command.at, nodes[index] === undefined ? printCommand(command) : printOperand(nodes[index]), problem);
-      if (called.parameters[index] === 'string' && value === undefined) args[index] = '';
-    }
+    if (!called.variadic && given !== wanted) throw this.#error(`wrong number of args for ${name}: want ${wanted} got ${given}`);
+    if (name === 'and' || name === 'or') return this.#junction(name, nodes, dot, variables, piped, final);
+    const args = nodes.map((operand, index) => this.#argument(called, index, operand, dot, variables));
+    if (piped) args.push(this.#fitting(typeAt(called, nodes.length), final));
     for (const value of args) this.#spend(value);
     try {
       const result = called.run(args, this.#entry);
       this.#spend(result);
       return result;
     } catch (error) {
-      if (error instanceof TemplateExecutionError) throw error;
-      throw this.#error(command.at, printCommand(command), `error calling ${name}: ${(error as Error).message}`);
+      this.#place = command ?? node;
+      const { message } = error as Error;
+      throw this.#error(`error calling ${name}: ${error instanceof ConversionError ? toBytes(message) : message}`);
     }
+  }
+
+  #argument(called: TemplateFunction, index: number, node: Operand, dot: Value, variables: Variables): Value {
+    const type = typeAt(called, index);
+    const value = this.#operand(node, dot, variables);
+    if (node.kind === 'nil') {
+      if (type !== 'any') throw this.#error(`cannot assign nil to ${GO_TYPES[type]}`);
+      return value;
+    }
+    if (type === 'any' || !LITERALS.has(node.kind)) return this.#fitting(type, value);
+    const literal = literalAs(type, node);
+    if (literal !== undefined) return literal;
+    if (type === 'time') throw this.#error(`can't handle ${printOperand(node)} for arg of type time.Time`);
+    throw this.#error(`expected ${type === 'int' ? 'integer' : type}; found ${printOperand(node)}`);
+  }
+
+  /** `value`, if it is of the type. */
+  #fitting(type: ParameterType, value: Value): Value {
+    if (type === 'any' || FITS[type](value)) return value;
+    if (value === undefined) throw this.#error(`invalid value; expected ${GO_TYPES[type]}`);
+    throw this.#error(`wrong type for value; expected ${GO_TYPES[type]}; got ${value === null ? 'interface {}' : typeName(value)}`);
   }
 
   #spend(value: Value): void {
@@ -263,34 +301,51 @@ class Run {
     }
   }
 
-  #junction(
-    name: 'and' | 'or',
-    nodes: readonly Operand[],
-    dot: Value,
-    variables: Variables,
-    command: Command,
-    piped: boolean,
-    final: Value,
-  ): Value {
+  #junction(name: 'and' | 'or', nodes: readonly Operand[], dot: Value, variables: Variables, piped: boolean, final: Value): Value {
     let value: Value;
     for (const node of nodes) {
-      value = this.#operand(node, dot, variables, command);
+      value = this.#operand(node, dot, variables);
       if (isTrue(value) === (name === 'or')) return value;
     }
     return piped ? final : value;
   }
 }
 
-/** Why a value cannot be the argument at `index`, if so. */
-function mismatch({ parameters, rest }: TemplateFunction, index: number, value: Value, node: Operand | undefined): string | undefined {
-  const wanted = index < parameters.length ? parameters[index] : rest;
-  if (wanted === 'any' || wanted === undefined || (value === undefined && wanted === 'string')) return undefined;
-  const fits = wanted === 'string' ? typeof value === 'string' : typeof value === 'bigint';
-  if (fits) return undefined;
-  if (node !== undefined && ['bool', 'integer', 'float', 'string'].includes(node.kind)) {
-    return `expected ${wanted === 'int' ? 'integer' : wanted}; found ${printOperand(node)}`;
+interface Arguments {
+  readonly nodes: readonly Operand[];
+  readonly piped: boolean;
+  readonly final: Value;
+}
+
+function placeOf(node: Operand | Command | undefined): Place {
+  if (node === undefined) return { at: 0, context: '' };
+  if (!('kind' in node)) return { at: node.at, context: printCommand(node) };
+  return { at: node.at, context: node.kind === 'pipe' ? printPipe(node) : printOperand(node) };
+}
+
+function typeAt({ parameters, rest }: TemplateFunction, index: number): ParameterType {
+  return index < parameters.length ? parameters[index] : (rest ?? 'any');
+}
+
+type CheckedType = Exclude<ParameterType, 'any'>;
+const GO_TYPES: Readonly<Record<CheckedType, string>> = { string: 'string', int: 'int', float: 'float64', time: 'time.Time' };
+const FITS: Readonly<Record<CheckedType, (value: Value) => boolean>> = {
+  string: (value) => typeof value === 'string',
+  int: (value) => typeof value === 'bigint',
+  float: (value) => typeof value === 'number',
+  time: (value) => value instanceof GoTime,
+};
+
+const LITERALS: ReadonlySet<Operand['kind']> = new Set(['bool', 'integer', 'float', 'string']);
+
+/** What a literal is to a parameter of the type: `2` also a float, `2.0` also an integer; undefined if it is nothing. */
+function literalAs(type: CheckedType, node: Operand): Value {
+  if (node.kind === 'integer') return type === 'int' ? node.value : type === 'float' ? Number(node.value) : undefined;
+  if (node.kind === 'float') {
+    if (type === 'int') return Number.isSafeInteger(node.value) ? BigInt(node.value) : undefined;
+    return type === 'float' ? node.value : undefined;
   }
-  return `wrong type for value; expected ${wanted}; got ${typeName(value)}`;
+  return node.kind === 'string' && type === 'string' ? node.value : undefined;
 }
 
 function printPipe({ commands }: Pipe): string {
@@ -324,7 +379,7 @@ function* countTo(end: bigint): Generator<readonly [Value, Value]> {
 
 const TIME_METHODS: Readonly<Record<string, (time: GoTime, args: readonly Value[]) => Value>> = {
   Unix: (time) => time.unix,
-  UnixMilli: (time) => time.unix * 1000n + BigInt(Math.floor(time.nanosecond / 1e6)),
+  UnixMilli: (time) => time.unixMs,
   UnixMicro: (time) => time.unix * 1_000_000n + BigInt(Math.floor(time.nanosecond / 1e3)),
   UnixNano: (time) => time.ns,
   Nanosecond: (time) => BigInt(time.nanosecond),
@@ -339,4 +394,8 @@ const TIME_METHODS: Readonly<Record<string, (time: GoTime, args: readonly Value[
   Format: (time, [layout]) => formatGoTime(time, typeof layout === 'string' ? layout : ''),
   String: (time) => printValue(time),
   UTC: (time) => new GoTime(time.ns),
+  IsZero: (time) => time.ns === ZERO_TIME,
+  Before: (time, [other]) => other instanceof GoTime && time.ns < other.ns,
+  After: (time, [other]) => other instanceof GoTime && time.ns > other.ns,
+  Equal: (time, [other]) => other instanceof GoTime && time.ns === other.ns,
 };

@@ -114,11 +114,37 @@ function queryUnescape(bytes: string): string {
   return bytes.replaceAll('+', ' ').replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
+/** Padding may be missing; what cannot be decoded gives the text of Go's error. */
 function base64Decode(bytes: string): string {
-  const clean = bytes.replace(/[\r\n]/g, '');
-  const wrong = /[^A-Za-z0-9+/=]|=(?!=?$)/.exec(clean);
-  if (wrong !== null || clean.length % 4 !== 0) throw new Error(`illegal base64 data at input byte ${wrong?.index ?? clean.length}`);
-  return Buffer.from(clean, 'base64').toString('latin1');
+  const rest = bytes.length % 4;
+  const padded = rest > 1 ? bytes + '='.repeat(4 - rest) : bytes;
+  const at = base64Fault(padded);
+  return at < 0 ? Buffer.from(padded, 'base64').toString('latin1') : `illegal base64 data at input byte ${at}`;
+}
+
+/** Where Go says that a base64 text is wrong, -1 if it is not. Line ends within it do not count. */
+function base64Fault(text: string): number {
+  let at = 0;
+  const next = (): number => {
+    while (text[at] === '\n' || text[at] === '\r') at++;
+    return at;
+  };
+  let digits = 0;
+  for (; next() < text.length; at++) {
+    if (/[A-Za-z0-9+/]/.test(text[at])) {
+      digits = (digits + 1) % 4;
+      continue;
+    }
+    if (text[at] !== '=' || digits < 2) return at;
+    at++;
+    if (digits === 2) {
+      if (next() === text.length) return text.length;
+      if (text[at] !== '=') return at - 1;
+      at++;
+    }
+    return next() < text.length ? at : -1;
+  }
+  return digits === 0 ? -1 : text.length - digits;
 }
 
 const HTML: Readonly<Record<string, string>> = { '"': '&#34;', "'": '&#39;', '&': '&amp;', '<': '&lt;', '>': '&gt;', '\0': '\ufffd' };
@@ -132,9 +158,13 @@ const JS: Readonly<Record<string, string>> = {
   '=': '\\u003D',
 };
 const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
-function joined(args: readonly Value[]): string {
+const joined = (args: readonly Value[]): string => sprint(args.map((value) => value ?? '<no value>'));
+
+/** As Go's fmt.Sprint: a space between two that are both no strings. */
+export function sprint(args: readonly Value[]): string {
   let out = '';
-  for (const value of args) {
+  for (const [at, value] of args.entries()) {
+    if (at > 0 && typeof value !== 'string' && typeof args[at - 1] !== 'string') out += ' ';
     out += printValue(value ?? null);
     bounded(out.length);
   }

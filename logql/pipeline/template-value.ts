@@ -89,15 +89,18 @@ export function plainDecimal(value: number): string {
 
 // --- the lenient conversions of sprig -----------------------------------------------------------------------------------------------------------------
 
-/** 0 for what is no integer; a fraction of zeros is passed over. */
+/** 0 for what is no integer; a fraction is cut off. */
 export function toInt(value: Value): bigint {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'number') return Number.isFinite(value) ? BigInt.asIntN(64, BigInt(Math.trunc(value))) : -(2n ** 63n);
   if (typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value !== 'string') return 0n;
-  const match = /^([-+]?)(0[xX][\da-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|[1-9]\d*|0)(?:\.0*)?$/.exec(value);
+  const match = /^([-+]?)(0[xX](?:_?[\da-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|[1-9](?:_?\d)*|0)$/.exec(
+    value.replace(/^([-+]?\d*)\.\d*$/, '$1'),
+  );
   if (match === null) return 0n;
-  const digits = /^0[0-7]+$/.test(match[2]) ? `0o${match[2].slice(1)}` : match[2];
+  const plain = match[2].replaceAll('_', '');
+  const digits = /^0[0-7]+$/.test(plain) ? `0o${plain.slice(1)}` : plain;
   const size = BigInt(digits);
   const signed = match[1] === '-' ? -size : size;
   return BigInt.asIntN(64, signed) === signed ? signed : 0n;

@@ -16,7 +16,7 @@ export function compileUnwrap({ label, conversion }: Unwrap): (state: LabelState
     const text = state.get(label) ?? '';
     if (text === '') return false;
     try {
-      state.sample = convert(text);
+      state.sample = convert(text) + 0; // A zero below zero loses its sign.
     } catch (error) {
       if (!(error instanceof ConversionError)) throw error;
       state.fail('SampleExtractionErr', error.message);

@@ -23,6 +23,11 @@ export class Wanted {
     return this.#names === undefined || this.#names.has(name);
   }
 
+  /** Whether this very label is asked for, rather than every label. */
+  isNamed(name: string): boolean {
+    return this.#names?.has(name) ?? false;
+  }
+
   /** Whether a label whose name begins with `prefix` and `_` may be wanted. */
   hasUnder(prefix: string): boolean {
     if (this.#names === undefined) return true;

@@ -12,7 +12,7 @@ const COMPUTE: Readonly<Record<string, (left: number, right: number) => number>>
   '+': (left, right) => left + right,
   '-': (left, right) => left - right,
   '*': (left, right) => left * right,
-  '/': (left, right) => left / right,
+  '/': (left, right) => (right === 0 ? Number.NaN : left / right),
   '%': (left, right) => left % right,
   '^': power,
 };

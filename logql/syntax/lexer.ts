@@ -1,7 +1,7 @@
 import { meaningError, positionedError } from '../errors.ts';
 import type { Span } from './ast.ts';
 import { unquoteGo } from './go-string.ts';
-import { parseBytes, parseDuration, UnitError } from './units.ts';
+import { parseBytes, parseCalendarDuration, parseDuration, UnitError } from './units.ts';
 
 /** `kind` is the token's name as error messages give it: a symbol, a keyword, or one of the names below. */
 export interface Token {
@@ -66,13 +66,14 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 };
 
 const IDENTIFIER = /[\p{L}_][\p{L}\p{Nd}_]*/uy;
-const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+const NUMBER = /(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+(?:_\d+)*)?/y;
 const WITH_UNIT = /[\d.]+[\p{L}\d.]*/uy;
 // One way to read any text: with an optional dot between two runs of digits a long text that fails would be tried in exponentially many.
 const DURATION = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w|y))+$/u;
+const NEGATIVE_DURATION = /-(?:(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+|0+)(?![\d.nuµmshdwy])/uy;
 const FUNCTION_FOLLOWS = /\s*(?:\(|(?:by|without)\b)/iy;
 
-/** The tokens of `text`, ending with one `$end`. Comments run from `#` to the end of the line. Throws QueryError. */
+/** The tokens of `text`, ending with one `$end`. Comments are those of Go, and run from `#` to the end of the line. Throws QueryError. */
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
   for (let at = skipBlank(text, 0); at < text.length; ) {
@@ -85,10 +86,12 @@ export function tokenize(text: string): Token[] {
 }
 
 function skipBlank(text: string, from: number): number {
-  const blank = /(?:[ \t\r\n]+|#[^\n]*)*/y;
+  const blank = /(?:[ \t\r\n]+|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/y;
   blank.lastIndex = from;
   blank.test(text);
-  return blank.lastIndex;
+  const at = blank.lastIndex;
+  if (text.startsWith('/*', at)) throw positionedError(text, { from: at, to: text.length }, 'comment not terminated');
+  return at;
 }
 
 function scanToken(text: string, from: number): Token {
@@ -98,14 +101,20 @@ function scanToken(text: string, from: number): Token {
   if (/\d/.test(char) || (char === '.' && /\d/.test(text[from + 1] ?? ''))) return scanNumber(text, from);
   const word = matchAt(IDENTIFIER, text, from);
   if (word !== undefined) return scanWord(text, from, word);
+  if (char === '-') {
+    // Go reads `-5m` and, without a unit, `-0` as durations.
+    const run = matchAt(NEGATIVE_DURATION, text, from);
+    if (run !== undefined) return token('DURATION', run, from, from + run.length, parseDuration(run));
+  }
   const flag = /--(?:strict|keep-empty)(?![\w-])/y;
   const option = matchAt(flag, text, from);
-  if (option !== undefined) return token('PARSER_FLAG', option, from);
+  if (option !== undefined) return token('FUNCTION_FLAG', option, from);
   const symbol = SYMBOLS.find((candidate) => text.startsWith(candidate, from));
   if (symbol !== undefined) return token(symbol, symbol, from);
-  const what =
-    char === "'" ? 'invalid char literal' : `syntax error: unexpected ${JSON.stringify(String.fromCodePoint(text.codePointAt(from)!))}`;
-  throw positionedError(text, { from, to: from + 1 }, what);
+  // What is nothing else is a name to Loki, though none that anything has.
+  const literal = char === "'" ? matchAt(/'(?:[^'\\\n]|\\.)'/uy, text, from) : String.fromCodePoint(text.codePointAt(from)!);
+  if (literal === undefined) throw positionedError(text, { from, to: from + 1 }, 'invalid char literal');
+  return token('IDENTIFIER', literal, from);
 }
 
 function matchAt(pattern: RegExp, text: string, from: number): string | undefined {
@@ -137,7 +146,7 @@ function scanRange(text: string, from: number): Token {
   if (close < 0) throw positionedError(text, { from, to: text.length }, "missing closing ']' in duration");
   const inner = text.slice(from + 1, close);
   try {
-    return token('RANGE', inner, from, close + 1, parseDuration(inner));
+    return token('RANGE', inner, from, close + 1, parseCalendarDuration(inner));
   } catch (error) {
     if (error instanceof UnitError) throw positionedError(text, { from, to: close + 1 }, error.message);
     throw error;
@@ -147,6 +156,8 @@ function scanRange(text: string, from: number): Token {
 function scanNumber(text: string, from: number): Token {
   const run = matchAt(WITH_UNIT, text, from)!;
   const at = { from, to: from + run.length };
+  const octal = /^0\d*?([89])\d*(?![\d.eE])/.exec(run);
+  if (octal !== null) throw positionedError(text, at, `invalid digit '${octal[1]}' in octal literal`);
   if (/^0[bB](?![01])/.test(run)) throw positionedError(text, at, 'decimal literal has no digits');
   if (/^0[xXoObB]/.test(run))
     throw meaningError(at, `unable to parse literal as a float: strconv.ParseFloat: parsing "${run}": invalid syntax`);
@@ -161,5 +172,8 @@ function scanNumber(text: string, from: number): Token {
   const bytes = /[a-z]/i.test(run) ? parseBytes(run) : undefined;
   if (bytes !== undefined) return token('BYTES', run, from, at.to, bytes);
   const number = matchAt(NUMBER, text, from)!;
-  return token('NUMBER', number, from, from + number.length, Number(number));
+  const value = Number(number.replaceAll('_', ''));
+  if (!Number.isFinite(value))
+    throw meaningError(at, `unable to parse literal as a float: strconv.ParseFloat: parsing "${number}": value out of range`);
+  return token('NUMBER', number, from, from + number.length, value);
 }

@@ -1,9 +1,8 @@
-import { positionedError } from '../errors.ts';
 import type { Comparison, LabelPredicate } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseMatch } from './parse-selector.ts';
-import { printNumber } from './print-number.ts';
-import { printBytes, printGoDuration } from './units.ts';
+import { printSample } from './print-number.ts';
+import { parseBytes, printBytes, printGoDuration } from './units.ts';
 
 const COMPARISONS: readonly Comparison[] = ['=', '==', '!=', '>', '>=', '<', '<='];
 
@@ -48,20 +47,23 @@ function parseOne(cursor: Cursor): LabelPredicate {
 function parseOperand(cursor: Cursor, name: string, op: Comparison): LabelPredicate {
   if (cursor.next.kind === 'ip' && (op === '=' || op === '!=')) return { kind: 'ip', name, op, text: parseIp(cursor) };
   const sign = cursor.next.kind === '-' || cursor.next.kind === '+' ? cursor.take().kind : '';
-  const { kind, value, text } = cursor.next;
+  const { kind, value } = cursor.next;
   if (sign !== '' && kind !== 'NUMBER') cursor.fail('NUMBER');
   switch (kind) {
     case 'NUMBER': {
       cursor.take();
       const signed = sign === '-' ? -value : value;
-      return { kind: 'number', name, op, value: signed, text: printNumber(signed) };
+      return { kind: 'number', name, op, value: signed, text: printSample(signed) };
     }
     case 'DURATION':
       cursor.take();
       return { kind: 'duration', name, op, valueNs: value, text: printGoDuration(value) };
-    case 'BYTES':
+    case 'BYTES': {
+      // Loki prints a query on its way to queriers, which are therefore told a size as it is printed: `1KiB` as 1.0kB, which is 1000.
       cursor.take();
-      return { kind: 'bytes', name, op, value, text: printBytes(value, text) };
+      const printed = printBytes(value);
+      return { kind: 'bytes', name, op, value: parseBytes(printed)!, text: printed };
+    }
     default:
       return cursor.fail();
   }
@@ -71,8 +73,7 @@ function parseOperand(cursor: Cursor, name: string, op: Comparison): LabelPredic
 export function parseIp(cursor: Cursor): string {
   cursor.expect('ip');
   cursor.expect('(');
-  const { text, at } = cursor.expect('STRING');
+  const { text } = cursor.expect('STRING');
   cursor.expect(')');
-  if (text === '') throw positionedError(cursor.text, at, 'ip: empty pattern');
   return text;
 }

@@ -1,9 +1,23 @@
-import { meaningError, QueryError } from '../errors.ts';
-import type { DropKeepItem, Extraction, LabelAssignment, LineFilter, LineFilterOp, LineFilterTerm, LogExpr, Stage, Unwrap } from './ast.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import { meaningError } from '../errors.ts';
+import { regexpLabels } from '../pipeline/extract-pattern.ts';
+import { parseCapturePattern } from '../pipeline/line-pattern.ts';
+import { validateRegex } from '../pipeline/regex.ts';
+import type {
+  DropKeepItem,
+  Extraction,
+  LabelAssignment,
+  LineFilter,
+  LineFilterOp,
+  LineFilterTerm,
+  LogExpr,
+  Span,
+  Stage,
+  Unwrap,
+} from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseIp, parseLabelPredicate, startsPredicate } from './parse-label-filter.ts';
-import { checkRegex, parseMatch, parseMatchers, requireNarrowMatcher } from './parse-selector.ts';
-import { printStage } from './print.ts';
+import { parseMatch, parseMatchers, requireNarrowMatcher } from './parse-selector.ts';
 
 const LINE_FILTER_OPS: readonly LineFilterOp[] = ['|=', '|~', '|>', '!=', '!~', '!>'];
 
@@ -27,7 +41,7 @@ export function parseStages(cursor: Cursor): Stage[] {
   for (;;) {
     const from = cursor.next.at.from;
     const op = LINE_FILTER_OPS.find((candidate) => cursor.next.kind === candidate);
-    if (op !== undefined) stages.push(parseLineFilter(cursor, op));
+    if (op !== undefined) stages.push(...parseLineFilter(cursor, op));
     else if (cursor.next.kind === '|' && cursor.second.kind !== 'unwrap') {
       cursor.take();
       stages.push(parseStage(cursor, from));
@@ -35,30 +49,29 @@ export function parseStages(cursor: Cursor): Stage[] {
   }
 }
 
-function parseLineFilter(cursor: Cursor, op: LineFilterOp): LineFilter {
+/** One filter; of a negated one with alternatives, which no line may contain any of, one for each. */
+function parseLineFilter(cursor: Cursor, op: LineFilterOp): LineFilter[] {
   const from = cursor.take().at.from;
   const terms: LineFilterTerm[] = [];
   do {
     if (cursor.next.kind === 'ip') terms.push({ kind: 'ip', text: parseIp(cursor) });
     else terms.push({ kind: 'text', text: cursor.expect('STRING', ['STRING', 'ip']).text });
   } while (cursor.accept('or'));
-  const filter: LineFilter = { kind: 'line_filter', op, terms, at: cursor.spanFrom(from) };
-  if (op !== '|=' && op !== '!=' && terms.some((term) => term.kind === 'ip')) throw stageError(filter, 'ip: invalid operation');
-  if (op === '|~' || op === '!~') for (const { text } of terms) checkStageRegex(cursor, text, filter);
-  return filter;
+  const at = cursor.spanFrom(from);
+  if (op === '|~' || op === '!~') for (const { text } of terms) countRegex(cursor, text, at);
+  const alternatives = op.startsWith('!') ? terms.map((term) => [term]) : [terms];
+  return alternatives.map((some) => ({ kind: 'line_filter', op, terms: some, at }));
 }
 
-function stageError(stage: Stage, message: string): Error {
-  return meaningError(stage.at, `stage '${printStage(stage)}' : ${message}`);
-}
-
-function checkStageRegex(cursor: Cursor, pattern: string, stage: Stage): void {
+/** What is wrong with the pattern of a line filter is told when the query is planned. */
+function countRegex(cursor: Cursor, pattern: string, at: Span): void {
+  let cost = 0;
   try {
-    checkRegex(cursor, pattern, stage.at);
+    cost = validateRegex(pattern);
   } catch (error) {
-    if (!(error instanceof QueryError)) throw error;
-    throw stageError(stage, (error as Error).message.replace(/^parse error : /, ''));
+    if (!(error instanceof Fault) || error.code !== 'parse_error') throw error;
   }
+  cursor.spendOnRegex(cost, at);
 }
 
 type StageParser = (cursor: Cursor, from: number) => Stage;
@@ -67,12 +80,18 @@ const STAGE_PARSERS: Readonly<Record<string, StageParser>> = {
   json: (cursor, from) => ({ kind: 'json', expressions: parseExtractions(cursor), at: cursor.spanFrom(from) }),
   logfmt: (cursor, from) => {
     const flags = new Set<string>();
-    while (cursor.next.kind === 'PARSER_FLAG') flags.add(cursor.take().text);
+    while (cursor.next.kind === 'FUNCTION_FLAG') flags.add(cursor.take().text);
     const expressions = parseExtractions(cursor);
     return { kind: 'logfmt', strict: flags.has('--strict'), keepEmpty: flags.has('--keep-empty'), expressions, at: cursor.spanFrom(from) };
   },
-  regexp: (cursor, from) => ({ kind: 'regexp', pattern: cursor.expect('STRING').text, at: cursor.spanFrom(from) }),
-  pattern: (cursor, from) => ({ kind: 'pattern', pattern: cursor.expect('STRING').text, at: cursor.spanFrom(from) }),
+  regexp: (cursor, from) => {
+    const pattern = checked(cursor, 'regexp', regexpLabels);
+    return { kind: 'regexp', pattern, at: cursor.spanFrom(from) };
+  },
+  pattern: (cursor, from) => {
+    const pattern = checked(cursor, 'pattern', parseCapturePattern);
+    return { kind: 'pattern', pattern, at: cursor.spanFrom(from) };
+  },
   unpack: (cursor, from) => ({ kind: 'unpack', at: cursor.spanFrom(from) }),
   line_format: (cursor, from) => ({ kind: 'line_format', template: cursor.expect('STRING').text, at: cursor.spanFrom(from) }),
   label_format: (cursor, from) => ({ kind: 'label_format', assignments: listOf(cursor, parseAssignment), at: cursor.spanFrom(from) }),
@@ -80,6 +99,17 @@ const STAGE_PARSERS: Readonly<Record<string, StageParser>> = {
   drop: (cursor, from) => ({ kind: 'drop', items: listOf(cursor, parseItem), at: cursor.spanFrom(from) }),
   keep: (cursor, from) => ({ kind: 'keep', items: listOf(cursor, parseItem), at: cursor.spanFrom(from) }),
 };
+
+/** The pattern of a parser, which `check` throws for if it is none. */
+function checked(cursor: Cursor, parser: string, check: (pattern: string) => unknown): string {
+  const { text, at } = cursor.expect('STRING');
+  try {
+    check(text);
+  } catch (error) {
+    throw meaningError(at, `invalid ${parser} parser: ${(error as Error).message}`, { cause: error });
+  }
+  return text;
+}
 
 /** What follows a pipe. `from`: where the pipe is. */
 function parseStage(cursor: Cursor, from: number): Stage {

@@ -14,10 +14,10 @@ import type {
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { foldNumbers, isSetOp } from './fold.ts';
-import { RANGE_FUNCTIONS, VECTOR_FUNCTIONS } from './lexer.ts';
+import { RANGE_FUNCTIONS, type Token, VECTOR_FUNCTIONS } from './lexer.ts';
 import { parseLog, parseStages, parseUnwrap } from './parse-log.ts';
 import { checkRegex } from './parse-selector.ts';
-import { printNumber } from './print-number.ts';
+import { printSample } from './print-number.ts';
 
 /** Binary operators by how tightly they bind; `^` alone groups from the right. */
 const PRECEDENCE: readonly (readonly BinaryOp[])[] = [
@@ -139,11 +139,11 @@ function parseGrouping(cursor: Cursor): Grouping | undefined {
 }
 
 /** The number before the comma in `topk(5, …)`, or undefined. */
-function parseParameter(cursor: Cursor): number | undefined {
+function parseParameter(cursor: Cursor): Token | undefined {
   if (cursor.next.kind !== 'NUMBER' || cursor.second.kind !== ',') return undefined;
-  const { value } = cursor.take();
+  const token = cursor.take();
   cursor.take();
-  return value;
+  return token;
 }
 
 // --- range aggregations -------------------------------------------------------------------------------------------------------------------------------
@@ -192,9 +192,9 @@ function parseRangeAggregation(cursor: Cursor, op: RangeOp): RangeAggregation {
   if (range.unwrap !== undefined && NEVER_UNWRAPPED.has(op)) throw meaningError(at, `invalid aggregation ${op} with unwrap`);
   if (op === 'quantile_over_time' && parameter === undefined) throw meaningError(at, `parameter required for operation ${op}`);
   if (op !== 'quantile_over_time' && parameter !== undefined) {
-    throw meaningError(at, `parameter ${printNumber(parameter)} not supported for operation ${op}`);
+    throw meaningError(at, `parameter ${printSample(parameter.value)} not supported for operation ${op}`);
   }
-  return { kind: 'range_aggregation', op, ...optional({ parameter, grouping }), ...range, at };
+  return { kind: 'range_aggregation', op, ...optional({ parameter: parameter?.value, grouping }), ...range, at };
 }
 
 /** The properties that have a value. */
@@ -226,16 +226,11 @@ function finishLogRange(cursor: Cursor, log: LogExpr): LogRange {
   const early = parseUnwrap(cursor);
   const { value: rangeNs, at } = cursor.expect('RANGE', []);
   if (rangeNs < 0) throw meaningError(at, 'the range of an aggregation must not be negative');
-  const offsetNs = cursor.accept('offset') ? parseOffset(cursor) : 0;
+  const offsetNs = cursor.accept('offset') ? cursor.expect('DURATION').value : 0;
   const stages = log.stages.length === 0 ? parseStages(cursor) : [];
   const unwrap = early ?? parseUnwrap(cursor);
   const whole = stages.length === 0 ? log : { ...log, stages, at: cursor.spanFrom(log.at.from) };
   return { log: whole, rangeNs, offsetNs, ...optional({ unwrap }) };
-}
-
-function parseOffset(cursor: Cursor): number {
-  const sign = cursor.accept('-') ? -1 : 1;
-  return sign * cursor.expect('DURATION').value;
 }
 
 // --- other functions ----------------------------------------------------------------------------------------------------------------------------------
@@ -253,23 +248,21 @@ function parseVectorAggregation(cursor: Cursor, op: VectorOp): MetricExpr {
   const grouping = before ?? parseGrouping(cursor);
   const at = cursor.spanFrom(from);
   checkParameter(op, parameter, at);
-  if (grouping !== undefined && UNGROUPED.has(op)) throw meaningError(at, `grouping not allowed for ${op} aggregation`);
-  return { kind: 'vector_aggregation', op, ...optional({ parameter, grouping }), inner, at };
+  if (grouping !== undefined && UNGROUPED.has(op) && (grouping.labels.length > 0 || op === 'approx_topk')) {
+    throw meaningError(at, `grouping not allowed for ${op} aggregation`);
+  }
+  return { kind: 'vector_aggregation', op, ...optional({ parameter: parameter?.value, grouping }), inner, at };
 }
 
-function checkParameter(op: VectorOp, parameter: number | undefined, at: Span): void {
+function checkParameter(op: VectorOp, parameter: Token | undefined, at: Span): void {
   if (!PARAMETRIC.has(op)) {
-    if (parameter !== undefined) throw meaningError(at, `unsupported parameter for operation ${op}(${printNumber(parameter)},`);
+    if (parameter !== undefined) throw meaningError(at, `unsupported parameter for operation ${op}(${parameter.text},`);
     return;
   }
   if (parameter === undefined) throw meaningError(at, `parameter required for operation ${op}`);
-  if (!Number.isInteger(parameter)) {
-    throw meaningError(
-      at,
-      `invalid parameter ${op}(${printNumber(parameter)},: strconv.Atoi: parsing "${printNumber(parameter)}": invalid syntax`,
-    );
-  }
-  if (parameter <= 0) throw meaningError(at, `invalid parameter (must be greater than 0) ${op}(${printNumber(parameter)}`);
+  const { text, value } = parameter;
+  if (!/^\d+$/.test(text)) throw meaningError(at, `invalid parameter ${op}(${text},`);
+  if (value <= 0) throw meaningError(at, `invalid parameter (must be greater than 0) ${op}(${text}`);
 }
 
 function parseLabelReplace(cursor: Cursor): MetricExpr {

@@ -42,15 +42,14 @@ export function checkRegex(cursor: Cursor, pattern: string, at: Span): void {
 /** Refuses a selector that a stream without any of its labels would fit: it selects everything. */
 export function requireNarrowMatcher(matchers: readonly Matcher[], at: Span): void {
   if (matchers.some((matcher) => !fitsEmpty(matcher))) return;
-  throw meaningError(
-    at,
-    'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
-      'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
-  );
+  throw meaningError(at, NO_NARROW_MATCHER);
 }
 
-/** Whether a stream that lacks the label fits. `!=` and `!~` count as fitting, whatever their value. */
-function fitsEmpty({ op, value }: Matcher): boolean {
-  if (op === '=') return value === '';
-  return op !== '=~' || compileMatcher({ op, value })('');
+export const NO_NARROW_MATCHER =
+  'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
+  'For instance, app=~".*" does not meet this requirement, but app=~".+" will';
+
+/** Whether a stream that lacks the label fits. */
+function fitsEmpty(matcher: Matcher): boolean {
+  return compileMatcher(matcher)('');
 }

@@ -11,7 +11,7 @@ import type {
   Stage,
   Unwrap,
 } from './ast.ts';
-import { printNumber } from './print-number.ts';
+import { printNumber, printSample } from './print-number.ts';
 import { printDuration, printGoDuration } from './units.ts';
 
 /** The canonical text of a query. Parsing it gives the same expression again, apart from spans. */
@@ -20,9 +20,9 @@ export function print(expr: Expr): string {
     case 'log':
       return printLog(expr);
     case 'range_aggregation':
-      return printRangeAggregation(expr, printRange(expr));
+      return printRangeAggregation(expr);
     case 'vector_aggregation':
-      return `${expr.op}${printGrouping(expr.grouping)}(${expr.parameter === undefined ? '' : `${printNumber(expr.parameter)},`}${print(expr.inner)})`;
+      return `${expr.op}${printGrouping(expr.grouping)}(${expr.parameter === undefined ? '' : `${printSample(expr.parameter)},`}${print(expr.inner)})`;
     case 'binary':
       return `(${print(expr.left)} ${printOperator(expr)} ${print(expr.right)})`;
     case 'label_replace':
@@ -35,7 +35,11 @@ export function print(expr: Expr): string {
 }
 
 function printLog({ matchers, stages }: LogExpr): string {
-  return [printSelector(matchers), ...stages.map(printStage)].join(' ');
+  return stages.length === 0 ? printSelector(matchers) : `${printSelector(matchers)} ${printStages(stages)}`;
+}
+
+export function printStages(stages: readonly Stage[]): string {
+  return stages.map(printStage).join(' ');
 }
 
 export function printSelector(matchers: readonly Matcher[]): string {
@@ -91,7 +95,7 @@ function printExtractions(expressions: readonly { label: string; expression: str
   return expressions.length === 0 ? [] : [expressions.map(({ label, expression }) => `${label}=${quoteGo(expression)}`).join(',')];
 }
 
-function printPredicate(predicate: LabelPredicate): string {
+export function printPredicate(predicate: LabelPredicate): string {
   switch (predicate.kind) {
     case 'and':
       return `( ${printPredicate(predicate.left)} , ${printPredicate(predicate.right)} )`;
@@ -111,34 +115,32 @@ export function printUnwrap({ label, conversion, filters }: Unwrap): string {
   return [`| unwrap ${source}`, ...filters.map((filter) => `| ${printPredicate(filter)}`)].join(' ');
 }
 
-/** The words of a log range behind its selector and stages: the unwrap and the window. */
-export function printWindow({ unwrap, rangeNs, offsetNs }: RangeAggregation): { unwrap: string; window: string } {
+function printRange({ log, unwrap, rangeNs, offsetNs }: RangeAggregation): string {
   const offset = offsetNs === 0 ? '' : ` offset ${printGoDuration(offsetNs)}`;
-  return { unwrap: unwrap === undefined ? '' : printUnwrap(unwrap), window: `[${printDuration(rangeNs)}]${offset}` };
+  return `${printLog(log)}${unwrap === undefined ? '' : ` ${printUnwrap(unwrap)}`}[${printDuration(rangeNs)}]${offset}`;
 }
 
-function printRange(expr: RangeAggregation): string {
-  const { unwrap, window } = printWindow(expr);
-  return `${printLog(expr.log)}${unwrap === '' ? '' : ` ${unwrap}`}${window}`;
+function printRangeAggregation(expr: RangeAggregation): string {
+  const { op, parameter, grouping } = expr;
+  return `${op}(${parameter === undefined ? '' : `${printRangeParameter(parameter)},`}${printRange(expr)})${printGrouping(grouping)}`;
 }
 
-/** The aggregation around `range`, its printed log range. */
-export function printRangeAggregation({ op, parameter, grouping }: RangeAggregation, range: string): string {
-  return `${op}(${parameter === undefined ? '' : `${printNumber(parameter)},`}${range})${printGrouping(grouping)}`;
+export function printRangeParameter(parameter: number): string {
+  return printSample(parameter);
 }
 
-export function printGrouping(grouping: Grouping | undefined): string {
+function printGrouping(grouping: Grouping | undefined): string {
   return grouping === undefined ? '' : ` ${grouping.without ? 'without' : 'by'} (${grouping.labels.join(',')})`;
 }
 
-/** `/ on (a) group_left (b)`: what stands between the operands. */
-export function printOperator({ op, returnBool, matching }: BinaryOperation): string {
+/** `/ on (a) group_left (b)`: what stands between the operands. Loki puts a space for the grouping even if there is none. */
+function printOperator({ op, returnBool, matching }: BinaryOperation): string {
   const words: string[] = [op];
   if (returnBool) words.push('bool');
   if (matching !== undefined) {
     words.push(matching.on ? 'on' : 'ignoring', `(${matching.labels.join(',')})`);
-    if (matching.card !== 'one_to_one')
-      words.push(matching.card === 'many_to_one' ? 'group_left' : 'group_right', `(${matching.include.join(',')})`);
+    words.push(matching.card === 'one_to_one' ? '' : matching.card === 'many_to_one' ? 'group_left' : 'group_right');
+    if (matching.include.length > 0) words.push(`(${matching.include.join(',')})`);
   }
   return words.join(' ');
 }

@@ -32,6 +32,28 @@ export function parseDuration(text: string): number {
   return sign * total;
 }
 
+/** Nanoseconds of a duration as Prometheus writes it, `1w2d`, `5m`: whole numbers, larger units first. Throws UnitError. */
+export function parseCalendarDuration(text: string): number {
+  if (text === '0') return 0;
+  if (text === '') throw new UnitError('empty duration string');
+  const invalid = new UnitError(`not a valid duration string: "${text}"`);
+  let total = 0;
+  let last = -1;
+  for (let rest = text; rest !== ''; ) {
+    const part = /^(\d+)(\D+)/.exec(rest);
+    if (part === null) throw invalid;
+    const [whole, amount, unit] = part;
+    const rank = CALENDAR_UNITS.findIndex(([name]) => name === unit);
+    if (rank < 0) throw new UnitError(`unknown unit "${unit}" in duration "${text}"`);
+    if (rank <= last) throw invalid;
+    last = rank;
+    total += Number(amount) * CALENDAR_UNITS[rank][1];
+    if (total >= 2 ** 63) throw new UnitError('duration out of range');
+    rest = rest.slice(whole.length);
+  }
+  return total;
+}
+
 /** As Go's time.Duration prints: `1h0m0s`, `1m30s`, `1.5s`, `250ms`, `0s`. */
 export function printGoDuration(ns: number): string {
   if (ns < 0) return `-${printGoDuration(-ns)}`;
@@ -79,12 +101,11 @@ export function parseBytes(text: string): number | undefined {
   return Math.floor(Number(match[1]) * (match[3] ? 1024 : 1000) ** power);
 }
 
-/** The canonical text of a size, `10kB`, unless it would say another number: then `text`. */
-export function printBytes(bytes: number, text: string): string {
+/** The canonical text of a size: `10kB`, with one or two digits behind the point, so that it may say another number. */
+export function printBytes(bytes: number): string {
   let power = 0;
   while (power < BYTE_UNITS.length && bytes >= 1000 ** (power + 1)) power++;
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
   const unit = power === 0 ? 'B' : `${power === 1 ? 'k' : BYTE_UNITS[power - 1].toUpperCase()}B`;
-  const short = bytes < 10 ? `${bytes}B` : `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
-  return parseBytes(short) === bytes ? short : text;
+  return bytes < 10 ? `${bytes}B` : `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
 }

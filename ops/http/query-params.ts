@@ -188,9 +188,7 @@ export function direction(params: URLSearchParams): Direction {
 
 /** `match` and `match[]`, each once, in order. */
 export function matches(params: URLSearchParams): string[] {
-  const all = [...new Set([...params.getAll('match'), ...params.getAll('match[]')])];
-  if (all.length === 0) throw bad('0 matcher groups supplied');
-  return all;
+  return [...new Set([...params.getAll('match'), ...params.getAll('match[]')])];
 }
 
 function bad(message: string, cause?: unknown): Fault {

@@ -1,10 +1,11 @@
+import { tooLong } from '../../actors/frontend/query-limits.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
 import type { TenantLimits } from '../../actors/limits.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { tenantsOf } from '../../actors/tenants.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { prettyPrint } from '../../logql/syntax/pretty.ts';
-import { printDuration, printGoDuration } from '../../logql/syntax/units.ts';
+import { printDuration } from '../../logql/syntax/units.ts';
 import { Fault } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
 import type { OutstandingQueries } from './outstanding.ts';
@@ -218,12 +219,9 @@ function tooManyEntries(entries: number, most: number): Fault {
   return new Fault('limit_exceeded', `max entries limit per query exceeded, limit > max_entries_limit_per_query (${entries} > ${most})`);
 }
 
-export function checkLength({ startNs, endNs }: TimeRange, { maxQueryLength }: QueryLimits): void {
-  const lengthNs = Number(endNs - startNs);
-  const limitNs = maxQueryLength * 1e6;
-  if (limitNs === 0 || lengthNs <= limitNs) return;
-  const message = `the query time range exceeds the limit (query length: ${printGoDuration(lengthNs)}, limit: ${printDuration(limitNs)})`;
-  throw new Fault('limit_exceeded', message);
+export function checkLength({ startNs, endNs }: TimeRange, limits: QueryLimits): void {
+  const [lengthNs, limitNs] = [Number(endNs - startNs), limits.maxQueryLength * 1e6];
+  if (limitNs > 0 && lengthNs > limitNs) throw tooLong(lengthNs, limitNs);
 }
 
 /** Whether values come with their labels by origin: stream, structured metadata, parsed. */

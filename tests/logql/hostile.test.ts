@@ -135,7 +135,7 @@ test('deeply nested JSON in a template is nothing', () => {
   const line = many(100_000, '[') + many(100_000, ']');
   assert.deepEqual(
     run('{app="a"} | line_format "{{ fromJson __line__ }}"', [line]).map((one) => [one.line, one.error]),
-    [['<nil>', '']],
+    [['<no value>', '']],
   );
 });
 

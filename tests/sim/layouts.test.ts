@@ -55,7 +55,7 @@ const LOGS = [
   '{format="logfmt"} | logfmt | label_format n="{{.level}}", pod=path',
 ];
 
-const RANGES = ['[5m]', '[1h]', '[7m31s]', '[1h] offset 13m', '[10m] offset -10m', '[4h]', '[1ns]', '[2y]', '[10y]'];
+const RANGES = ['[5m]', '[1h]', '[7m31s]', '[1h] offset 13m', '[10m] offset -10m', '[4h]', '[1ms]', '[2y]', '[10y]'];
 const METRICS: ((range: string) => string)[] = [
   (range) => `count_over_time({app=~".+"}${range})`,
   (range) => `sum(count_over_time({app=~".+"}${range}))`,
@@ -252,8 +252,8 @@ async function checkCounts(
   below: (limit: number) => number,
   what: string,
 ): Promise<void> {
-  const rangeNs = [1n, 60n * SECOND_NS, 451n * SECOND_NS, 3_600n * SECOND_NS, 365n * 86_400n * SECOND_NS][below(5)];
-  const rangeText = rangeNs === 1n ? '1ns' : `${rangeNs / SECOND_NS}s`;
+  const rangeNs = [1_000_000n, 60n * SECOND_NS, 451n * SECOND_NS, 3_600n * SECOND_NS, 365n * 86_400n * SECOND_NS][below(5)];
+  const rangeText = rangeNs === 1_000_000n ? '1ms' : `${rangeNs / SECOND_NS}s`;
   const offsetNs = [0n, 0n, 90n * SECOND_NS, -90n * SECOND_NS][below(4)];
   const window = `[${rangeText}]${offsetNs === 0n ? '' : ` offset ${offsetNs / SECOND_NS}s`}`;
   const stepNs = [60n, 61n, 900n][below(3)] * SECOND_NS;

@@ -136,7 +136,7 @@ export class QueryGenerator {
   }
 
   range(unwrapped: boolean): string {
-    const window = `[${this.pick(['5m', '90s', '1h30m', '1w', '250ms', '1ns', '1d12h', '1y', '1.5h'])}]${this.#maybe(() => ` offset ${this.pick(['5m', '-1h', '1d', '1h30m', '1.5s'])}`)}`;
+    const window = `[${this.pick(['5m', '90s', '1h30m', '1w', '250ms', '1d12h', '1y'])}]${this.#maybe(() => ` offset ${this.pick(['5m', '-1h', '1d', '1h30m', '1.5s'])}`)}`;
     const filters = (): string => Array.from({ length: this.int(3) }, () => ` | ${this.predicate(1)}`).join('');
     const unwrap = unwrapped ? ` | unwrap ${this.pick(['x', 'bytes(x)', 'duration(y)', 'duration_seconds(z)'])}${filters()}` : '';
     if (this.int(4) === 0) return `${this.selector()}${window} ${this.stages(3).join(' ')}${unwrap}`;
@@ -169,7 +169,7 @@ export class QueryGenerator {
           () => `quantile_over_time(${this.pick(['0.5', '0.999', '1.5', '.99', '0', '1e-2'])},${this.range(true)})`,
           () => `${this.pick(['sum_over_time', 'rate', 'rate_counter', 'absent_over_time'])}(${this.range(true)})`,
           () => `vector(${this.pick(['1', '0.5', '1e-9', '1234567.25'])})`,
-          () => this.pick(['1', '-2.5', '1e21', '1 / 0', '0 / 0', '-0', '+3', '2 ^ 3 ^ 2', '7 % 4', '1 > bool 2']),
+          () => this.pick(['1', '-2.5', '1e21', '1 / 0', '0 / 0', '+3', '2 ^ 3 ^ 2', '7 % 4', '1 > bool 2']),
         ])();
       case 3:
       case 4: {

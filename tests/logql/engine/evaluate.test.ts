@@ -84,6 +84,9 @@ const cases: [query: string, result: Table][] = [
   ['label_replace(y, "a", "", "a", "1")', { '': [10, _, 30], 'a=3': [40, 50, 60] }],
   [`label_replace(y, "c", "${'$'}{n}$$", "a", "(?P<n>1)")`, { 'a=1 c=1$': [10, _, 30], 'a=3': [40, 50, 60] }],
   ['label_replace(y, "c", "$1x", "a", "(.)")', Y],
+  ['y / 0', { 'a=1': [NaN, _, NaN], 'a=3': [NaN, NaN, NaN] }],
+  ['y % 0', { 'a=1': [NaN, _, NaN], 'a=3': [NaN, NaN, NaN] }],
+  ['1 / vector(0)', { '': [NaN, NaN, NaN] }],
 ];
 for (const [query, result] of cases) test(`evaluate: ${query}`, () => assert.deepEqual(evaluate(query, { x: X, y: Y }), result));
 
@@ -96,11 +99,18 @@ const ambiguous: [query: string, message: RegExp][] = [
   ['x / on (a) y', /many-to-one matching must be explicit/],
   ['y / on (a) x', /many-to-many matching not allowed/],
   ['x / on (b) group_left x', /many-to-many matching not allowed/],
+  ['(y > 100) / on (a) x', /many-to-many matching not allowed/], // though nothing is there to match
   ['x / on () group_left (b) label_replace(sum(x), "b", "1", "", "")', /grouping labels must ensure unique matches/],
 ];
 for (const [query, message] of ambiguous) {
   test(`ambiguous: ${query}`, () => assert.throws(() => evaluate(query, { x: X, y: Y }), { code: 'bad_request', message }));
 }
+
+test('matches must be unique where a comparison drops them too', () => {
+  const y: Table = { '': [100, 100, 100] };
+  const message = /grouping labels must ensure unique matches/;
+  assert.throws(() => evaluate('x > on () group_left (a, b) y', { x: X, y }), { code: 'bad_request', message });
+});
 
 test('NaN is the worst of the best, and no obstacle to a maximum', () => {
   const x: Table = { 'a=1': [Number.NaN, 1, Number.NaN], 'a=2': [2, Number.NaN, Number.NaN] };

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LogQueryOptions, logExecution } from '../../../logql/engine/log-execution.ts';
 import { mergeLogFrames } from '../../../logql/engine/log-frame.ts';
-import type { Labels } from '../../../logql/model.ts';
+import { formatLabels, type Labels } from '../../../logql/model.ts';
+import { streamHash } from '../../../logql/stream-hash.ts';
 import { type BlockRow, blockOf } from '../../support/blocks.ts';
 import { QueryGenerator } from '../../support/query-generator.ts';
 
@@ -58,7 +59,7 @@ test('entries from the start, inclusive, to the end, exclusive', () => {
   assert.deepEqual(lines('{app="a"}', { ...range, limit: 0 }, streams), []);
 });
 
-test('equal times keep their order, reversed when backward; streams by their labels', () => {
+test('equal times keep their order, reversed when backward; streams by their hashes', () => {
   const streams: [Labels, BlockRow[][]][] = [
     [
       B,
@@ -80,26 +81,26 @@ test('equal times keep their order, reversed when backward; streams by their lab
       ],
     ],
   ];
-  assert.deepEqual(lines('{app=~".+"}', {}, streams), ['a1', 'a2', 'b1', 'b2', 'b3']);
-  assert.deepEqual(lines('{app=~".+"}', { direction: 'backward' }, streams), ['a2', 'a1', 'b3', 'b2', 'b1']);
-  assert.deepEqual(lines('{app=~".+"}', { limit: 3 }, streams), ['a1', 'a2', 'b1']);
-  assert.deepEqual(lines('{app=~".+"}', { limit: 3, direction: 'backward' }, streams), ['a2', 'a1', 'b3']);
+  assert.deepEqual(lines('{app=~".+"}', {}, streams), ['b1', 'b2', 'b3', 'a1', 'a2']);
+  assert.deepEqual(lines('{app=~".+"}', { direction: 'backward' }, streams), ['b3', 'b2', 'b1', 'a2', 'a1']);
+  assert.deepEqual(lines('{app=~".+"}', { limit: 4 }, streams), ['b1', 'b2', 'b3', 'a1']);
+  assert.deepEqual(lines('{app=~".+"}', { limit: 4, direction: 'backward' }, streams), ['b3', 'b2', 'b1', 'a2']);
 });
 
 test('at equal times, entries of streams that are shown as one are in the order of the streams', () => {
   const streams: [Labels, BlockRow[][]][] = [
-    [B, [[[1, 'b1']]]],
     [A, [[[1, 'a1']]]],
+    [B, [[[1, 'b1']]]],
   ];
   for (const direction of ['forward', 'backward'] as const) {
-    assert.deepEqual(lines('{app=~".+"} | drop app', { direction }, streams), ['a1', 'b1']);
-    assert.deepEqual(lines('{app=~".+"} | drop app', { direction, limit: 1 }, streams), ['a1']);
+    assert.deepEqual(lines('{app=~".+"} | drop app', { direction }, streams), ['b1', 'a1']);
+    assert.deepEqual(lines('{app=~".+"} | drop app', { direction, limit: 1 }, streams), ['b1']);
   }
   const [first, second] = streams.map((stream) => execute('{app=~".+"} | drop app', {}, [stream]).frame());
   const merged = mergeLogFrames([first, second], { limit: 2, direction: 'forward', intervalNs: 0 });
   assert.deepEqual(
     merged.map(({ value }) => JSON.parse(Buffer.from(value).toString())[1]),
-    ['a1', 'b1'],
+    ['b1', 'a1'],
   );
 });
 
@@ -192,7 +193,9 @@ for (let seed = 1; seed <= 20; seed++) {
       return [[['app', String(stream)]], blocks];
     });
     const sign = direction === 'forward' ? 1 : -1;
-    all.sort((a, b) => sign * (a[0] - b[0]) || (a[1] < b[1] ? -1 : Number(a[1] > b[1])) || sign * (a[2] - b[2]));
+    const hashes = new Map(streams.map(([labels]) => [formatLabels(labels), streamHash(labels)]));
+    const byHash = (a: string, b: string) => (a === b ? 0 : hashes.get(a)! < hashes.get(b)! ? -1 : 1);
+    all.sort((a, b) => sign * (a[0] - b[0]) || byHash(a[1], b[1]) || sign * (a[2] - b[2]));
     const wanted = all.slice(0, limit).map(([time, stream, number]) => [time, stream, `keep ${number}`]);
     assert.deepEqual(entries('{app=~".+"} |= "keep"', { limit, direction }, streams), wanted);
   });

@@ -64,7 +64,7 @@ test('each stray byte becomes one replacement character', () => {
 
 function entry(timeNs: bigint, labels: Labels, line: string): FrameEntry {
   const text = formatLabels(labels);
-  return { timeNs, labels, text, origin: text, value: Buffer.from(JSON.stringify([String(timeNs), line])), mark: 0n };
+  return { timeNs, labels, text, origin: text, all: text, value: Buffer.from(JSON.stringify([String(timeNs), line])), mark: 0n };
 }
 
 const A: Labels = [['app', 'a']];

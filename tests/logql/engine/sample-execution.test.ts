@@ -144,6 +144,38 @@ test('an unwrapped label names no series, unless it is asked for', () => {
   assert.deepEqual(leaf('min_over_time', ' by (v)'), { '{v="1"}': [1], '{v="3"}': [3] });
 });
 
+test('an entry that was pushed with an error fails the query, unless the error is among the labels asked for', () => {
+  const streams: Streams = [
+    [
+      STREAM,
+      [
+        blockOf(BASE, [
+          [1, 'a', { __error__: 'mine', __error_details__: 'why' }],
+          [2, 'b'],
+        ]),
+      ],
+    ],
+  ];
+  const message = /^pipeline error: 'mine' for series: '\{__error__="mine", __error_details__="why", app="x"\}'\./;
+  for (const query of ['sum(count_over_time({app="x"}[1s]))', 'bytes_over_time({app="x"} |= "a" [1s])']) {
+    assert.throws(() => run(query, instant(1), streams), { code: 'pipeline_error', message });
+  }
+  assert.deepEqual(run('count_over_time({app="x"} | __error__="" [1s])', instant(1), streams), { '{app="x"}': [1] });
+});
+
+test('a label that was dropped and set again is none to group by', () => {
+  const streams: Streams = [[STREAM, [blockOf(BASE, [[1, 'a=1']])]]];
+  assert.deepEqual(run('sum by (a) (count_over_time({app="x"} | logfmt | drop a | label_format a="2" [1s]))', instant(1), streams), {
+    '{}': [1],
+  });
+});
+
+test('a zero below zero loses its sign when it is unwrapped', () => {
+  const streams: Streams = [[STREAM, [blockOf(BASE, [[1, 'v=-0']])]]];
+  const [zero] = Object.values(run('sum_over_time({app="x"} | logfmt | unwrap v [1s])', instant(1), streams))[0];
+  assert.ok(Object.is(zero, 0));
+});
+
 test('an entry with an error fails the query', () => {
   const streams: Streams = [
     [

@@ -26,6 +26,11 @@ const categories: [stages: string, line: string, metadata: Metadata, stream: str
   ['| json | drop __error__', 'x', {}, 'app=a env=e', '', "__error_details__=Value looks like object, but can't find closing '}' symbol"],
   ['| json | drop __error__, __error_details__', 'x', {}, 'app=a env=e', '', ''],
   ['| label_format v=""', 'x', {}, 'app=a env=e', '', 'v='],
+  ['', 'x', { __error__: 'mine' }, 'app=a env=e', '', '__error__=mine'],
+  ['| logfmt', 'pod=q', { pod: 'p' }, 'app=a env=e', 'pod=p', 'pod_extracted=q'],
+  ['| label_format pod="r"', 'x', { pod: 'p' }, 'app=a env=e', '', 'pod=r'],
+  ['| logfmt | label_format app="b" | logfmt', 'app=c', {}, 'env=e', '', 'app=b app_extracted=c'],
+  ['| logfmt | v!="2"', 'v=1 w=2', {}, 'app=a env=e', '', 'v=1 w=2'],
 ];
 for (const [stages, line, metadata, stream, structured, parsed] of categories) {
   test(`labels by category: ${stages || 'no stage'} on ${line}`, () => {

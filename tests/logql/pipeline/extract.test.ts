@@ -28,7 +28,7 @@ const cases: [stages: string, line: string, labels: Record<string, string>][] = 
   ['| json x="a.b[1]", y="c[\\"d e\\"]", z="q"', '{"a":{"b":[1,{"k":2}]},"c":{"d e":"v"}}', { x: '{"k":2}', y: 'v', z: '' }],
   ['| json a, n', '{"n":null,"a":[1,"\\"x"]}', { a: '[1,""x"]', n: '' }],
   ['| json app="a"', '{"a":1}', { app_extracted: '1' }],
-  ['| json a', '{"b":broken,"a":1}', { a: '' }],
+  ['| json a', '{"b":broken,"a":1}', { a: '1' }],
   ['| json a', '{"a":broken}', { a: '', ...failed('JSONParserErr', 'Unknown value type') }],
   ['| json a', 'plain', failed('JSONParserErr', '')],
   ['| logfmt', 'a=1 b="two words" c= d e="q\\"q" a=2 f.g=3 9=9', { a: '1', b: 'two words', e: 'q"q', f_g: '3', _9: '9' }],
@@ -47,6 +47,14 @@ const cases: [stages: string, line: string, labels: Record<string, string>][] = 
   ['| unpack', '{"a":"1","n":2,"_entry":"x"}', { a: '1' }],
   ['| unpack', '{"a":"1"}', {}],
   ['| unpack', 'x', failed('JSONParserErr', 'expecting json object(6), but it is not')],
+  ['| json x="a.b"', '{"c":{"a":{"b":1}},"a":{"b":2}}', { x: '2' }],
+  ['| json x="a"', '{"b":[{"a":1}],"a":2', { x: '2' }],
+  ['| logfmt x="a"', "a='single quoted' b=1", { x: "'single" }],
+  ['| logfmt', 'a="open b=1', {}],
+  ['| logfmt', 'a:1 b,c=2', { b_c: '2' }],
+  ['| label_format b="x" | logfmt', 'a=1 b=2', { a: '1', b: 'x' }], // what a stage set, parsers leave alone
+  ['| logfmt | label_format a="x" | json', '{"a":"y","b":"z"} a=1', { a: 'x', b: 'z' }],
+  ['| logfmt | drop a | logfmt', 'a=1 b=2', { b: '2' }],
 ];
 for (const [stages, line, labels] of cases) {
   test(`extract: ${stages} of ${line}`, () => assert.deepEqual(labelsOf(`{app="a"} ${stages}`, line), labels));

@@ -31,11 +31,17 @@ const cases: [filter: string, outcome: 'kept' | 'dropped' | string][] = [
   ['took > 5KB', 'unhandled size name: s'],
   ['word > 5 | took > 1h', 'dropped'],
   ['word > 5 | word > 5s', 'strconv.ParseFloat: parsing "fast": invalid syntax'],
-  ['word > 5 | ip = ip("1.1.1.1")', 'strconv.ParseFloat: parsing "fast": invalid syntax'],
+  ['word > 5 | ip = ip("10.0.0.0/24")', 'strconv.ParseFloat: parsing "fast": invalid syntax'],
+  ['word > 5 | ip = ip("1.1.1.1")', 'dropped'], // by the parser already, which asks the filters what they think of its values
   ['word > 5 | __error__ = ""', 'dropped'],
   ['word > 5 and n > 9', 'dropped'],
   ['n > 9 and word > 5 or ip = ip("1.1.1.1")', 'strconv.ParseFloat: parsing "fast": invalid syntax'],
   ['n = 5 or word > 5', 'kept'],
+  ['n =~ ""', 'kept'],
+  ['n !~ ".*"', 'dropped'],
+  ['label_format n="9" | n > 8', 'dropped'], // what the parser found is what counts, though another stage came in between
+  ['n > -0', 'time: missing unit in duration "5"'],
+  ['size = 5040B', 'kept'], // 5.0kB, as Loki prints it before it reads it again
   ['word > 5 | __error__ =~ "Label.*"', 'strconv.ParseFloat: parsing "fast": invalid syntax'],
   ['word > 5 | __error_details__ != ""', 'dropped'],
 ];

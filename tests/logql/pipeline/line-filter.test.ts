@@ -17,7 +17,17 @@ const cases: [what: string, query: string, lines: string[], kept: string[]][] = 
   ['matches expressions line by line', '|~ "^b$"', ['ab', 'b', 'bb'], ['b']],
   ['drops what matches', '!~ "a.c" or "d"', ['abc', 'd', 'ac'], ['ac']],
   ['keeps dots within lines', '|~ "a.b"', ['a\nb', 'axb'], ['axb']],
-  ['matches patterns from end to end', '|> "from <_> to <_>"', ['from a to b', 'xfrom a to b', 'from a to ', 'from  b'], ['from a to b']],
+  [
+    'matches patterns to the end',
+    '|> "from <_> to <_>"',
+    ['from a to b', 'xfrom a to b', 'from a to ', 'from  b'],
+    ['from a to b', 'xfrom a to b'],
+  ],
+  ['leaves out what keeps every line, beside others', '|= "" or "b"', ['ab', 'c'], ['ab']],
+  ['leaves out an expression that keeps every line, beside others', '|~ "" or ".*" or "b"', ['ab', 'c'], ['ab']],
+  ['leaves out an empty alternative', '|~ "|b"', ['ab', 'c'], ['ab']],
+  ['comes before decolorize', '| decolorize |= "ab"', ['a\x1b[31mb', 'ab'], ['ab']],
+  ['sees what a parser made of nothing', '| logfmt |= "k=v"', ['k=v', 'k=w'], ['k=v']],
   ['wants something for each blank', '|> "<_>mid<_>"', ['amidb', 'midb', 'amid'], ['amidb']],
   ['drops what a pattern fits', '!> "<_> b"', ['a b', 'b', 'a b c'], ['b', 'a b c']],
   [

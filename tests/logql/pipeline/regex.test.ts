@@ -124,7 +124,7 @@ const matchers: [op: '=~' | '!~', pattern: string, value: string, matches: boole
   ['=~', '.*', '', true],
   ['!~', '.+', '', true],
   ['=~', '(?i)zürich', 'ZÜRICH', true],
-  ['=~', 'a.b', 'a\nb', false],
+  ['=~', 'a.b', 'a\nb', true],
 ];
 for (const [op, value, text, matches] of matchers) {
   test(`matcher ${op} ${value}: ${matches ? 'takes' : 'refuses'} ${JSON.stringify(text)}`, () => {
@@ -139,6 +139,16 @@ test('matcher of a label filter looks for the text in front of .* anywhere, and 
   assert.equal(test('a|b', 'xay'), false);
   assert.equal(test('a.', 'xay'), false);
   assert.equal(test('5..', '1500'), false);
+  assert.equal(test('warn|warning', 'forewarned'), true);
+  assert.equal(test('warn|error', 'forewarned'), false);
+  assert.equal(test('foo|fob', 'a foo'), false); // fo[ob]
+  assert.equal(test('foo|fox|bar', 'bars'), false);
+  assert.equal(test('foo|foxes|bar', 'a fox'), false);
+  assert.equal(test('foo|foxes|bar', 'foxes!'), true);
+  assert.equal(test('err(or|ata)', 'an error!'), true);
+  assert.equal(test('(un|de)known', 'unknowns'), false);
+  assert.equal(test('|a', ''), false);
+  assert.equal(test('', 'anything'), true);
 });
 
 test('regex: a line filter that is but a text without regard to case compares in lower case', () => {
