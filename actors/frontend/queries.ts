@@ -42,7 +42,7 @@ export async function rangeQuery(
   const { startNs, endNs } = limits.splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
   const times = { startNs, endNs, stepNs: ask.stepNs, ...notBefore(ask) };
   const bounds = boundsOf(limits);
-  const matrix = evaluateRange(plan, await leafResults(plan, times, jobs, bounds), times, bounds);
+  const matrix = await jobs.inTurns(evaluateRange(plan, await leafResults(plan, times, jobs, bounds), times, bounds));
   return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
 }
 
@@ -66,7 +66,7 @@ export async function instantQuery(
   const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0, ...notBefore(ask) };
   await checkBytesRead(plan, times, services, asked);
   const bounds = boundsOf(limits);
-  const result = evaluateInstant(plan, await leafResults(plan, times, jobs, bounds), bounds);
+  const result = await jobs.inTurns(evaluateInstant(plan, await leafResults(plan, times, jobs, bounds), bounds));
   const frame = { stats: jobs.stats() };
   return {
     body: result.kind === 'scalar' ? renderScalar(result.value, ask.timeNs, frame) : renderVector(result.series, ask.timeNs, frame),

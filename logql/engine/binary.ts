@@ -4,6 +4,7 @@ import type { BinaryOp, BinaryOperation, VectorMatching } from '../syntax/ast.ts
 import { arithmeticOf, comparisonOf, isSetOp, type SetOp } from '../syntax/fold.ts';
 import { groupLabels } from './grouping.ts';
 import { emptySeries, isEmpty, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
+import { STEP_ITEMS, type Steps } from './steps.ts';
 
 const ONE_TO_ONE: VectorMatching = { on: false, labels: [], card: 'one_to_one', include: [] };
 
@@ -35,9 +36,9 @@ function combinerOf(op: BinaryOp, returnBool: boolean): Combiner {
 }
 
 /** An operator between two sets of series, matched by labels at every step. Throws Fault bad_request where a match is ambiguous. */
-export function applyMatched(expr: BinaryOperation, left: Matrix, right: Matrix): Matrix {
+export function* applyMatched(expr: BinaryOperation, left: Matrix, right: Matrix): Steps<Matrix> {
   const matching = expr.matching ?? ONE_TO_ONE;
-  const series = isSetOp(expr.op) ? combineSets(expr.op, matching, left, right) : matchSeries(expr, matching, left, right);
+  const series = isSetOp(expr.op) ? yield* combineSets(expr.op, matching, left, right) : yield* matchSeries(expr, matching, left, right);
   return { steps: left.steps, series: series.filter((one) => !isEmpty(one)) };
 }
 
@@ -45,9 +46,10 @@ function signature(labels: Labels, { on, labels: names }: VectorMatching): strin
   return formatLabels(groupLabels(labels, { without: !on, labels: names }));
 }
 
-function bySignature(series: readonly Series[], matching: VectorMatching): Map<string, Series[]> {
+function* bySignature(series: readonly Series[], matching: VectorMatching): Steps<Map<string, Series[]>> {
   const groups = new Map<string, Series[]>();
-  for (const one of series) {
+  for (const [index, one] of series.entries()) {
+    if (index % STEP_ITEMS === STEP_ITEMS - 1) yield;
     const key = signature(one.labels, matching);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [one]);
@@ -58,14 +60,23 @@ function bySignature(series: readonly Series[], matching: VectorMatching): Map<s
 
 // --- and, or, unless ----------------------------------------------------------------------------------------------------------------------------------
 
-function combineSets(op: SetOp, matching: VectorMatching, left: Matrix, right: Matrix): Series[] {
+function* combineSets(op: SetOp, matching: VectorMatching, left: Matrix, right: Matrix): Steps<Series[]> {
   if (op !== 'or') {
-    const others = bySignature(right.series, matching);
-    return left.series.map((one) => keepWhere(one, others.get(signature(one.labels, matching)) ?? [], op === 'and'));
+    const others = yield* bySignature(right.series, matching);
+    return yield* keptOf(left, others, matching, op === 'and');
   }
-  const lefts = bySignature(left.series, matching);
-  const added = right.series.map((one) => keepWhere(one, lefts.get(signature(one.labels, matching)) ?? [], false));
+  const lefts = yield* bySignature(left.series, matching);
+  const added = yield* keptOf(right, lefts, matching, false);
   return joinEqual([...left.series, ...added]);
+}
+
+function* keptOf({ series }: Matrix, others: ReadonlyMap<string, Series[]>, matching: VectorMatching, wanted: boolean): Steps<Series[]> {
+  const kept: Series[] = [];
+  for (const one of series) {
+    kept.push(keepWhere(one, others.get(signature(one.labels, matching)) ?? [], wanted));
+    if (kept.length % STEP_ITEMS === 0) yield;
+  }
+  return kept;
 }
 
 /** `series` at the steps where any of `others` has a value (or none of them, if not `wanted`). */
@@ -102,15 +113,17 @@ function joinEqual(all: readonly Series[]): Series[] {
 
 // --- arithmetic and comparisons -----------------------------------------------------------------------------------------------------------------------
 
-function matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matrix, right: Matrix): Series[] {
+function* matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Matrix, right: Matrix): Steps<Series[]> {
   // The side with at most one series of a signature at a step is called "one", the other "many".
   const swapped = matching.card === 'one_to_many';
   const [many, one] = swapped ? [right, left] : [left, right];
-  const ones = bySignature(one.series, matching);
+  const ones = yield* bySignature(one.series, matching);
   const outputs = new Outputs(left.steps);
   const combine = combinerOf(expr.op, expr.returnBool);
   for (const partners of ones.values()) refuseTwo(partners, swapped ? 'left' : 'right');
-  for (const [key, members] of bySignature(many.series, matching)) {
+  let done = 0;
+  for (const [key, members] of yield* bySignature(many.series, matching)) {
+    if (++done % STEP_ITEMS === 0) yield;
     const partners = ones.get(key);
     if (partners === undefined) continue;
     const { from, to } = stepsOf(members);

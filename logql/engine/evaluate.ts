@@ -5,6 +5,7 @@ import { foldNumbers } from '../syntax/fold.ts';
 import { applyMatched, applyNumber } from './binary.ts';
 import { replaceLabels } from './label-replace.ts';
 import { constantSeries, isEmpty, type Matrix, type Series } from './matrix.ts';
+import { type Steps, sorted } from './steps.ts';
 import { aggregate } from './vector.ts';
 import { type EvaluationTimes, stepCount } from './windows.ts';
 
@@ -24,19 +25,24 @@ type Value = Matrix | number;
 
 /** The answer to a range query, sorted by labels. `leafResults`: one for each of the plan's leaves.
  *  Throws Fault limit_exceeded, bad_request where series cannot be matched. */
-export function evaluateRange(plan: MetricPlan, leafResults: readonly Matrix[], times: EvaluationTimes, limits: EvaluationLimits): Matrix {
+export function* evaluateRange(
+  plan: MetricPlan,
+  leafResults: readonly Matrix[],
+  times: EvaluationTimes,
+  limits: EvaluationLimits,
+): Steps<Matrix> {
   const steps = stepCount(times);
-  const value = evaluate(plan.expr, { plan, leafResults, steps, limits });
-  const series = typeof value === 'number' ? [constantSeries(value, steps)] : sorted(value.series);
+  const value = yield* evaluate(plan.expr, { plan, leafResults, steps, limits });
+  const series = typeof value === 'number' ? [constantSeries(value, steps)] : yield* byLabels(value.series);
   checkSeries(series, limits);
   return { steps, series };
 }
 
 /** The answer to an instant query; vectors are sorted by labels unless the query's outermost function orders by value. */
-export function evaluateInstant(plan: MetricPlan, leafResults: readonly Matrix[], limits: EvaluationLimits): InstantResult {
-  const value = evaluate(plan.expr, { plan, leafResults, steps: 1, limits });
+export function* evaluateInstant(plan: MetricPlan, leafResults: readonly Matrix[], limits: EvaluationLimits): Steps<InstantResult> {
+  const value = yield* evaluate(plan.expr, { plan, leafResults, steps: 1, limits });
   if (typeof value === 'number') return { kind: 'scalar', value };
-  const series = sorted(value.series);
+  const series = yield* byLabels(value.series);
   checkSeries(series, limits);
   const direction = valueOrder(plan.expr);
   if (direction !== 0) series.sort((a, b) => byValue(a.values[0], b.values[0], direction));
@@ -50,7 +56,7 @@ interface Context {
   readonly limits: EvaluationLimits;
 }
 
-function evaluate(node: MetricExpr, context: Context): Value {
+function* evaluate(node: MetricExpr, context: Context): Steps<Value> {
   const leaf = context.plan.leafOf.get(node);
   if (leaf !== undefined) return context.leafResults[leaf];
   switch (node.kind) {
@@ -60,17 +66,17 @@ function evaluate(node: MetricExpr, context: Context): Value {
       if (node.op === 'approx_topk' && !context.limits.approxTopk) {
         throw new Fault('bad_request', 'approx_topk is not enabled. See -limits.shard_aggregations');
       }
-      return aggregate(node, asMatrix(evaluate(node.inner, context), context.steps));
+      return yield* aggregate(node, asMatrix(yield* evaluate(node.inner, context), context.steps));
     case 'binary': {
-      const left = evaluate(node.left, context);
-      const right = evaluate(node.right, context);
+      const left = yield* evaluate(node.left, context);
+      const right = yield* evaluate(node.right, context);
       if (typeof left === 'number' && typeof right === 'number') return foldNumbers(node.op, left, right);
       if (typeof left === 'number') return applyNumber(node, right as Matrix, left, true);
       if (typeof right === 'number') return applyNumber(node, left, right, false);
-      return applyMatched(node, left, right);
+      return yield* applyMatched(node, left, right);
     }
     case 'label_replace':
-      return replaceLabels(node, asMatrix(evaluate(node.inner, context), context.steps));
+      return replaceLabels(node, asMatrix(yield* evaluate(node.inner, context), context.steps));
     case 'number':
       return node.value;
     case 'vector':
@@ -82,8 +88,12 @@ function asMatrix(value: Value, steps: number): Matrix {
   return typeof value === 'number' ? { steps, series: [constantSeries(value, steps)] } : value;
 }
 
-function sorted(series: readonly Series[]): Series[] {
-  return series.filter((one) => !isEmpty(one)).sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
+/** Those with a value, by their labels. */
+function byLabels(series: readonly Series[]): Steps<Series[]> {
+  return sorted(
+    series.filter((one) => !isEmpty(one)),
+    (a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0),
+  );
 }
 
 function checkSeries(series: readonly Series[], { maxSeries }: EvaluationLimits): void {

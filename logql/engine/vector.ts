@@ -2,9 +2,10 @@ import { formatLabels, type Labels } from '../model.ts';
 import type { Grouping, VectorAggregation, VectorOp } from '../syntax/ast.ts';
 import { groupLabels } from './grouping.ts';
 import { emptySeries, isEmpty, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
+import { STEP_ITEMS, type Steps } from './steps.ts';
 
 /** A vector aggregation over its operand. Sorting leaves a matrix as it is: only an instant answer has an order. */
-export function aggregate({ op, parameter, grouping }: VectorAggregation, inner: Matrix): Matrix {
+export function* aggregate({ op, parameter, grouping }: VectorAggregation, inner: Matrix): Steps<Matrix> {
   const { steps } = inner;
   switch (op) {
     case 'sort':
@@ -13,10 +14,23 @@ export function aggregate({ op, parameter, grouping }: VectorAggregation, inner:
     case 'topk':
     case 'bottomk':
     case 'approx_topk':
-      return { steps, series: groupsOf(inner, grouping).flatMap(({ members }) => selectBest(members, parameter ?? 0, op === 'bottomk')) };
+      return { steps, series: yield* eachGroup(inner, grouping, ({ members }) => selectBest(members, parameter ?? 0, op === 'bottomk')) };
     default:
-      return { steps, series: groupsOf(inner, grouping).map(({ labels, members }) => FOLDS[op](labels, members)) };
+      return { steps, series: yield* eachGroup(inner, grouping, ({ labels, members }) => [FOLDS[op](labels, members)]) };
   }
+}
+
+function* eachGroup(inner: Matrix, grouping: Grouping | undefined, make: (group: Group) => Series[]): Steps<Series[]> {
+  const series: Series[] = [];
+  let done = 0;
+  for (const group of yield* groupsOf(inner, grouping)) {
+    for (const one of make(group)) series.push(one);
+    done += group.members.length;
+    if (done < STEP_ITEMS) continue;
+    done = 0;
+    yield;
+  }
+  return series;
 }
 
 interface Group {
@@ -24,9 +38,10 @@ interface Group {
   readonly members: Series[];
 }
 
-function groupsOf({ series }: Matrix, grouping: Grouping | undefined): Group[] {
+function* groupsOf({ series }: Matrix, grouping: Grouping | undefined): Steps<Group[]> {
   const groups = new Map<string, Group>();
-  for (const one of series) {
+  for (const [index, one] of series.entries()) {
+    if (index % STEP_ITEMS === STEP_ITEMS - 1) yield;
     const labels = groupLabels(one.labels, grouping);
     const text = formatLabels(labels);
     const group = groups.get(text);

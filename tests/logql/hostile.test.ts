@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { evaluateInstant } from '../../logql/engine/evaluate.ts';
 import { emptySeries, type Series } from '../../logql/engine/matrix.ts';
 import { sampleExecution } from '../../logql/engine/sample-execution.ts';
+import { finish } from '../../logql/engine/steps.ts';
 import { keepsSeries, planQuery } from '../../logql/plan.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { prettyPrint } from '../../logql/syntax/pretty.ts';
@@ -77,7 +78,7 @@ for (const [what, query] of borne) {
     const plan = planQuery(expr);
     if (plan.kind === 'logs') return;
     const leaves = plan.leaves.map(() => ({ steps: 1, series: [oneSeries([])] }));
-    evaluateInstant(plan, leaves, { maxSeries: 10, approxTopk: false });
+    finish(evaluateInstant(plan, leaves, { maxSeries: 10, approxTopk: false }));
   });
 }
 
@@ -151,7 +152,7 @@ test('label_replace that multiplies a value is refused with the number', () => {
   const plan = planQuery(parseExpr(`${many(30, 'label_replace(')}${COUNT}${many(30, ',"a","$1$1","a","(.*)")')}`));
   assert.ok(plan.kind === 'metric');
   const leaves = [{ steps: 1, series: [oneSeries([['a', 'xyz']])] }];
-  assert.throws(() => evaluateInstant(plan, leaves, { maxSeries: 10, approxTopk: false }), {
+  assert.throws(() => finish(evaluateInstant(plan, leaves, { maxSeries: 10, approxTopk: false })), {
     code: 'limit_exceeded',
     message: 'label_replace makes a value of more than 1048576 bytes',
   });

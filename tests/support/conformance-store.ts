@@ -87,17 +87,19 @@ export class ConformanceStore {
     if (plan.kind === 'logs') return renderStreams(this.#entries(parameters).slice(0, limit), { stats: NO_STATS, categorize });
     const times = { ...alignRange(startNs, endNs, stepNs), stepNs };
     const results = plan.leaves.map((leaf) => this.#leaf(leaf, times));
-    return renderMatrix(evaluateRange(plan, results, times, EVALUATION), times, { stats: NO_STATS });
+    return renderMatrix(finish(evaluateRange(plan, results, times, EVALUATION)), times, { stats: NO_STATS });
   }
 
   instant(query: string, timeNs: bigint): Uint8Array[] {
     const plan = planQuery(parseExpr(query));
     if (plan.kind === 'logs') throw new Fault('bad_request', 'log queries are not supported as an instant query type');
     const times = { startNs: timeNs, endNs: timeNs, stepNs: 0 };
-    const result = evaluateInstant(
-      plan,
-      plan.leaves.map((leaf) => this.#leaf(leaf, times)),
-      EVALUATION,
+    const result = finish(
+      evaluateInstant(
+        plan,
+        plan.leaves.map((leaf) => this.#leaf(leaf, times)),
+        EVALUATION,
+      ),
     );
     const frame = { stats: NO_STATS };
     return result.kind === 'scalar' ? renderScalar(result.value, timeNs, frame) : renderVector(result.series, timeNs, frame);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluateInstant, evaluateRange } from '../../../logql/engine/evaluate.ts';
 import type { Matrix, Series } from '../../../logql/engine/matrix.ts';
+import { finish } from '../../../logql/engine/steps.ts';
 import { formatLabels, toLabels } from '../../../logql/model.ts';
 import { type Plan, planQuery } from '../../../logql/plan.ts';
 import { parseExpr } from '../../../logql/syntax/parse.ts';
@@ -44,7 +45,7 @@ function evaluate(query: string, operands: Record<string, Table>, limits = LIMIT
   const names = Object.keys(operands);
   const plan = metricPlan(query.replace(/\b[xyz]\b/g, (name) => `min_over_time({leaf="${name}"} | unwrap v [1s])`));
   const results = plan.leaves.map(({ range }) => matrixOf(operands[names.find((name) => range.log.matchers[0].value === name)!]));
-  return tableOf(evaluateRange(plan, results, TIMES, limits).series);
+  return tableOf(finish(evaluateRange(plan, results, TIMES, limits)).series);
 }
 
 const X: Table = { 'a=1 b=1': [1, 2, undefined], 'a=1 b=2': [3, undefined, 5], 'a=2 b=1': [7, 8, undefined] };
@@ -140,7 +141,8 @@ test('approx_topk must be allowed', () => {
 test('instant answers are ordered by the outermost function', () => {
   const values = (query: string): number[] => {
     const plan = metricPlan(query.replace('x', 'min_over_time({leaf="x"} | unwrap v [1s])'));
-    const result = evaluateInstant(plan, [{ ...matrixOf({ 'a=1': [2], 'a=2': [Number.NaN], 'a=3': [1], 'a=4': [3] }), steps: 1 }], LIMITS);
+    const leaf = { ...matrixOf({ 'a=1': [2], 'a=2': [Number.NaN], 'a=3': [1], 'a=4': [3] }), steps: 1 };
+    const result = finish(evaluateInstant(plan, [leaf], LIMITS));
     assert.ok(result.kind === 'vector');
     return result.series.map((series) => series.values[0]);
   };
@@ -152,7 +154,7 @@ test('instant answers are ordered by the outermost function', () => {
 });
 
 test('an instant query of numbers is a scalar', () => {
-  assert.deepEqual(evaluateInstant(metricPlan('1 + 2'), [], LIMITS), { kind: 'scalar', value: 3 });
+  assert.deepEqual(finish(evaluateInstant(metricPlan('1 + 2'), [], LIMITS)), { kind: 'scalar', value: 3 });
 });
 
 test('equal leaves are one, and sums of additive aggregations belong to them', () => {
