@@ -3,6 +3,7 @@ import { MiB } from '../../ops/base/bytes.ts';
 import { bytes, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
+import { release } from '../memory.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
 import { Turns } from '../turns.ts';
 import { entriesAround } from './context.ts';
@@ -54,7 +55,7 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
           return await work(ask, { ...deps, world, memory, slices }, asked);
         } finally {
           slices.end();
-          memory.close();
+          release(memory);
         }
       };
     const handlers: Handlers<FrontendAsk, FrontendReply> = {

@@ -27,7 +27,7 @@ export const querierOptions = section('querier', 'querier', {
   }),
   multiTenantQueriesEnabled: bool('false', 'Let queries span several tenants, whose ids stand in X-Scope-OrgID with a | between them.'),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
-  maxMemory: bytes('192MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
+  maxMemory: bytes('128MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
   tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
   footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
 });

@@ -39,6 +39,7 @@ export class SharedMemory implements MemoryPool {
 /** Memory of one piece of a query. What is taken is about what V8 and the buffers hold, not to the byte; `close` gives all of it back. */
 export class MemoryBudget {
   #held = 0;
+  #most = 0;
   readonly #limitBytes: number;
   readonly #pool: MemoryPool | undefined;
 
@@ -52,6 +53,11 @@ export class MemoryBudget {
     return this.#held;
   }
 
+  /** The most that was held at a time. */
+  get mostBytes(): number {
+    return this.#most;
+  }
+
   /** Throws Fault limit_exceeded, or what the pool throws. */
   take(bytes: number): void {
     if (this.#held + bytes > this.#limitBytes) {
@@ -63,6 +69,7 @@ export class MemoryBudget {
     }
     this.#pool?.take(bytes);
     this.#held += bytes;
+    if (this.#held > this.#most) this.#most = this.#held;
   }
 
   give(bytes: number): void {
