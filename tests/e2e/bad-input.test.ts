@@ -221,7 +221,7 @@ const queries: [what: string, path: string, params: Record<string, string>, mess
   ['a limit that is none', 'query_range', { query: '{app="x"}', limit: 'many' }, /./],
   ['an end before the start', 'query_range', { query: '{app="x"}', start: '200', end: '100' }, /./],
   ['too many points', 'query_range', { query: 'rate({app="x"}[1m])', start: '1', end: '2000000', step: '1' }, /11,?000/],
-  ['series without a selector', 'series', {}, /match/],
+  ['series of a selector that is none', 'series', { 'match[]': '{app=' }, /syntax error/],
 ];
 for (const [what, path, params, message] of queries) {
   test(`refused: ${what}`, async () => check(await get(server.url, `/loki/api/v1/${path}`, params), 400, message));
