@@ -61,6 +61,7 @@ export function compileRegex(pattern: string, options: RegexOptions): CompiledRe
 
 /** The pattern of a line filter. What is but a text without regard to case is compared in lower case, as Loki does: `ς` is not `σ` then. */
 export function compileLineRegex(pattern: string): CompiledRegex {
+  if (pattern === '.+') return compileRegex(pattern, { anchored: false, dotNewline: true }); // to Loki: any line that is not empty
   const texts = /^\(\?i\)\(?([^\\.*+?()[\]{}^$]+)\)?$/.exec(pattern)?.[1].split('|');
   if (texts === undefined) {
     const searches = searchesFor(parseRegex(pattern).root) ?? [];

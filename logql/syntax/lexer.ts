@@ -68,6 +68,9 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 const IDENTIFIER = /[\p{L}_][\p{L}\p{Nd}_]*/uy;
 const NUMBER = /(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+(?:_\d+)*)?/y;
 const WITH_UNIT = /[\d.]+[\p{L}\d.]*/uy;
+// What Loki takes for part of a number with a unit: `1kb` is `1k` and a name.
+const WITH_TIME = /[\d.]+[nuµmshdwy\d.]*/uy;
+const WITH_SIZE = /[\d.]+[BikKMGTP\d.]*/y;
 // One way to read any text: with an optional dot between two runs of digits a long text that fails would be tried in exponentially many.
 const DURATION = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w|y))+$/u;
 const NEGATIVE_DURATION = /-(?:(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+|0+)(?![\d.nuµmshdwy])/uy;
@@ -161,16 +164,18 @@ function scanNumber(text: string, from: number): Token {
   if (/^0[bB](?![01])/.test(run)) throw positionedError(text, at, 'decimal literal has no digits');
   if (/^0[xXoObB]/.test(run))
     throw meaningError(at, `unable to parse literal as a float: strconv.ParseFloat: parsing "${run}": invalid syntax`);
-  if (DURATION.test(run)) {
+  const time = matchAt(WITH_TIME, text, from)!;
+  if (DURATION.test(time)) {
     try {
-      return token('DURATION', run, from, at.to, parseDuration(run));
+      return token('DURATION', time, from, from + time.length, parseDuration(time));
     } catch (error) {
       if (error instanceof UnitError) throw positionedError(text, at, error.message);
       throw error;
     }
   }
-  const bytes = /[a-z]/i.test(run) ? parseBytes(run) : undefined;
-  if (bytes !== undefined) return token('BYTES', run, from, at.to, bytes);
+  const size = matchAt(WITH_SIZE, text, from)!;
+  const bytes = /[a-z]/i.test(size) ? parseBytes(size) : undefined;
+  if (bytes !== undefined) return token('BYTES', size, from, from + size.length, bytes);
   const number = matchAt(NUMBER, text, from)!;
   const value = Number(number.replaceAll('_', ''));
   if (!Number.isFinite(value))

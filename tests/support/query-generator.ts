@@ -127,7 +127,7 @@ export class QueryGenerator {
       case 1:
         return `${this.name()}${comparison}${this.pick(['5m', '1h30m', '250ms', '1.5s', '3d', '10us', '10µs', '1w', '1y', '1h0.5m', '100ns'])}`;
       case 2:
-        return `${this.name()}${comparison}${this.pick(['5B', '10KB', '10kB', '1.5MiB', '1234kb', '2G', '1PB', '3TiB', '20mb'])}`;
+        return `${this.name()}${comparison}${this.pick(['5B', '10KB', '10kB', '1.5MiB', '1234K', '2G', '1PB', '3TiB', '20MB'])}`;
       case 3:
         return `${this.name()} ${this.pick(['=', '!='])} ip(${this.pick(['"::1"', '"10.0.0.1-10.0.0.9"', '`192.168.4.5/16`'])})`;
       default:

@@ -25,6 +25,7 @@ const cases: [what: string, query: string, lines: string[], kept: string[]][] = 
   ],
   ['leaves out what keeps every line, beside others', '|= "" or "b"', ['ab', 'c'], ['ab']],
   ['leaves out an expression that keeps every line, beside others', '|~ "" or ".*" or "b"', ['ab', 'c'], ['ab']],
+  ['takes any line that is not empty', '|~ ".+"', ['\n', '', 'a'], ['\n', 'a']],
   ['leaves out an empty alternative', '|~ "|b"', ['ab', 'c'], ['ab']],
   ['comes before decolorize', '| decolorize |= "ab"', ['a\x1b[31mb', 'ab'], ['ab']],
   ['sees what a parser made of nothing', '| logfmt |= "k=v"', ['k=v', 'k=w'], ['k=v']],

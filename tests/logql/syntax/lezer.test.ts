@@ -16,7 +16,7 @@ const NARROWER: readonly [reason: string, before: RegExp, at: RegExp][] = [
   ['an offset may follow the range of a label that is converted or filtered', /\| unwrap [\s\S]*\]\s*$/, /^offset /],
   ['group_left needs no list of labels, also in front of a parenthesis', /group_(?:left|right) \([\w\s,]*$/, /^\S/],
   ['a log expression in parentheses can be unwrapped', /\)\s*$/, /^\| unwrap /],
-  ['units of bytes are known in any case, with or without the B', /\d(?:m)?$/, /^(?:kb|b|G)\b/],
+  ['units of bytes are known without the B', /\d$/, /^[KG]\b/],
   ['texts may follow addresses in a line filter', /ip\([^)]*\) or $/, /^["`]/],
   ['label filters may stand side by side', /[\w"`)] +$/, /^[\w(]/],
 ];

@@ -94,6 +94,7 @@ const refused: [query: string, message: string][] = [
   ['{app="x"} |= "unclosed', 'parse error at line 1, col 14: literal not terminated'],
   ['{app="x"} |= "\\d"', 'parse error at line 1, col 14: invalid char escape'],
   ["{app='x'}", 'parse error at line 1, col 6: syntax error: unexpected IDENTIFIER, expecting STRING'],
+  ['{app="x"} | a > 1kb', 'parse error at line 1, col 20: syntax error: unexpected $end'],
   ["{app='xy'}", 'parse error at line 1, col 6: invalid char literal'],
   ['1 /* two', 'parse error at line 1, col 3: comment not terminated'],
   ['rate({app="x"}[1us])', 'parse error at line 1, col 15: unknown unit "us" in duration "1us"'],
