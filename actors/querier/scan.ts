@@ -6,10 +6,10 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
+import { groupOverlapping } from '../../storage/chunk/overlap.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
-import { groupOverlapping } from './overlap.ts';
 import { mayRepeat } from './repeats.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 

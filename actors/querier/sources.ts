@@ -5,6 +5,7 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
 import type { ChunkRef } from '../../storage/chunk/chunk.ts';
 import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
+import type { Unit } from '../../storage/chunk/overlap.ts';
 import type { Catalog, CatalogObject } from '../../storage/segment/catalog.ts';
 import { readBlock } from '../../storage/segment/reader.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
@@ -12,7 +13,6 @@ import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol, type LogCover, type SelectReply, type StreamShard } from '../protocol/ingest.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
-import type { Unit } from './overlap.ts';
 
 /** Where rows are: a block of an object, or a slice of a head that is here already. */
 export type SourceUnit = Unit &
