@@ -132,11 +132,10 @@ class QuerierJobs {
     );
     const compiled = matcherSets.map(compileMatchers);
     const slices = new Slices(this.#start.world, asked.signal);
-    for (const { footer } of objects) {
+    for (const object of objects) {
       stats.objects++;
       for (const matchers of compiled) {
-        for (const series of footer.select(asked.tenant, matchers, fromNs, toNs))
-          if (inShard(series.hash, shard)) labels.add(series.labels);
+        for (const series of object.select(matchers, fromNs, toNs)) if (inShard(series.hash, shard)) labels.add(series.labels);
       }
       await slices.giveWay();
     }

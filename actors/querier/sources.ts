@@ -6,7 +6,8 @@ import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
 import type { ChunkRef } from '../../storage/chunk/chunk.ts';
 import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
 import type { Unit } from '../../storage/chunk/overlap.ts';
-import type { Catalog, CatalogObject } from '../../storage/segment/catalog.ts';
+import type { Catalog } from '../../storage/segment/catalog.ts';
+import type { LiveObject } from '../../storage/segment/live-object.ts';
 import { readBlock } from '../../storage/segment/reader.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
@@ -76,7 +77,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   let source = 0;
   for (const object of objects) {
     stats.objects++;
-    for (const { labels, hash, chunks } of object.footer.select(context.tenant, matchers, selection.fromNs, selection.toNs)) {
+    for (const { labels, hash, chunks } of object.select(matchers, selection.fromNs, selection.toNs)) {
       if (!inShard(hash, selection.shard)) continue;
       for (const chunk of chunks) {
         // Equal ids are equal content: one of them will do.
@@ -135,7 +136,7 @@ export async function liveObjects(
   range: { fromNs: bigint; toNs: bigint },
   covers: readonly LogCover[],
   { catalog, context }: Pick<SourceDeps, 'catalog' | 'context'>,
-): Promise<CatalogObject[]> {
+): Promise<LiveObject[]> {
   const flushedTo = new Map(covers.map(({ log, flushedTo }) => [log, flushedTo]));
   const include = covers.flatMap(({ recentObjects }) => recentObjects);
   const objects = await catalog.objects({ tenant: context.tenant, fromNs: range.fromNs, toNs: range.toNs }, include);
