@@ -1,3 +1,4 @@
+import { compactorOptions } from '../actors/compactor/compactor.ts';
 import { otlpOptions } from '../actors/distributor/distributor.ts';
 import { ingesterOptions } from '../actors/ingester/ingester.ts';
 import { limitsOptions } from '../actors/limits.ts';
@@ -19,6 +20,7 @@ export const sections: readonly Section<Rows>[] = [
   ingesterOptions,
   querierOptions,
   patternIngesterOptions,
+  compactorOptions,
 ];
 
 /** The values that the worker threads need; plain data. */
@@ -28,6 +30,7 @@ export interface WorkerOptions {
   readonly ingester: OptionsOf<typeof ingesterOptions>;
   readonly querier: OptionsOf<typeof querierOptions>;
   readonly patternIngester: OptionsOf<typeof patternIngesterOptions>;
+  readonly compactor: OptionsOf<typeof compactorOptions>;
 }
 
 export function workerOptions(configuration: Configuration): WorkerOptions {
@@ -37,5 +40,6 @@ export function workerOptions(configuration: Configuration): WorkerOptions {
     ingester: configuration.valuesOf(ingesterOptions),
     querier: configuration.valuesOf(querierOptions),
     patternIngester: configuration.valuesOf(patternIngesterOptions),
+    compactor: configuration.valuesOf(compactorOptions),
   };
 }

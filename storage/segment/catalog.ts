@@ -2,6 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { Clock } from '../../ops/base/world.ts';
 import { DAY_NS } from '../batch/batch.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
+import { type Arrival, byArrival } from './arrival.ts';
 import { type Footer, type Part, partsOverlap } from './footer.ts';
 import { FooterCache } from './footer-cache.ts';
 import { levelZeroPrefix, parseLevelZeroKey, parseSegmentKey, segmentPrefix } from './keys.ts';
@@ -23,6 +24,7 @@ export interface CatalogOptions {
 
 interface ListedObject {
   readonly sizeBytes: number;
+  readonly createdMs: number;
   /** What it holds, by tenant; known once its footer was read, and kept when the footer is not. */
   parts: ReadonlyMap<string, readonly Part[]> | undefined;
 }
@@ -33,7 +35,7 @@ interface ListedDay {
   live: Promise<LiveSet<LiveSegment>> | undefined;
 }
 
-interface LiveSegment extends ListedSegment {
+interface LiveSegment extends ListedSegment, Arrival {
   readonly sizeBytes: number;
   readonly part: Part;
 }
@@ -77,9 +79,9 @@ export class Catalog {
   async #list(): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
     const objects = new Map<string, ListedObject>();
-    for await (const { key, sizeBytes } of this.#blobs.list(levelZeroPrefix())) {
+    for await (const { key, sizeBytes, createdMs } of this.#blobs.list(levelZeroPrefix())) {
       if (parseLevelZeroKey(key) === undefined) continue;
-      objects.set(key, this.#levelZero.get(key) ?? { sizeBytes, parts: undefined });
+      objects.set(key, this.#levelZero.get(key) ?? { sizeBytes, createdMs, parts: undefined });
     }
     for (const key of this.#levelZero.keys()) if (!objects.has(key)) this.#footers.delete(key);
     this.#levelZero = objects;
@@ -96,7 +98,7 @@ export class Catalog {
     try {
       const live = new Map<number, LiveSet<LiveSegment>>();
       for (const [day, listed] of days) if (touches(day, wanted)) live.set(day, await this.#liveOf(wanted.tenant, listed));
-      return [...(await this.#segments(wanted, live)), ...(await this.#levelZeroObjects(wanted, live))];
+      return [...(await this.#segments(wanted, live)), ...(await this.#levelZeroObjects(wanted, live))].sort(byArrival);
     } catch (error) {
       if (error instanceof Fault && error.code === 'not_found') {
         this.#listedMs = Number.NEGATIVE_INFINITY;
@@ -114,8 +116,8 @@ export class Catalog {
   ): Promise<LiveObject[]> {
     const accepted = [...live].flatMap(([day, set]) => set.accepted.map((segment) => ({ day, segment })));
     const candidates = accepted.filter(({ segment }) => partsOverlap([segment.part], wanted.fromNs, wanted.toNs));
-    return inParallel(candidates, async ({ day, segment: { key, sizeBytes } }) => {
-      return new LiveObject(key, await this.#footers.get(key, sizeBytes), wanted.tenant, new Set([day]));
+    return inParallel(candidates, async ({ day, segment: { key, sizeBytes, oldestMs, first } }) => {
+      return new LiveObject({ key, footer: await this.#footers.get(key, sizeBytes), oldestMs, first }, wanted.tenant, new Set([day]));
     });
   }
 
@@ -133,7 +135,8 @@ export class Catalog {
     );
     const objects = await inParallel(candidates, async ([key, object]) => {
       const footer = await this.#levelZeroFooter(key, object);
-      return new LiveObject(key, footer, tenant, liveDays(key, footer.parts(tenant)));
+      const arrival = { oldestMs: object.createdMs, first: key };
+      return new LiveObject({ key, footer, ...arrival }, tenant, liveDays(key, footer.parts(tenant)));
     });
     return objects.filter(({ days }) => days.size > 0);
   }
@@ -208,8 +211,8 @@ export class Catalog {
   async #readLive(tenant: string, { segments }: ListedDay): Promise<LiveSet<LiveSegment>> {
     const read = await inParallel(segments, async ({ key, sizeBytes, createdMs }) => {
       const footer = await this.#footers.get(key, sizeBytes);
-      const { level, closure, cover } = footer;
-      return { key, sizeBytes, createdMs, level, closure, cover, part: footer.parts(tenant)[0] };
+      const { level, closure, cover, oldestMs } = footer;
+      return { key, sizeBytes, createdMs, level, closure, cover, oldestMs, first: closure.first, part: footer.parts(tenant)[0] };
     });
     return liveSet(read);
   }

@@ -45,6 +45,12 @@ export class Closure {
     return false;
   }
 
+  /** The first of the level-0 objects' keys; '' without any. */
+  get first(): string {
+    for (const [log, positions] of this.levelZero) return levelZeroKey(log, positions[0]);
+    return '';
+  }
+
   /** Keys of all objects named, level 0 first. */
   *keys(): Generator<string, void, void> {
     for (const [log, positions] of this.levelZero) for (const from of positions) yield levelZeroKey(log, from);

@@ -135,6 +135,8 @@ export class Footer {
   readonly from: Position;
   readonly to: Position;
   readonly deletesApplied: number;
+  /** Of a segment: see Arrival. */
+  readonly oldestMs: number;
   readonly closure: Closure;
   readonly cover: LogCover;
   readonly #key: string;
@@ -151,12 +153,18 @@ export class Footer {
       this.from = reader.varint();
       this.to = reader.varint();
       this.deletesApplied = reader.varint();
+      this.oldestMs = 0;
       this.closure = Closure.EMPTY;
       this.cover = new Map();
       skipReserved(reader);
       this.#readTenants(reader);
     } else {
-      ({ level: this.level, deletesApplied: this.deletesApplied, closure: this.closure, cover: this.cover } = readSegmentInfo(reader));
+      const info = readSegmentInfo(reader);
+      this.level = info.level;
+      this.deletesApplied = info.deletesApplied;
+      this.oldestMs = info.oldestMs;
+      this.closure = info.closure;
+      this.cover = info.cover;
       [this.log, this.from, this.to] = ['', 0, 0];
       this.#readTenant(reader);
     }

@@ -1,4 +1,5 @@
 import { DAY_NS } from '../batch/batch.ts';
+import type { Arrival } from './arrival.ts';
 import type { Footer } from './footer.ts';
 import type { CompiledMatcher } from './postings.ts';
 import type { SegmentSeries } from './tenant-section.ts';
@@ -6,16 +7,20 @@ import type { SegmentSeries } from './tenant-section.ts';
 const DAY = BigInt(DAY_NS);
 
 /** What of an object counts for a tenant. */
-export class LiveObject {
+export class LiveObject implements Arrival {
   readonly key: string;
   readonly footer: Footer;
+  readonly oldestMs: number;
+  readonly first: string;
   /** Days whose parts count; those of a level-0 object may have been merged into segments apart from each other. */
   readonly days: ReadonlySet<number>;
   readonly #tenant: string;
 
-  constructor(key: string, footer: Footer, tenant: string, days: ReadonlySet<number>) {
-    this.key = key;
-    this.footer = footer;
+  constructor(object: { key: string; footer: Footer } & Arrival, tenant: string, days: ReadonlySet<number>) {
+    this.key = object.key;
+    this.footer = object.footer;
+    this.oldestMs = object.oldestMs;
+    this.first = object.first;
     this.days = days;
     this.#tenant = tenant;
   }

@@ -14,7 +14,7 @@ export interface ListedSegment {
 
 /** Which of a tenant's and day's segments count. */
 export interface LiveSet<S extends ListedSegment> {
-  /** In the order of the walk, which is about that in which their entries arrived. */
+  /** In the order of the walk. */
   readonly accepted: readonly S[];
   /** Those that do not count, and the accepted one for which each has to stand back. */
   readonly obstacles: ReadonlyMap<S, S>;

@@ -11,13 +11,15 @@ export interface SegmentInfo {
   readonly level: number;
   /** Deletes up to this sequence number have been applied. */
   readonly deletesApplied: number;
+  /** See Arrival. */
+  readonly oldestMs: number;
   readonly closure: Closure;
   readonly cover: LogCover;
 }
 
 /** Layout: FORMAT.md. */
-export function writeSegmentInfo(out: ByteWriter, { level, deletesApplied, closure, cover }: SegmentInfo): void {
-  out.varint(level).varint(deletesApplied);
+export function writeSegmentInfo(out: ByteWriter, { level, deletesApplied, oldestMs, closure, cover }: SegmentInfo): void {
+  out.varint(level).varint(deletesApplied).varint(oldestMs);
   const logs = [...new Set([...closure.levelZero.keys(), ...cover.keys()])].sort();
   out.varint(logs.length);
   for (const log of logs) {
@@ -41,6 +43,7 @@ export function readSegmentInfo(reader: ByteReader): SegmentInfo {
   const level = reader.varint();
   if (level === 0) throw new RangeError('segment of level 0');
   const deletesApplied = reader.varint();
+  const oldestMs = reader.varint();
   const cover = new Map<string, Position>();
   const levelZero: { log: string; from: Position }[] = [];
   const logs = countOf(reader);
@@ -57,7 +60,7 @@ export function readSegmentInfo(reader: ByteReader): SegmentInfo {
   const segments: string[] = [];
   const keys = countOf(reader);
   for (let number = 0; number < keys; number++) segments.push(reader.text());
-  return { level, deletesApplied, closure: Closure.of(levelZero, segments), cover };
+  return { level, deletesApplied, oldestMs, closure: Closure.of(levelZero, segments), cover };
 }
 
 /** A count of items, which take a byte at least. */

@@ -8,9 +8,10 @@ import { decodeAll, storeOf } from './decode-all.ts';
 /** What the files of each version say of the object as a whole. */
 const INFO: Record<string, (footer: Footer) => object> = {
   v1: ({ log, from, to }) => ({ log, from, to }),
-  v2: ({ level, deletesApplied, closure, cover }) => ({
+  v2: ({ level, deletesApplied, oldestMs, closure, cover }) => ({
     level,
     deletesApplied,
+    oldestMs,
     closure: [...closure.keys()],
     cover: Object.fromEntries(cover),
   }),

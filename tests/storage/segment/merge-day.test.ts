@@ -40,7 +40,7 @@ class Rig {
 
   async merge(keys: readonly string[], { tenant = 't', day = DAY, level = 1 } = {}): Promise<MergedDay> {
     const inputs = await Promise.all(keys.map((key) => this.input(key)));
-    const info = { level, deletesApplied: 0, closure: Closure.of([], keys), cover: new Map([['w', 7]]) };
+    const info = { level, deletesApplied: 0, oldestMs: 5, closure: Closure.of([], keys), cover: new Map([['w', 7]]) };
     const giveWay = async () => void this.turns++;
     return mergeDay({ tenant, day, inputs, info }, { blobs: this.blobs, giveWay });
   }
@@ -151,11 +151,14 @@ test('what a segment says of itself', async () => {
     ],
     ['t/1/1-x', 't/1/1-y'],
   );
-  const info = { level: 3, deletesApplied: 12, closure, cover: new Map([['w1', 4]]) };
+  const info = { level: 3, deletesApplied: 12, oldestMs: 1_234_567, closure, cover: new Map([['w1', 4]]) };
   const { body } = await mergeDay({ tenant: 't', day: DAY, inputs, info }, { blobs: rig.blobs, giveWay: async () => {} });
   await rig.put('s', body);
   const { footer } = await rig.input('s');
-  assert.deepEqual([footer.level, footer.deletesApplied, footer.log, footer.from, footer.to], [3, 12, '', 0, 0]);
+  assert.deepEqual(
+    [footer.level, footer.deletesApplied, footer.oldestMs, footer.log, footer.from, footer.to],
+    [3, 12, 1_234_567, '', 0, 0],
+  );
   assert.deepEqual([...footer.closure.keys()], [...closure.keys()]);
   assert.deepEqual(
     [...footer.cover],
