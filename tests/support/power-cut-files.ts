@@ -57,7 +57,7 @@ export class PowerCutFiles implements Files {
   /** How many syncs of file data go well before one fails with EIO. */
   goodSyncs = Number.POSITIVE_INFINITY;
   /** Tells the times of files; as long as nobody gives it one they are ahead of every clock. */
-  clock: Pick<Clock, 'nowMs'> = { nowMs: () => Number.MAX_SAFE_INTEGER };
+  clock: Pick<Clock, 'nowMs'> | undefined;
   readonly #root: DirectoryNode;
 
   constructor(root: DirectoryNode = new DirectoryNode()) {
@@ -129,7 +129,7 @@ export class PowerCutFiles implements Files {
     const { entries } = this.#parent(path, 'open');
     if (entries.has(basename(path))) throw failure('EEXIST', 'open', path);
     const file = new FileNode();
-    file.modifiedMs = this.clock.nowMs();
+    file.modifiedMs = this.#nowMs();
     entries.set(basename(path), file);
     return {
       append: async (chunks) => {
@@ -205,6 +205,10 @@ export class PowerCutFiles implements Files {
     folder.durable = new Map(folder.entries);
   }
 
+  #nowMs(): number {
+    return this.clock?.nowMs() ?? Number.MAX_SAFE_INTEGER;
+  }
+
   #step(call: string, path: string): void {
     if (this.steps >= this.stopAt) throw new PowerCut(`power cut at ${call} ${path}, step ${this.stopAt}`);
     this.steps++;
@@ -213,7 +217,7 @@ export class PowerCutFiles implements Files {
   #append(file: FileNode, path: string, bytes: Buffer): void {
     const written = bytes.subarray(0, this.quotaBytes);
     file.data = Buffer.concat([file.data, written]);
-    file.modifiedMs = this.clock.nowMs();
+    file.modifiedMs = this.#nowMs();
     this.quotaBytes -= written.length;
     if (written.length < bytes.length) throw failure('ENOSPC', 'write', path);
   }
