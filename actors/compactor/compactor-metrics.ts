@@ -19,7 +19,7 @@ export function compactorMetrics(instruments: Instruments): CompactorMetrics {
   const { counter, gauge } = instruments;
   const loki = 'loki_boltdb_shipper_compact_tables_operation';
   return {
-    running: gauge('loki_boltdb_shipper_compactor_running', 'Whether a run of the compactor is under way.'),
+    running: gauge('loki_boltdb_shipper_compactor_running', 'Whether there is a compactor in this process.'),
     operations: counter(`${loki}_total`, 'Runs of the compactor, by how they ended.', ['status']),
     seconds: gauge(`${loki}_duration_seconds`, 'How long the last run of the compactor took.'),
     lastSuccess: gauge(`${loki}_last_successful_run_timestamp_seconds`, 'When the last run of the compactor that succeeded ended.'),

@@ -4,6 +4,7 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { floors } from '../../storage/segment/garbage.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { CompactorReply } from '../protocol/jobs.ts';
+import { Slices } from '../slices.ts';
 import { garbage, storeClock } from './collect.ts';
 import { type CompactOutcome, compact } from './compact.ts';
 import type { CompactorDeps } from './compactor.ts';
@@ -49,7 +50,9 @@ export class CompactorRuns {
     this.#metrics.running.set(1);
     this.#signal = incarnation.signal;
     this.#giveWay = new Pace(world, incarnation.signal, deps.busy).giveWay;
-    this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, this.#giveWay);
+    // A survey mostly waits for storage, which is no work.
+    const slices = new Slices(world, incarnation.signal);
+    this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, () => slices.giveWay());
   }
 
   /** Compacts and deletes until nothing is left that can be done now. A call during a run waits for its end and runs again. Throws what the store throws, after
@@ -91,6 +94,8 @@ export class CompactorRuns {
       const plans = this.#due(survey).filter((plan) => !tried.has(nameOf(plan)));
       if (plans.length === 0) break;
       for (const plan of plans) {
+        // What takes too long by its survey is given up, so the later ones get a new one.
+        if (this.#world.clock.monotonicMs() - survey.startedMs > this.#graceMs / 4) break;
         tried.add(nameOf(plan));
         await this.#compact(plan, survey, nowMs).catch((error) => {
           this.#signal.throwIfAborted();

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 // The crash suites and the simulations with their full counts. `SEED=n npm run soak` repeats the loads of an earlier run; failures name their seed.
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const files = globSync(['tests/e2e/crash*.test.ts', 'tests/sim/*.test.ts'], { cwd: root });
+const files = globSync(
+  ['tests/e2e/crash*.test.ts', 'tests/e2e/compaction.test.ts', 'tests/sim/*.test.ts', 'tests/storage/segment/live-set.test.ts'],
+  { cwd: root },
+);
 const suites = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
   cwd: root,
   env: { SEEDS: '100', ...process.env, SOAK: '1' },
