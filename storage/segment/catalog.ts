@@ -135,7 +135,7 @@ export class Catalog {
     );
     const objects = await inParallel(candidates, async ([key, object]) => {
       const footer = await this.#levelZeroFooter(key, object);
-      const arrival = { oldestMs: object.createdMs, first: key };
+      const arrival = { oldestMs: Math.floor(object.createdMs), first: key };
       return new LiveObject({ key, footer, ...arrival }, tenant, liveDays(key, footer.parts(tenant)));
     });
     return objects.filter(({ days }) => days.size > 0);
