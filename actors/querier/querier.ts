@@ -84,6 +84,7 @@ class QuerierJobs {
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(groups, stats, {
       backward: !forward,
+      needs: execution,
       wanted: ({ minNs, maxNs }) => {
         const bound = execution.bound();
         return bound === undefined || (forward ? minNs <= bound : maxNs >= bound);
@@ -103,6 +104,7 @@ class QuerierJobs {
     const streamOf = openedOnce((labels) => execution.stream(labels));
     await tools.scan(scanGroups(streams), stats, {
       backward: false,
+      needs: execution,
       wanted: () => true,
       header: (group, outline) => streamOf(group).header(outline),
       block: (group, block) => streamOf(group).block(block),

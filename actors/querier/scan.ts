@@ -11,6 +11,7 @@ import type { AskContext } from '../kernel/define.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import { Slices } from '../slices.ts';
 import { mayRepeat } from './repeats.ts';
+import { GroupSkipper, type ScanNeeds } from './skip.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
 /** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
@@ -46,6 +47,8 @@ export interface Scanner {
   readonly backward: boolean;
   /** Looks at no line: lines are not fetched, and overlapping units that cannot repeat each other come one by one, without regard to time. */
   readonly lineless?: true;
+  /** What entries must have to matter: groups without it, as far as skip filters tell, are not fetched. */
+  readonly needs?: ScanNeeds;
   /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
@@ -65,6 +68,7 @@ export interface ScanDeps {
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, context, stats } = deps;
   const slices = new Slices(world, context.signal);
+  const skipper = new GroupSkipper(groups, scanner.needs, deps);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup> }[] = [];
   let next = 0;
   try {
@@ -73,9 +77,15 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
-          const loaded = loadGroup(group, deps, scanner.lineless === true);
-          loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, loaded });
+          const askedMs = world.clock.monotonicMs();
+          const skipped = await skipper.skips(group);
+          stats.fetchMs += world.clock.monotonicMs() - askedMs;
+          if (skipped) stats.blocksFiltered += group.units.length;
+          else {
+            const loaded = loadGroup(group, deps, scanner.lineless === true);
+            loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
+            ahead.push({ group, loaded });
+          }
         }
         await slices.giveWay();
       }
@@ -103,7 +113,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       }
     }
   } finally {
-    await Promise.allSettled(ahead.map(({ loaded }) => loaded));
+    await Promise.allSettled([skipper.settled(), ...ahead.map(({ loaded }) => loaded)]);
   }
 }
 

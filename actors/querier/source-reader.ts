@@ -62,6 +62,7 @@ export class SourceReader {
         const meter = new ReadMeter(world.clock);
         await scan(groups, { blobs, world, context: asked, stats, meter }, scanner);
         stats.fetchedBytes = meter.fetchedBytes;
+        stats.filterBytes = meter.filterBytes;
         stats.compressedBytes = meter.storedBytes;
         stats.decompressedBytes = meter.rawBytes;
         stats.decompressMs = meter.decompressMs;

@@ -7,6 +7,7 @@ import type { ChunkRef } from '../../storage/chunk/chunk.ts';
 import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
 import type { Unit } from '../../storage/chunk/overlap.ts';
 import type { Catalog } from '../../storage/segment/catalog.ts';
+import type { FilterSection } from '../../storage/segment/filter-directory.ts';
 import type { LiveObject } from '../../storage/segment/live-object.ts';
 import { readBlock } from '../../storage/segment/reader.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
@@ -18,7 +19,15 @@ import { Slices } from '../slices.ts';
 /** Where rows are: a block of an object, or a slice of a head that is here already. */
 export type SourceUnit = Unit &
   (
-    | { readonly kind: 'stored'; readonly key: string; readonly chunk: ChunkRef; readonly block: BlockHeader; readonly at: number }
+    | {
+        readonly kind: 'stored';
+        readonly key: string;
+        /** Of the object's blocks. */
+        readonly filters: readonly FilterSection[];
+        readonly chunk: ChunkRef;
+        readonly block: BlockHeader;
+        readonly at: number;
+      }
     | { readonly kind: 'head'; readonly rows: Block }
   );
 
@@ -85,7 +94,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         seen.add(chunk.id);
         stats.chunks++;
         source++;
-        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
+        addBlocks(streamOf(hash, labels).units, source, object, chunk, selection, stats);
       }
     }
     await slices.giveWay();
@@ -105,12 +114,20 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   return [...streams.values()].sort((a, b) => (a.labels < b.labels ? -1 : 1));
 }
 
-function addBlocks(units: SourceUnit[], source: number, key: string, chunk: ChunkRef, { fromNs, toNs }: Selection, stats: ScanStats): void {
+function addBlocks(
+  units: SourceUnit[],
+  source: number,
+  { key, footer }: LiveObject,
+  chunk: ChunkRef,
+  { fromNs, toNs }: Selection,
+  stats: ScanStats,
+): void {
+  const filters = footer.filters();
   let at = chunk.at;
   for (const block of chunk.blocks) {
     const times = timesOf(chunk.baseNs, block.minOffset, block.maxOffset);
     if (times.maxNs < fromNs || times.minNs >= toNs) stats.blocksOutside++;
-    else units.push({ kind: 'stored', source, ...times, key, chunk, block, at });
+    else units.push({ kind: 'stored', source, ...times, key, filters, chunk, block, at });
     at += block.storedBytes;
   }
 }

@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { type Block, type Direction, formatLabels, type Labels, type Matcher } from '../model.ts';
+import { type Block, type Direction, formatLabels, type Label, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
@@ -35,6 +35,8 @@ export interface LogExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain; for skip filters. */
   readonly required: readonly string[];
+  /** Labels that every entry must have before the first stage; for skip filters. */
+  readonly requiredLabels: readonly Label[];
   readonly stats: ExecutionStats;
   /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws Fault limit_exceeded when the
    *  entries to be kept exceed `maxBytes`. */
@@ -75,6 +77,7 @@ class StreamsExecution implements LogExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly requiredLabels: readonly Label[];
   readonly stats = noStats();
   readonly rows = new RowBuffer();
   readonly backward: boolean;
@@ -93,6 +96,7 @@ class StreamsExecution implements LogExecution {
     this.fromNs = options.fromNs;
     this.toNs = options.limit > 0 ? options.toNs : options.fromNs;
     this.required = pipeline.required;
+    this.requiredLabels = pipeline.requiredLabels;
     this.backward = options.direction === 'backward';
     this.#pipeline = pipeline;
     this.#options = options;

@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { type Block, type BlockOutline, formatLabels, type Labels, type Matcher } from '../model.ts';
+import { type Block, type BlockOutline, formatLabels, type Label, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { Observed, Pipeline, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
@@ -23,6 +23,8 @@ export interface SampleExecution {
   readonly toNs: bigint;
   /** Texts that every line must contain to count; for skip filters. */
   readonly required: readonly string[];
+  /** Labels that every entry must have to count before the first stage; for skip filters. */
+  readonly requiredLabels: readonly Label[];
   readonly stats: ExecutionStats;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
@@ -59,6 +61,7 @@ class LeafExecution implements SampleExecution {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly required: readonly string[];
+  readonly requiredLabels: readonly Label[];
   readonly stats = noStats();
   readonly leaf: Leaf;
   readonly windows: Windows;
@@ -81,6 +84,7 @@ class LeafExecution implements SampleExecution {
     const observed: Observed = this.keep.kind === 'by' ? new Set(this.keep.names) : 'all';
     this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
+    this.requiredLabels = this.pipeline.requiredLabels;
     this.#create = accumulatorFactory(leaf.range, windows);
   }
 

@@ -150,6 +150,8 @@ export class ReadMeter {
   storedBytes = 0;
   rawBytes = 0;
   decompressMs = 0;
+  /** Bytes of skip filters read. */
+  filterBytes = 0;
   readonly clock: Clock;
   constructor(clock: Clock) {
     this.clock = clock;

@@ -1,8 +1,10 @@
+import type { Block } from '../../logql/model.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { DAY_NS } from '../batch/batch.ts';
-import { type BlockHeader, writeBlock } from '../chunk/block.ts';
+import { type BlockHeader, StoredBlock, writeBlock } from '../chunk/block.ts';
 import { cutBlocks, DayChunkId } from '../chunk/chunk.ts';
 import type { MemoryBlock } from '../chunk/memory-block.ts';
+import { type FilterOptions, FilterWriter } from './filter-writer.ts';
 import { writeSegmentFooter } from './footer.ts';
 import type { SegmentInfo } from './segment-info.ts';
 import { Slabs } from './slabs.ts';
@@ -17,7 +19,7 @@ export interface EncodedBlock {
   readonly header: BlockHeader;
   readonly baseNs: bigint;
   /** All columns. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
 }
 
 interface StreamUnderWay {
@@ -27,19 +29,21 @@ interface StreamUnderWay {
   readonly blocks: BlockHeader[];
 }
 
-/** Writes a segment: the streams of one tenant and UTC day, each as one chunk, then their index. Compressed blocks are kept until `finish`; what is written is
- *  not. */
+/** Writes a segment: the streams of one tenant and UTC day, each as one chunk, then skip filters and the index. Compressed blocks and filters are kept until
+ *  `finish`; what is written is not. */
 export class DayWriter {
   readonly #baseNs: bigint;
   readonly #giveWay: () => Promise<void>;
   readonly #data = new Slabs();
+  readonly #filters: FilterWriter;
   readonly #contents: TenantUnderWay;
   #stream: StreamUnderWay | undefined;
 
-  /** `day`: UTC days since the epoch. `giveWay` is awaited after each block. */
-  constructor({ tenant, day }: { tenant: string; day: number }, giveWay: () => Promise<void>) {
+  /** `day`: UTC days since the epoch. `giveWay` is awaited between steps of a few milliseconds. */
+  constructor({ tenant, day }: { tenant: string; day: number }, giveWay: () => Promise<void>, filters: FilterOptions = {}) {
     this.#baseNs = BigInt(day) * BigInt(DAY_NS);
     this.#giveWay = giveWay;
+    this.#filters = new FilterWriter(giveWay, filters);
     this.#contents = new TenantUnderWay(tenant);
   }
 
@@ -57,23 +61,32 @@ export class DayWriter {
   /** Entries that follow those before in time. */
   async write(block: MemoryBlock): Promise<void> {
     for (const part of cutBlocks(block)) {
+      const at = this.#data.length;
       const header = writeBlock(part, (bytes) => this.#store(bytes), ZSTD_LEVEL);
       this.#add(header, part.baseNs);
       await this.#giveWay();
+      await this.#filter(at, part);
     }
   }
 
   /** The same of a block that is encoded already: it is taken over as it is. */
   async copy({ header, baseNs, bytes }: EncodedBlock): Promise<void> {
+    const at = this.#data.length;
     this.#store(bytes);
     this.#add(header, baseNs);
+    await this.#filter(at, new StoredBlock(header, bytes, baseNs));
+  }
+
+  async #filter(at: number, block: Block): Promise<void> {
+    await this.#filters.add(at, block);
     await this.#giveWay();
   }
 
   /** The object's bytes, to be written one after the other; owned by the caller. */
-  finish(info: SegmentInfo): Uint8Array[] {
+  async finish(info: SegmentInfo): Promise<Uint8Array[]> {
     this.#endStream();
-    return [...this.#data.parts(), ...writeSegmentFooter(info, this.#contents.finish())];
+    const { pages, sections } = await this.#filters.finish(this.#data.length);
+    return [...this.#data.parts(), ...pages, ...writeSegmentFooter(info, this.#contents.finish(), sections)];
   }
 
   #store(bytes: Uint8Array): void {

@@ -5,6 +5,7 @@ import { decoding } from '../chunk/block.ts';
 import { zstd } from '../chunk/zstd.ts';
 import type { Position } from '../log/ingest-log.ts';
 import { Closure } from './closure.ts';
+import { type FilterSection, readFilterDirectory, writeFilterDirectory } from './filter-directory.ts';
 import type { CompiledMatcher } from './postings.ts';
 import { type LogCover, readSegmentInfo, type SegmentInfo, writeSegmentInfo } from './segment-info.ts';
 import { type SegmentSeries, TenantSection } from './tenant-section.ts';
@@ -58,12 +59,18 @@ export function writeLevelZeroFooter({ log, from, to }: LevelZeroInfo, tenants: 
 }
 
 /** The footer and the tail that end a segment: `contents` has one part. */
-export function writeSegmentFooter(info: SegmentInfo, { tenant, parts, section }: TenantContents): Buffer[] {
+export function writeSegmentFooter(
+  info: SegmentInfo,
+  { tenant, parts, section }: TenantContents,
+  filters: readonly FilterSection[],
+): Buffer[] {
   const out = new ByteWriter(4096);
   writeSegmentInfo(out, info);
   out.text(tenant);
   writePart(out, parts[0]);
-  out.varint(section.length).varint(0).raw(section);
+  const directory = new ByteWriter();
+  if (filters.length > 0) writeFilterDirectory(directory, filters);
+  out.varint(section.length).varint(directory.length).raw(section).raw(directory.view());
   return closed(out, VERSIONS.segment);
 }
 
@@ -141,6 +148,8 @@ export class Footer {
   readonly cover: LogCover;
   readonly #key: string;
   readonly #tenants = new Map<string, TenantEntry>();
+  #filterBytes: Buffer = Buffer.alloc(0);
+  #filters: readonly FilterSection[] | undefined;
 
   /** `key`: of the object. `bytes`: the footer, decompressed; borrowed for the footer's life. Throws RangeError on bytes that no writer made. */
   constructor(key: string, bytes: Buffer, version: number) {
@@ -187,7 +196,19 @@ export class Footer {
     const sectionBytes = reader.varint();
     const filterBytes = reader.varint();
     this.#tenants.set(tenant, { parts, bytes: reader.raw(sectionBytes), section: undefined });
-    reader.raw(filterBytes);
+    this.#filterBytes = reader.raw(filterBytes);
+  }
+
+  /** Skip filters of the object's blocks. */
+  filters(): readonly FilterSection[] {
+    this.#filters ??= decoding(`filter directory of ${this.#key}`, () => {
+      if (this.#filterBytes.length === 0) return [];
+      const reader = new ByteReader(this.#filterBytes);
+      const sections = readFilterDirectory(reader);
+      if (reader.left !== 0) throw new RangeError(`${reader.left} bytes after the last section`);
+      return sections;
+    });
+    return this.#filters;
   }
 
   /** Sorted. */

@@ -9,6 +9,7 @@ import type { MemoryBlock } from '../chunk/memory-block.ts';
 import { mergeInWindows } from '../chunk/merge.ts';
 import { groupOverlapping, type Unit } from '../chunk/overlap.ts';
 import { DayWriter } from './day-writer.ts';
+import type { FilterOptions } from './filter-writer.ts';
 import type { Footer } from './footer.ts';
 import type { SegmentInfo } from './segment-info.ts';
 import { SequentialReader } from './sequential-reader.ts';
@@ -51,11 +52,11 @@ interface StoredUnit extends Unit {
  *  Throws Fault corrupt, and what the store throws. */
 export async function mergeDay(
   { tenant, day, inputs, info }: DayMerge,
-  { blobs, giveWay }: { blobs: BlobStore; giveWay: () => Promise<void> },
+  { blobs, giveWay, filters }: { blobs: BlobStore; giveWay: () => Promise<void>; filters?: FilterOptions },
 ): Promise<MergedDay> {
   const dayNs = BigInt(day) * BigInt(DAY_NS);
   const cursors = inputs.map(({ key, footer }) => new SeriesCursor(tenant, dayNs, footer, new SequentialReader(blobs, key)));
-  const writer = new DayWriter({ tenant, day }, giveWay);
+  const writer = new DayWriter({ tenant, day }, giveWay, filters);
   const streams = new StreamMerger(writer, giveWay);
   for (;;) {
     const labels = smallestLabels(cursors);
@@ -74,7 +75,7 @@ export async function mergeDay(
   }
   const { copiedBlocks, duplicates } = streams;
   const fetchedBytes = cursors.reduce((sum, { reader }) => sum + reader.fetchedBytes, 0);
-  return { body: writer.finish(info), copiedBlocks, duplicates, fetchedBytes };
+  return { body: await writer.finish(info), copiedBlocks, duplicates, fetchedBytes };
 }
 
 function smallestLabels(cursors: readonly SeriesCursor[]): string | undefined {

@@ -64,7 +64,7 @@ export function readSegmentInfo(reader: ByteReader): SegmentInfo {
 }
 
 /** A count of items, which take a byte at least. */
-function countOf(reader: ByteReader): number {
+export function countOf(reader: ByteReader): number {
   const count = reader.varint();
   if (count > reader.left) throw new RangeError(`${count} items in ${reader.left} bytes`);
   return count;
