@@ -3,6 +3,7 @@ import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { Position } from '../../storage/log/ingest-log.ts';
 import { segmentFor } from '../../storage/segment/compaction.ts';
+import type { FilterOptions } from '../../storage/segment/filter-writer.ts';
 import { mergeDay } from '../../storage/segment/merge-day.ts';
 import { readFooter } from '../../storage/segment/reader.ts';
 import type { PlannedCompaction } from './plan.ts';
@@ -13,6 +14,7 @@ export interface CompactDeps {
   readonly world: World;
   readonly surveyor: Surveyor;
   readonly giveWay: () => Promise<void>;
+  readonly filters: FilterOptions;
   /** How long before now the survey that the plan is from may have begun. */
   readonly mostAgeMs: number;
 }
@@ -35,7 +37,7 @@ export async function compact(
   survey: { readonly startedMs: number; readonly floors: ReadonlyMap<string, Position> },
   deps: CompactDeps,
 ): Promise<CompactOutcome> {
-  const { blobs, giveWay } = deps;
+  const { blobs, giveWay, filters } = deps;
   const { tenant, day } = plan;
   try {
     const inputs = [];
@@ -45,7 +47,7 @@ export async function compact(
     }
     const compaction = { tenant, day, inputs };
     const { key, info } = segmentFor(compaction, survey.floors);
-    const { body, fetchedBytes, duplicates } = await mergeDay({ ...compaction, info }, { blobs, giveWay });
+    const { body, fetchedBytes, duplicates } = await mergeDay({ ...compaction, info }, { blobs, giveWay, filters });
     const reason = await whyNot(plan, survey.startedMs, deps);
     if (reason !== undefined) return { kind: 'given_up', reason };
     await putIfAbsent(blobs, key, body);

@@ -9,6 +9,7 @@ import { CompactorRuns } from './runs.ts';
 export const compactorOptions = section('compactor', 'compactor', {
   compactionInterval: duration('10m', 'How often storage is looked through for something to compact or to delete.', { min: 1 }),
   segmentSize: bytes('32MB', 'Size of a segment at most, unless a single flush is larger; from half of it on it is not compacted again.'),
+  filteredSize: bytes('256KB', 'Segments with less than this of lines have no skip filters: to read all of one takes about as long.'),
   levelZeroAge: duration('2h', 'What was flushed is compacted after this time even if it is little.'),
   deletionDelay: duration(
     '15m',

@@ -130,6 +130,7 @@ export class CompactorRuns {
         world: this.#world,
         surveyor: this.#surveyor,
         giveWay: this.#giveWay,
+        filters: { leastLineBytes: this.#deps.options.filteredSize },
         mostAgeMs: this.#graceMs / 2,
       });
       this.#tellOf(outcome, { tenant, day, parts: parts.length, ms: Math.round(clock.monotonicMs() - beganMs) });

@@ -1,7 +1,7 @@
 /** What filters know of a text: every run of so many bytes in it. A text that is shorter has none, so no filter can tell anything of it. */
 export const GRAM_BYTES = 6;
 /** How many bits stand for a value of metadata: one would let a third of all others through. */
-export const VALUE_BITS = 6;
+export const VALUE_BITS = 8;
 
 const LOW = 0x9e3779b1;
 const HIGH = 0x85ebca6b;

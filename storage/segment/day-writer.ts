@@ -40,7 +40,7 @@ export class DayWriter {
   #stream: StreamUnderWay | undefined;
 
   /** `day`: UTC days since the epoch. `giveWay` is awaited between steps of a few milliseconds. */
-  constructor({ tenant, day }: { tenant: string; day: number }, giveWay: () => Promise<void>, filters: FilterOptions = {}) {
+  constructor({ tenant, day }: { tenant: string; day: number }, giveWay: () => Promise<void>, filters: FilterOptions) {
     this.#baseNs = BigInt(day) * BigInt(DAY_NS);
     this.#giveWay = giveWay;
     this.#filters = new FilterWriter(giveWay, filters);

@@ -26,7 +26,7 @@ interface DoneSection {
 
 export interface FilterOptions {
   /** Objects with less than this have no filters: to read all of one takes about as long as to ask them. */
-  readonly leastLineBytes?: number;
+  readonly leastLineBytes: number;
 }
 
 /** Makes the skip filters of an object. In memory are the filters of one section, and those done. */
@@ -41,7 +41,7 @@ export class FilterWriter {
   #lineBytes = 0;
 
   /** `giveWay` is awaited between steps of a few milliseconds. */
-  constructor(giveWay: () => Promise<void>, { leastLineBytes = 256 * KiB }: FilterOptions = {}) {
+  constructor(giveWay: () => Promise<void>, { leastLineBytes }: FilterOptions) {
     this.#giveWay = giveWay;
     this.#leastLineBytes = leastLineBytes;
   }

@@ -52,7 +52,7 @@ interface StoredUnit extends Unit {
  *  Throws Fault corrupt, and what the store throws. */
 export async function mergeDay(
   { tenant, day, inputs, info }: DayMerge,
-  { blobs, giveWay, filters }: { blobs: BlobStore; giveWay: () => Promise<void>; filters?: FilterOptions },
+  { blobs, giveWay, filters }: { blobs: BlobStore; giveWay: () => Promise<void>; filters: FilterOptions },
 ): Promise<MergedDay> {
   const dayNs = BigInt(day) * BigInt(DAY_NS);
   const cursors = inputs.map(({ key, footer }) => new SeriesCursor(tenant, dayNs, footer, new SequentialReader(blobs, key)));

@@ -26,7 +26,7 @@ export interface Layout {
 
 const TENANT = 'fake';
 /** Everything is compacted at once, but not of its own accord; segments are small, so that there are several. */
-const COMPACTORS = { count: 2, compactionInterval: 365 * 86_400_000, levelZeroAge: 0, segmentSize: 4_000 };
+const COMPACTORS = { count: 2, compactionInterval: 365 * 86_400_000, levelZeroAge: 0, segmentSize: 4_000, filteredSize: 0 };
 const GRACE_MS = 1_000_000;
 /** Days after the data's. */
 const LATER_MS = FAKE_START_MS + 10 * 86_400_000;

@@ -42,7 +42,7 @@ class Rig {
     const inputs = await Promise.all(keys.map((key) => this.input(key)));
     const info = { level, deletesApplied: 0, oldestMs: 5, closure: Closure.of([], keys), cover: new Map([['w', 7]]) };
     const giveWay = async () => void this.turns++;
-    return mergeDay({ tenant, day, inputs, info }, { blobs: this.blobs, giveWay });
+    return mergeDay({ tenant, day, inputs, info }, { blobs: this.blobs, giveWay, filters: { leastLineBytes: 0 } });
   }
 }
 
@@ -152,7 +152,10 @@ test('what a segment says of itself', async () => {
     ['t/1/1-x', 't/1/1-y'],
   );
   const info = { level: 3, deletesApplied: 12, oldestMs: 1_234_567, closure, cover: new Map([['w1', 4]]) };
-  const { body } = await mergeDay({ tenant: 't', day: DAY, inputs, info }, { blobs: rig.blobs, giveWay: async () => {} });
+  const { body } = await mergeDay(
+    { tenant: 't', day: DAY, inputs, info },
+    { blobs: rig.blobs, giveWay: async () => {}, filters: { leastLineBytes: 0 } },
+  );
   await rig.put('s', body);
   const { footer } = await rig.input('s');
   assert.deepEqual(
