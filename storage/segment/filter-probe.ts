@@ -6,6 +6,8 @@ import { type FilterSection, PAGE_CRC_BYTES } from './filter-directory.ts';
 
 /** Pages read at once. A page lets about two blocks of five through, so these leave one of some thousand that do not hold what is asked for. */
 const ROUND_PAGES = 8;
+/** So few blocks that are left after a round hold it, most likely. */
+const FEW_BLOCKS = 2;
 
 /** What is looked for: a block whose filter lacks any of the hashes has no row of interest. */
 export interface FilterQuestion {
@@ -69,8 +71,8 @@ class SectionProbe {
       const pages = await Promise.all(round.map(([number]) => readPage(blobs, key, this.#section, number)));
       if (meter !== undefined) meter.filterBytes += round.length * this.#section.pageBytes;
       for (const [index, [, hashes]] of round.entries()) this.#narrow(pages[index], hashes);
-      // Blocks that hold it are left in the end, and so are most of them where it is common: more pages would not tell more.
-      if (this.#candidates.length * 2 > before) return;
+      // Where most of them hold it, more pages would not tell more.
+      if (this.#candidates.length <= FEW_BLOCKS || this.#candidates.length * 2 > before) return;
     }
   }
 
