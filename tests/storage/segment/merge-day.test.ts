@@ -174,6 +174,41 @@ test('what a segment says of itself', async () => {
   assert.deepEqual(footer.tenants(), ['t']);
 });
 
+test('every block of a segment has a filter, whether it was copied or made; level-0 objects and small segments have none', async () => {
+  const rig = new Rig();
+  const streams: PlainStream[] = [
+    { tenant: 't', labels: { app: 'a' }, rows: long(0, 5_000) },
+    { tenant: 't', labels: { app: 'b' }, rows: long(0, 3) },
+  ];
+  const inputs = [await rig.input(await rig.put('l0', await segmentOf(streams)))];
+  assert.deepEqual(inputs[0].footer.filters(), []);
+  const merge = async (leastLineBytes: number): Promise<{ footer: Footer; body: readonly Uint8Array[] }> => {
+    const info = { level: 1, deletesApplied: 0, oldestMs: 1, closure: Closure.of([], ['l0']), cover: new Map() };
+    const { body, copiedBlocks } = await mergeDay(
+      { tenant: 't', day: DAY, inputs, info },
+      { blobs: rig.blobs, giveWay: async () => {}, filters: { leastLineBytes } },
+    );
+    assert.ok(copiedBlocks > 0);
+    await rig.put('s', body);
+    return { footer: (await rig.input('s')).footer, body };
+  };
+  const { footer } = await merge(5_000_000);
+  const places = footer
+    .select('t', [], 0n, 2n ** 70n)
+    .flatMap(({ chunks }) =>
+      chunks.flatMap(({ at, blocks }) =>
+        blocks.map((_, number) => blocks.slice(0, number).reduce((sum, block) => sum + block.storedBytes, at)),
+      ),
+    );
+  const [{ sizes, at }] = footer.filters();
+  assert.deepEqual(
+    sizes.flatMap(({ blocks }) => [...blocks]).sort((a, b) => a - b),
+    places,
+  );
+  assert.ok(at > places[places.length - 1]);
+  assert.deepEqual((await merge(6_000_000)).footer.filters(), []);
+});
+
 test('damage in an input is not carried over', async () => {
   const rig = new Rig();
   const object = Buffer.concat(await segmentOf([{ tenant: 't', labels: { app: 'a' }, rows: long(0, 5_000) }]));
@@ -210,6 +245,7 @@ for (const seed of seeds(10)) {
       try {
         const footer = new Footer('o', damaged, tail.version);
         for (const tenant of footer.tenants()) footer.select(tenant, [], 0n, 2n ** 70n);
+        footer.filters();
       } catch (error) {
         assert.ok(error instanceof RangeError || (error instanceof Fault && error.code === 'corrupt'), `${error}`);
       }
