@@ -1,3 +1,4 @@
+import { compactorOptions } from '../actors/compactor/compactor.ts';
 import { otlpOptions } from '../actors/distributor/distributor.ts';
 import { frontendOptions } from '../actors/frontend/frontend.ts';
 import { ingesterOptions } from '../actors/ingester/ingester.ts';
@@ -21,6 +22,7 @@ export const sections: readonly Section<Rows>[] = [
   querierOptions,
   frontendOptions,
   patternIngesterOptions,
+  compactorOptions,
 ];
 
 /** The values that the worker threads need; plain data. */
@@ -30,6 +32,7 @@ export interface WorkerOptions {
   readonly ingester: OptionsOf<typeof ingesterOptions>;
   readonly querier: OptionsOf<typeof querierOptions>;
   readonly patternIngester: OptionsOf<typeof patternIngesterOptions>;
+  readonly compactor: OptionsOf<typeof compactorOptions>;
 }
 
 export function workerOptions(configuration: Configuration): WorkerOptions {
@@ -39,5 +42,6 @@ export function workerOptions(configuration: Configuration): WorkerOptions {
     ingester: configuration.valuesOf(ingesterOptions),
     querier: configuration.valuesOf(querierOptions),
     patternIngester: configuration.valuesOf(patternIngesterOptions),
+    compactor: configuration.valuesOf(compactorOptions),
   };
 }

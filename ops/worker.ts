@@ -1,4 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Activity, countedAsActivity } from '../actors/activity.ts';
+import { compactor } from '../actors/compactor/compactor.ts';
 import { distributor } from '../actors/distributor/distributor.ts';
 import { ingester } from '../actors/ingester/ingester.ts';
 import { defineActor } from '../actors/kernel/define.ts';
@@ -29,6 +31,8 @@ export interface WorkerData {
   readonly limitsMemory: SharedArrayBuffer;
   /** Of the worker's place: the next thread there is given the same. See ActiveStreams. */
   readonly countedStreams: SharedArrayBuffer;
+  /** Shared by all workers. See Activity. */
+  readonly activity: SharedArrayBuffer;
   readonly progress: SharedArrayBuffer;
   readonly logLevel: LogLevel;
   /** To the main thread's router. */
@@ -83,6 +87,7 @@ const thread = defineActor<ThreadAsk, ThreadReply, null>({
   },
 });
 
+const activity = new Activity(data.activity, data.index);
 const blobs = new FsBlobStore(data.objectRoot, world);
 const shared = new SharedLimits(data.limitsMemory);
 const { ingester: ingesterOptions, querier: querierOptions, patternIngester: patternOptions } = data.options;
@@ -106,11 +111,24 @@ await system.spawn(
   },
   { instance },
 );
-await system.spawn(querier, { options: querierOptions, asker: system, ingesters: instances, blobs }, { instance });
+await system.spawn(
+  countedAsActivity(querier, activity),
+  { options: querierOptions, asker: system, ingesters: instances, blobs },
+  { instance },
+);
 const { maxListingAge: maxListingAgeMs } = querierOptions;
 await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs }, { instance });
 await system.spawn(tailer, { messenger: system, neighbour: instance, shard, limits }, { instance });
-await system.spawn(distributor, { asker: system, ingesters: instances, limits, shared, otlp: data.options.otlp }, { instance });
+await system.spawn(
+  countedAsActivity(distributor, activity),
+  { asker: system, ingesters: instances, limits, shared, otlp: data.options.otlp },
+  { instance },
+);
+// One is enough for all shards.
+if (data.index === 0) {
+  const busy = () => activity.busy();
+  await system.spawn(compactor, { options: data.options.compactor, blobs, recentObjectsMs, busy }, { instance });
+}
 tell({ kind: 'started' });
 
 parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop() : tenantLimits.replace(order.overrides)));

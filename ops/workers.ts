@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { Activity } from '../actors/activity.ts';
 import type { Asker } from '../actors/kernel/define.ts';
 import { type IngesterStatus, ingesterProtocol } from '../actors/protocol/ingest.ts';
 import { type ActorState, threadProtocol } from '../actors/protocol/thread.ts';
@@ -18,7 +19,7 @@ export interface WorkersDeps {
   readonly router: Router;
   readonly asker: Asker;
   /** What every worker is given, apart from what is its own. */
-  readonly data: Omit<WorkerData, 'index' | 'countedStreams' | 'progress' | 'port' | 'logLevel'>;
+  readonly data: Omit<WorkerData, 'index' | 'countedStreams' | 'activity' | 'progress' | 'port' | 'logLevel'>;
   /** A thread ended more often than it may: the process is to end. */
   readonly onFailed: (error: Error) => void;
 }
@@ -37,6 +38,7 @@ export class Workers {
   /** Those that have not ended. */
   readonly #threads = new Set<Worker>();
   readonly #countedStreams: readonly SharedArrayBuffer[];
+  readonly #activity: SharedArrayBuffer;
   readonly #lastMetrics = new Map<string, MetricsSnapshot>();
   readonly #endedMetrics: MetricsSnapshot[] = [];
   #overrides: LimitOverrides;
@@ -48,6 +50,7 @@ export class Workers {
     this.#log = deps.instruments.log;
     this.#overrides = deps.data.overrides;
     this.instances = Array.from({ length: deps.data.workers }, (_, index) => String(index));
+    this.#activity = Activity.memoryFor(deps.data.workers);
     // As large as the limits' own memory, so with room for a number for each tenant.
     this.#countedStreams = this.instances.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
   }
@@ -64,7 +67,16 @@ export class Workers {
     const progress = progressCounter();
     const countedStreams = this.#countedStreams[index];
     const overrides = this.#overrides;
-    const workerData: WorkerData = { ...data, index, overrides, countedStreams, progress, port, logLevel: logs.level };
+    const workerData: WorkerData = {
+      ...data,
+      index,
+      overrides,
+      countedStreams,
+      activity: this.#activity,
+      progress,
+      port,
+      logLevel: logs.level,
+    };
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port], name });
     this.#threads.add(worker);
     worker.once('exit', () => this.#threads.delete(worker));

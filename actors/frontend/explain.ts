@@ -20,6 +20,8 @@ export interface Explanation {
     /** Of the chunks, all of which are selected by time, tenant and labels. */
     readonly all: number;
     readonly skippedByTime: number;
+    /** Told by skip filters to hold nothing that the query needs. */
+    readonly skippedByFilter: number;
     /** Not looked at because the limit was reached before. */
     readonly skippedByLimit: number;
     /** Whose header told enough. */
@@ -27,7 +29,8 @@ export interface Explanation {
     readonly scanned: number;
   };
   readonly rows: { readonly scanned: number; readonly fromHeads: number; readonly matched: number; readonly duplicates: number };
-  readonly bytes: { readonly fetched: number; readonly decompressed: number; readonly lines: number };
+  /** `fetched` are those of blocks. */
+  readonly bytes: { readonly fetched: number; readonly filters: number; readonly decompressed: number; readonly lines: number };
   readonly waited: { readonly ingestersMs: number; readonly indexMs: number; readonly fetchMs: number };
   readonly worked: { readonly decompressMs: number; readonly scanMs: number };
   readonly totalMs: number;
@@ -56,14 +59,15 @@ function explanation(query: string, jobs: Jobs): Explanation {
     objects: scan.objects,
     chunks: scan.chunks,
     blocks: {
-      all: scan.blocks + scan.blocksOutside + scan.blocksSkipped,
+      all: scan.blocks + scan.blocksOutside + scan.blocksFiltered + scan.blocksSkipped,
       skippedByTime: scan.blocksOutside,
+      skippedByFilter: scan.blocksFiltered,
       skippedByLimit: scan.blocksSkipped,
       answeredByHeader: scan.blocksByHeader,
       scanned: scan.blocks - scan.blocksByHeader,
     },
     rows: { scanned: scan.lines, fromHeads: scan.headRows, matched: scan.matchedLines, duplicates: scan.duplicates },
-    bytes: { fetched: scan.fetchedBytes, decompressed: scan.decompressedBytes, lines: scan.lineBytes },
+    bytes: { fetched: scan.fetchedBytes, filters: scan.filterBytes, decompressed: scan.decompressedBytes, lines: scan.lineBytes },
     waited: { ingestersMs: scan.ingestersMs, indexMs: scan.indexMs, fetchMs: scan.fetchMs },
     worked: { decompressMs: scan.decompressMs, scanMs: scan.scanMs },
     totalMs: jobs.stats().execMs,

@@ -6,7 +6,7 @@ import { type Batch, batchesIn } from '../../storage/batch/batch.ts';
 import { pushRecordHeader, readPushRecord } from '../../storage/batch/push-record.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { IngestLog, Position } from '../../storage/log/ingest-log.ts';
-import type { Chain } from '../../storage/segment/catalog.ts';
+import type { Chain } from '../../storage/segment/chain.ts';
 import type { Incarnation, StartContext } from '../kernel/define.ts';
 import type { LogCover } from '../protocol/ingest.ts';
 import { putObject, writeObject } from './flush.ts';

@@ -2,7 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { openLocalLog } from '../../storage/log/local.ts';
 import { createLocalLog, type LocalLogPlace, listLocalLogs, removeLocalLog } from '../../storage/log/local-logs.ts';
-import { readChain } from '../../storage/segment/catalog.ts';
+import { readChain } from '../../storage/segment/chain.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
 import { type AppliedListener, LogHeads, type LogHeadsOptions } from './log-heads.ts';

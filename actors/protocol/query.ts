@@ -72,11 +72,15 @@ export interface ScanStats {
   blocksOutside: number;
   /** Blocks that could not matter once a log query's limit was reached. */
   blocksSkipped: number;
+  /** Blocks of which skip filters told that they hold nothing. */
+  blocksFiltered: number;
   blocksByHeader: number;
   /** Of a log query: how often rows were left out because the limit was reached. */
   cutShort: number;
   /** Bytes of blocks fetched from storage; of their columns that were looked at, as stored and decompressed. */
   fetchedBytes: number;
+  /** Bytes of skip filters fetched. */
+  filterBytes: number;
   compressedBytes: number;
   decompressedBytes: number;
   duplicates: number;
@@ -103,9 +107,11 @@ export function noScanStats(): ScanStats {
     blocks: 0,
     blocksOutside: 0,
     blocksSkipped: 0,
+    blocksFiltered: 0,
     blocksByHeader: 0,
     cutShort: 0,
     fetchedBytes: 0,
+    filterBytes: 0,
     compressedBytes: 0,
     decompressedBytes: 0,
     duplicates: 0,

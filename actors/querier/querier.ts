@@ -17,6 +17,7 @@ import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/que
 import { withTenant } from '../tenants.ts';
 import { readSize, streamSizes, volumes } from './index-jobs.ts';
 import { openedOnce, scanGroups } from './scan.ts';
+import type { ScanNeeds } from './skip.ts';
 import { type JobTools, SourceReader } from './source-reader.ts';
 import { liveObjects } from './sources.ts';
 
@@ -104,6 +105,7 @@ class QuerierJobs {
     await tools.scan(groups, stats, {
       backward: !forward,
       demanding: execution.demanding,
+      needs: needsOf(execution, ask),
       wanted: ({ minNs, maxNs }) => {
         const bound = execution.bound();
         return bound === undefined || (forward ? minNs <= bound : maxNs >= bound);
@@ -128,6 +130,7 @@ class QuerierJobs {
     await tools.scan(scanGroups(streams), stats, {
       backward: false,
       demanding: execution.demanding,
+      needs: needsOf(execution, ask),
       wanted: () => true,
       header: (group, outline) => streamOf(group).header(outline),
       block: (group, block) => streamOf(group).block(block),
@@ -167,15 +170,20 @@ class QuerierJobs {
       { catalog: this.#reader.catalog, context: asked },
     );
     const compiled = matcherSets.map(compileMatchers);
-    for (const { footer } of objects) {
+    for (const object of objects) {
       stats.objects++;
       for (const matchers of compiled) {
-        for (const series of footer.select(asked.tenant, matchers, fromNs, toNs)) if (inShard(series.hash, shard)) add(series.labels);
+        for (const series of object.select(matchers, fromNs, toNs)) if (inShard(series.hash, shard)) add(series.labels);
       }
       await slices.giveWay();
     }
     return { labels: [...labels].map((text) => labelledText(text, ask)), stats };
   }
+}
+
+/** For skip filters. They know nothing of the label that a query of several tenants gives its streams. */
+function needsOf(execution: ScanNeeds, { tenantLabel }: { tenantLabel?: string }): ScanNeeds {
+  return tenantLabel === undefined ? execution : { required: execution.required, requiredLabels: [] };
 }
 
 function labelled(labels: Labels, { tenantLabel }: { tenantLabel?: string }): Labels {

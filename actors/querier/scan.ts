@@ -6,11 +6,12 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
+import { groupOverlapping } from '../../storage/chunk/overlap.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
-import { groupOverlapping } from './overlap.ts';
 import { Pace, piecesOf } from './pieces.ts';
 import { mayRepeat } from './repeats.ts';
+import { GroupSkipper, type ScanNeeds } from './skip.ts';
 import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
 /** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
@@ -44,6 +45,8 @@ export interface Scanner {
   readonly lineless?: true;
   /** Looks at lines in ways of which nobody knows how long they take: then even a block comes in pieces. */
   readonly demanding?: boolean;
+  /** What entries must have to matter: groups without it, as far as skip filters tell, are not fetched. */
+  readonly needs?: ScanNeeds;
   /** Whether a group can still matter; asked before it is fetched, and again before it is scanned. */
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
@@ -65,6 +68,7 @@ export interface ScanDeps {
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, slices, stats } = deps;
   const pace = new Pace(scanner.demanding === true);
+  const skipper = new GroupSkipper(groups, scanner.needs, deps);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
   let next = 0;
   try {
@@ -73,11 +77,23 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         const group = groups[next];
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
-          const sizeBytes = memoryOf(group);
-          deps.memory.take(sizeBytes);
-          const loaded = loadGroup(group, deps, scanner.lineless === true);
-          loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
-          ahead.push({ group, loaded, sizeBytes });
+          const askedMs = world.clock.monotonicMs();
+          const skipped = await skipper.skips(group);
+          stats.fetchMs += world.clock.monotonicMs() - askedMs;
+          if (skipped) {
+            stats.blocksFiltered += group.units.length;
+            // What is at hand may be all that is wanted: filters of the whole range are not asked before it was scanned.
+            if (ahead.length > 0) {
+              next++;
+              break;
+            }
+          } else {
+            const sizeBytes = memoryOf(group);
+            deps.memory.take(sizeBytes);
+            const loaded = loadGroup(group, deps, scanner.lineless === true);
+            loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
+            ahead.push({ group, loaded, sizeBytes });
+          }
         }
         await slices.giveWay();
       }
@@ -109,7 +125,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       deps.memory.give(head.sizeBytes);
     }
   } finally {
-    await Promise.allSettled(ahead.map(({ loaded }) => loaded));
+    await Promise.allSettled([skipper.settled(), ...ahead.map(({ loaded }) => loaded)]);
   }
 }
 

@@ -94,6 +94,7 @@ export class SourceReader {
         const meter = new ReadMeter(world.clock);
         await scan(groups, { blobs, world, slices, stats, meter, memory }, scanner);
         stats.fetchedBytes = meter.fetchedBytes;
+        stats.filterBytes = meter.filterBytes;
         stats.compressedBytes = meter.storedBytes;
         stats.decompressedBytes = meter.rawBytes;
         stats.decompressMs = meter.decompressMs;

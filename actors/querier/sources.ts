@@ -6,19 +6,29 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
 import type { ChunkRef } from '../../storage/chunk/chunk.ts';
 import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
-import type { Catalog, CatalogObject } from '../../storage/segment/catalog.ts';
+import type { Unit } from '../../storage/chunk/overlap.ts';
+import type { Catalog } from '../../storage/segment/catalog.ts';
+import type { FilterSection } from '../../storage/segment/filter-directory.ts';
+import type { LiveObject } from '../../storage/segment/live-object.ts';
 import { readBlock } from '../../storage/segment/reader.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol, type LogCover, type SelectReply, type StreamShard } from '../protocol/ingest.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
-import type { Unit } from './overlap.ts';
 
 /** Where rows are: a block of an object, or a slice of a head that is here already. */
 export type SourceUnit = Unit &
   (
-    | { readonly kind: 'stored'; readonly key: string; readonly chunk: ChunkRef; readonly block: BlockHeader; readonly at: number }
+    | {
+        readonly kind: 'stored';
+        readonly key: string;
+        /** Of the object's blocks. */
+        readonly filters: readonly FilterSection[];
+        readonly chunk: ChunkRef;
+        readonly block: BlockHeader;
+        readonly at: number;
+      }
     | { readonly kind: 'head'; readonly rows: Block }
   );
 
@@ -57,7 +67,7 @@ const UNIT_BYTES = 256;
  *  from a head to storage is then in the reply, in the listing, or in both, and `liveObjects` takes the second copy out. Streams are in the order of their
  *  labels, units of one stream in the order in which their rows arrived. */
 export async function gatherSources(selection: Selection, deps: SourceDeps): Promise<StreamSources[]> {
-  const { context, stats, memory, slices } = deps;
+  const { stats, memory, slices } = deps;
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
   const replies = await askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] });
@@ -84,7 +94,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   let source = 0;
   for (const object of objects) {
     stats.objects++;
-    for (const { labels, hash, chunks } of object.footer.select(context.tenant, matchers, selection.fromNs, selection.toNs)) {
+    for (const { labels, hash, chunks } of object.select(matchers, selection.fromNs, selection.toNs)) {
       if (!inShard(hash, selection.shard)) continue;
       for (const chunk of chunks) {
         // Equal ids are equal content: one of them will do.
@@ -93,7 +103,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
         stats.chunks++;
         memory.take(UNIT_BYTES * chunk.blocks.length);
         source++;
-        addBlocks(streamOf(hash, labels).units, source, object.key, chunk, selection, stats);
+        addBlocks(streamOf(hash, labels).units, source, object, chunk, selection, stats);
       }
     }
     await slices.giveWay();
@@ -115,12 +125,20 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   return [...streams.values()].sort((a, b) => (a.labels < b.labels ? -1 : 1));
 }
 
-function addBlocks(units: SourceUnit[], source: number, key: string, chunk: ChunkRef, { fromNs, toNs }: Selection, stats: ScanStats): void {
+function addBlocks(
+  units: SourceUnit[],
+  source: number,
+  { key, footer }: LiveObject,
+  chunk: ChunkRef,
+  { fromNs, toNs }: Selection,
+  stats: ScanStats,
+): void {
+  const filters = footer.filters();
   let at = chunk.at;
   for (const block of chunk.blocks) {
     const times = timesOf(chunk.baseNs, block.minOffset, block.maxOffset);
     if (times.maxNs < fromNs || times.minNs >= toNs) stats.blocksOutside++;
-    else units.push({ kind: 'stored', source, ...times, key, chunk, block, at });
+    else units.push({ kind: 'stored', source, ...times, key, filters, chunk, block, at });
     at += block.storedBytes;
   }
 }
@@ -158,7 +176,7 @@ export async function liveObjects(
   range: { fromNs: bigint; toNs: bigint },
   covers: readonly LogCover[],
   { catalog, context }: Pick<SourceDeps, 'catalog' | 'context'>,
-): Promise<CatalogObject[]> {
+): Promise<LiveObject[]> {
   const flushedTo = new Map(covers.map(({ log, flushedTo }) => [log, flushedTo]));
   const include = covers.flatMap(({ recentObjects }) => recentObjects);
   const objects = await catalog.objects({ tenant: context.tenant, fromNs: range.fromNs, toNs: range.toNs }, include);

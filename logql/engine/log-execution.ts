@@ -1,4 +1,4 @@
-import type { Block, Direction, Labels, Matcher } from '../model.ts';
+import type { Block, Direction, Label, Labels, Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { LabelSet, Pipeline, Row, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
@@ -38,6 +38,8 @@ export interface LogExecution {
   readonly required: readonly string[];
   /** Whether stages look at lines in ways that may take long. */
   readonly demanding: boolean;
+  /** Labels that every entry must have before the first stage; for skip filters. */
+  readonly requiredLabels: readonly Label[];
   readonly stats: ExecutionStats;
   /** The blocks of one stream are to come in the query's direction, as far as their times overlap or touch. `block` throws as `memory` does. */
   stream(labels: Labels): { block(block: Block): void };
@@ -78,6 +80,7 @@ class StreamsExecution implements LogExecution {
   readonly toNs: bigint;
   readonly required: readonly string[];
   readonly demanding: boolean;
+  readonly requiredLabels: readonly Label[];
   readonly stats = noStats();
   readonly rows = new RowBuffer();
   readonly backward: boolean;
@@ -96,6 +99,7 @@ class StreamsExecution implements LogExecution {
     this.toNs = options.limit > 0 ? options.toNs : options.fromNs;
     this.required = pipeline.required;
     this.demanding = !pipeline.empty;
+    this.requiredLabels = pipeline.requiredLabels;
     this.backward = options.direction === 'backward';
     this.#pipeline = pipeline;
     this.#options = options;

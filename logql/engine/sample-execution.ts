@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { type Block, type BlockOutline, formatLabels, type Labels, type Matcher } from '../model.ts';
+import { type Block, type BlockOutline, formatLabels, type Label, type Labels, type Matcher } from '../model.ts';
 import { compilePipeline } from '../pipeline/compile.ts';
 import type { Observed, Pipeline, StreamPipeline } from '../pipeline/pipeline.ts';
 import type { PipelineProfile } from '../pipeline/profile.ts';
@@ -30,6 +30,8 @@ export interface SampleExecution {
   readonly required: readonly string[];
   /** Whether stages look at lines in ways that may take long. */
   readonly demanding: boolean;
+  /** Labels that every entry must have to count before the first stage; for skip filters. */
+  readonly requiredLabels: readonly Label[];
   readonly stats: ExecutionStats;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
@@ -88,6 +90,7 @@ class LeafExecution implements SampleExecution {
   readonly toNs: bigint;
   readonly required: readonly string[];
   readonly demanding: boolean;
+  readonly requiredLabels: readonly Label[];
   readonly stats = noStats();
   readonly leaf: Leaf;
   readonly windows: Windows;
@@ -120,6 +123,7 @@ class LeafExecution implements SampleExecution {
     this.pipeline = compilePipeline(stagesOf(leaf, this.keep), { observed, profile, ...(unwrap === undefined ? {} : { unwrap }) });
     this.required = this.pipeline.required;
     this.demanding = !this.pipeline.empty;
+    this.requiredLabels = this.pipeline.requiredLabels;
     this.#create = accumulatorFactory(leaf.range, windows, memory);
   }
 

@@ -1,7 +1,7 @@
 import { Fault } from '../../ops/base/fault.ts';
 import { meaningError } from '../errors.ts';
-import type { Block, Labels } from '../model.ts';
-import type { Stage, Unwrap } from '../syntax/ast.ts';
+import type { Block, Label, Labels } from '../model.ts';
+import type { LabelPredicate, Stage, Unwrap } from '../syntax/ast.ts';
 import { printStage, printUnwrap } from '../syntax/print.ts';
 import { jsonExtractor } from './extract-json.ts';
 import { jsonPathExtractor } from './extract-json-path.ts';
@@ -9,7 +9,7 @@ import { logfmtExtractor, logfmtFieldExtractor } from './extract-logfmt.ts';
 import { patternExtractor, regexpExtractor, unpacker } from './extract-pattern.ts';
 import { decolorizer, dropper, keeper, labelFormatter, lineFormatter } from './format.ts';
 import { compilePredicate, type Predicate } from './label-filter.ts';
-import { ERROR, LabelContext, LabelState } from './label-state.ts';
+import { ERROR, ERROR_DETAILS, LabelContext, LabelState } from './label-state.ts';
 import { type CompiledLineFilter, compileLineFilter } from './line-filter.ts';
 import type { Observed, Pipeline, Row, StreamPipeline } from './pipeline.ts';
 import type { PipelineProfile } from './profile.ts';
@@ -57,7 +57,7 @@ export function compilePipeline(stages: readonly Stage[], { observed, unwrap, no
     early: earlyFilters(stages, observed, unwrap),
     preservesErrors: wanted.isNamed(ERROR),
   });
-  return new CompiledPipeline(filters, steps, context);
+  return new CompiledPipeline({ filters, steps, requiredLabels: requiredLabels(stages) }, context);
 }
 
 /** For LabelContext. A query that groups by labels has none: there Loki tells its parsers only which labels to extract. */
@@ -87,6 +87,26 @@ function reordered(stages: readonly Stage[]): Stage[] {
     start = at + 1;
   }
   return out;
+}
+
+/** What label filters in front of all that can change a label want. */
+function requiredLabels(stages: readonly Stage[]): Label[] {
+  const required: Label[] = [];
+  for (const stage of stages) {
+    if (stage.kind === 'label_filter') addRequired(stage.predicate, required);
+    else if (stage.kind !== 'line_filter') break;
+  }
+  return required;
+}
+
+function addRequired(predicate: LabelPredicate, required: Label[]): void {
+  if (predicate.kind === 'and') {
+    addRequired(predicate.left, required);
+    addRequired(predicate.right, required);
+  } else if (predicate.kind === 'string') {
+    const { name, op, value } = predicate.matcher;
+    if (op === '=' && value !== '' && name !== ERROR && name !== ERROR_DETAILS) required.push([name, value]);
+  }
 }
 
 /** Whether lines are after the stage what they were before it. */
@@ -150,21 +170,30 @@ function inStage<T>(stage: Stage, compile: () => T): T {
   }
 }
 
+/** Stages that are ready. */
+interface Stages {
+  readonly filters: readonly CompiledLineFilter[];
+  readonly steps: readonly Step[];
+  readonly requiredLabels: readonly Label[];
+}
+
 class CompiledPipeline implements Pipeline {
   readonly empty: boolean;
   readonly columnsOnly: boolean;
   readonly required: readonly string[];
+  readonly requiredLabels: readonly Label[];
   readonly #filters: readonly CompiledLineFilter[];
   readonly #steps: readonly Step[];
   readonly #context: LabelContext;
 
-  constructor(filters: readonly CompiledLineFilter[], steps: readonly Step[], context: LabelContext) {
+  constructor({ filters, steps, requiredLabels }: Stages, context: LabelContext) {
     this.#context = context;
     this.#filters = filters;
     this.#steps = steps;
     this.columnsOnly = steps.length === 0;
     this.empty = this.columnsOnly && filters.length === 0;
     this.required = filters.flatMap(({ literals }) => literals);
+    this.requiredLabels = requiredLabels;
   }
 
   forStream(labels: Labels): StreamPipeline {

@@ -11,6 +11,12 @@ const DUPLICATE = '_extracted';
 /** What stages write to __error__. */
 export type PipelineError = 'JSONParserErr' | 'LogfmtParserErr' | 'SampleExtractionErr' | 'LabelFilterErr' | 'TemplateFormatErr';
 
+/** Whether the label `name` of the stream's entries, as long as no stage has changed it, can be nothing but the metadata of that key. */
+export function isMetadata(stream: Labels, name: string): boolean {
+  const original = name.endsWith(DUPLICATE) ? name.slice(0, -DUPLICATE.length) : undefined;
+  return stream.every(([label]) => label !== name && label !== original);
+}
+
 const NO_LINE: Buffer = Buffer.alloc(0);
 const NO_ENDS = new Uint32Array(0);
 

@@ -1,4 +1,4 @@
-import type { Block, Labels } from '../model.ts';
+import type { Block, Label, Labels } from '../model.ts';
 
 /** The observed labels of an entry after the pipeline, and its error labels. Interned by the pipeline: sets of equal labels from equal origins are mostly the
  *  same object, so what is made for one may be kept by its identity. Unlike elsewhere a value may be '': a label that was extracted or set as such. */
@@ -25,6 +25,8 @@ export interface Pipeline {
   readonly columnsOnly: boolean;
   /** Texts that every line which can pass contains, as it is stored; for skip filters. */
   readonly required: readonly string[];
+  /** Labels that every entry which can pass has before the first stage; for skip filters. Values are not ''. */
+  readonly requiredLabels: readonly Label[];
   forStream(labels: Labels): StreamPipeline;
 }
 

@@ -13,11 +13,11 @@ export interface FakeWorld extends World {
 /** Wall clock of a fake world at its start: 2025-01-01T00:00:00Z. */
 export const FAKE_START_MS = 1_735_689_600_000;
 
-/** Without `files` every use of the file system fails. */
-export function fakeWorld(seed: number, files: Files = noFiles): FakeWorld {
+/** Without `files` every use of the file system fails. `startMs`: what the wall clock shows at first. */
+export function fakeWorld(seed: number, files: Files = noFiles, startMs = FAKE_START_MS): FakeWorld {
   const time = new FakeTime();
   return {
-    clock: { nowMs: () => FAKE_START_MS + time.elapsedMs, monotonicMs: () => time.elapsedMs },
+    clock: { nowMs: () => startMs + time.elapsedMs, monotonicMs: () => time.elapsedMs },
     timers: time,
     random: seededRandom(seed),
     files,

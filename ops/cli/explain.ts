@@ -62,9 +62,9 @@ function explanationText(explained: Explanation, stdout: Io['stdout']): string {
     ...parts,
     `objects  ${explained.objects} looked into by all jobs, ${explained.chunks} chunks selected`,
     `blocks   ${blocks.all}: ${blocks.scanned} scanned, ${blocks.answeredByHeader} answered by their header, ` +
-      `${blocks.skippedByTime} outside the time range, ${blocks.skippedByLimit} behind the limit`,
+      `${blocks.skippedByTime} outside the time range, ${blocks.skippedByFilter} by skip filters, ${blocks.skippedByLimit} behind the limit`,
     `rows     ${rows.scanned} looked at, ${rows.matched} matched; ${rows.fromHeads} in memory, ${rows.duplicates} duplicates`,
-    `bytes    ${sizeText(bytes.fetched)} fetched, ${sizeText(bytes.decompressed)} decompressed, ${sizeText(bytes.lines)} of lines`,
+    `bytes    ${sizeText(bytes.fetched)} fetched, ${sizeText(bytes.filters)} of skip filters, ${sizeText(bytes.decompressed)} decompressed, ${sizeText(bytes.lines)} of lines`,
     `waited   ${ms(waited.ingestersMs)} for ingesters, ${ms(waited.indexMs)} for indexes, ${ms(waited.fetchMs)} for blocks`,
     `worked   ${ms(worked.scanMs)} on rows, ${ms(worked.decompressMs)} of it decompressing`,
     `total    ${ms(explained.totalMs)}\n`,

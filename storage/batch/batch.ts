@@ -4,6 +4,7 @@ import { align8, bytesOf, float64View, release, uint16View, uint32View } from '.
 import { Fault } from '../../ops/base/fault.ts';
 
 export const HOUR_NS = 3_600_000_000_000;
+export const DAY_NS = 24 * HOUR_NS;
 const MAGIC = 0x3142524d;
 const HEADER = 64;
 const COLUMN_HEADER = 24;

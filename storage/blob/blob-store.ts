@@ -16,6 +16,9 @@ export interface BlobStore {
 export interface BlobInfo {
   readonly key: string;
   readonly sizeBytes: number;
-  /** By the store's own clock, milliseconds since the epoch. */
+  /** By the store's own clock, milliseconds since the epoch. What a listing lacks and a later one has was created no more than PUT_LIMIT_MS before the first of
+   *  them began: a put that hangs for longer fails. */
   readonly createdMs: number;
 }
+
+export const PUT_LIMIT_MS = 120_000;

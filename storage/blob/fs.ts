@@ -3,33 +3,22 @@ import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { fileFault } from '../../ops/base/file-fault.ts';
 import { errno, type World } from '../../ops/base/world.ts';
-import type { BlobInfo, BlobStore } from './blob-store.ts';
+import { type BlobInfo, type BlobStore, PUT_LIMIT_MS } from './blob-store.ts';
 import { fileName, partOfFileName } from './file-names.ts';
 import { checkKey, compareKeys } from './keys.ts';
 
 const TEMP = '.tmp';
-/** No put takes that long, so an older temporary file is what a killed process left; a younger one may be another process's put under way. */
-const TEMP_AGE_MS = 3_600_000;
 const STATS_AT_ONCE = 32;
 
 /** Opens the store in the folder `root`, which is made if need be. Throws Fault disk_full, denied, unavailable. */
 export async function openFsBlobStore({ root, world }: { root: string; world: World }): Promise<FsBlobStore> {
-  const temp = join(root, TEMP);
   try {
-    await makeDurableDirectory(world.files, temp);
-    for (const { name } of await world.files.list(temp)) await sweep(world, join(temp, name));
-    return new FsBlobStore(root, world);
+    await makeDurableDirectory(world.files, join(root, TEMP));
+    const store = new FsBlobStore(root, world);
+    await store.sweep();
+    return store;
   } catch (error) {
     throw fileFault(error, `open the object directory ${root}`);
-  }
-}
-
-async function sweep({ clock, files }: World, path: string): Promise<void> {
-  try {
-    const { modifiedMs } = await files.stat(path);
-    if (clock.nowMs() - modifiedMs > TEMP_AGE_MS) await files.unlink(path);
-  } catch (error) {
-    if (errno(error) !== 'ENOENT') throw error; // another process swept it
   }
 }
 
@@ -40,8 +29,8 @@ export class FsBlobStore implements BlobStore {
   readonly #world: World;
   /** Folders whose own name, and all above it, survive a power cut. */
   readonly #durable = new Set<string>();
-  /** Folders in which every name that was there when this process came survives one. */
-  readonly #settled = new Set<string>();
+  /** By folder the names that survive one. */
+  readonly #settled = new Map<string, ReadonlySet<string>>();
 
   /** See openFsBlobStore. */
   constructor(root: string, world: World) {
@@ -83,6 +72,7 @@ export class FsBlobStore implements BlobStore {
   async *list(prefix: string): AsyncGenerator<BlobInfo, void, void> {
     const parts = prefix.split('/').slice(0, -1);
     if (parts.length > 0) checkKey(parts.join('/'));
+    await this.sweep();
     yield* this.#listFolder(parts, prefix);
   }
 
@@ -94,6 +84,22 @@ export class FsBlobStore implements BlobStore {
       await files.syncDirectory(join(this.#root, ...folders)).catch(ignoreAbsent);
     } catch (error) {
       throw fileFault(error, `delete object ${key}`);
+    }
+  }
+
+  /** Removes what killed processes left, and with it the temporary file of a put that hangs: the file's time would be the object's, and a put that comes to life
+   *  again must not make an object that looks older than those which others have seen meanwhile. */
+  async sweep(): Promise<void> {
+    const { clock, files } = this.#world;
+    const folder = join(this.#root, TEMP);
+    try {
+      for (const { name } of await files.list(folder)) {
+        const { modifiedMs } = await files.stat(join(folder, name));
+        if (clock.nowMs() - modifiedMs > PUT_LIMIT_MS) await files.unlink(join(folder, name));
+      }
+    } catch (error) {
+      // Gone since it was listed: renamed, or swept by another process, which sweeps the others too; or there is no store yet.
+      if (errno(error) !== 'ENOENT') throw fileFault(error, `sweep ${folder}`);
     }
   }
 
@@ -164,10 +170,11 @@ export class FsBlobStore implements BlobStore {
     const { files } = this.#world;
     try {
       const entries = await files.list(folder);
-      if (!this.#settled.has(folder)) {
-        // Who sees an object relies on it (a log is trimmed up to it), and the process that put it may have died before it synced the name.
+      const settled = this.#settled.get(folder);
+      if (settled === undefined || entries.some(({ name }) => !settled.has(name))) {
+        // Who sees an object relies on it (a log is trimmed up to it, what it was made from is deleted), and who put it may have died before it synced the name.
         await files.syncDirectory(folder);
-        this.#settled.add(folder);
+        this.#settled.set(folder, new Set(entries.map(({ name }) => name)));
       }
       return entries;
     } catch (error) {

@@ -132,6 +132,16 @@ function readColumnHeader(reader: ByteReader): ColumnHeader {
   return { layout: encoding & ~COMPRESSED, compressed, rawBytes, storedBytes, crc: reader.u32() };
 }
 
+/** Throws Fault corrupt if `bytes`, all columns of a block, are not what its header says. */
+export function checkBlock(header: BlockHeader, bytes: Uint8Array): void {
+  let at = 0;
+  for (const column of [header.times, header.ends, ...header.metadata.map((one) => one.column), header.lines]) {
+    const to = at + column.storedBytes;
+    if (to > bytes.length || crc32(bytes.subarray(at, to)) !== column.crc) throw new Fault('corrupt', 'block: checksum does not match');
+    at = to;
+  }
+}
+
 /** Counts what reading blocks costs. */
 export class ReadMeter {
   /** Bytes of blocks read. */
@@ -140,6 +150,8 @@ export class ReadMeter {
   storedBytes = 0;
   rawBytes = 0;
   decompressMs = 0;
+  /** Bytes of skip filters read. */
+  filterBytes = 0;
   readonly clock: Clock;
   constructor(clock: Clock) {
     this.clock = clock;

@@ -1,14 +1,14 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { MetadataColumn } from '../../logql/model.ts';
-import { bytesOf, MiB } from '../../ops/base/bytes.ts';
-import type { BlockHeader } from './block.ts';
+import { ByteWriter, bytesOf, MiB } from '../../ops/base/bytes.ts';
+import { type BlockHeader, writeBlockHeader } from './block.ts';
 import type { MemoryBlock } from './memory-block.ts';
 import { valueBytes } from './metadata.ts';
 
 /** 32 hex digits. Equal content has an equal id, whoever wrote it and however it was compressed. */
 export type ChunkId = string;
 
-/** One stream's entries within one UTC hour (level 0) or day, as they lie in an object. Times are ns after baseNs, which is an hour. */
+/** One stream's entries within one UTC hour (level 0) or day (1), as they lie in an object. Times are ns after baseNs, where that begins. */
 export interface ChunkRef {
   readonly id: ChunkId;
   readonly level: number;
@@ -27,6 +27,11 @@ export interface ChunkRef {
 const BLOCK_LINE_BYTES = MiB;
 const BLOCK_ROWS = 65_536;
 const BLOCK_METADATA_BYTES = 4 * MiB;
+
+/** Whether a block is as large as those that `cutBlocks` cuts. */
+export function isFullBlock({ rows, lineBytes, metadataBytes }: Pick<BlockHeader, 'rows' | 'lineBytes' | 'metadataBytes'>): boolean {
+  return lineBytes >= BLOCK_LINE_BYTES / 2 || rows >= BLOCK_ROWS / 2 || metadataBytes >= BLOCK_METADATA_BYTES / 2;
+}
 
 /** `block` cut into blocks, each between half and all of the limits; a small one stays whole, and a line is never split. */
 export function* cutBlocks(block: MemoryBlock): Generator<MemoryBlock> {
@@ -65,6 +70,32 @@ export function chunkId(tenant: string, labels: string, block: MemoryBlock): Chu
   hash.update(bytesOf(block.times())).update(bytesOf(block.ends())).update(block.lines());
   for (const column of block.metadata()) hashMetadata(hash, column);
   return hash.digest('hex').slice(0, 32);
+}
+
+/** The id of a chunk of a day, which is never in memory as a whole: over its blocks as they are stored. See FORMAT.md. */
+export class DayChunkId {
+  readonly #hash = createHash('sha256');
+
+  constructor(tenant: string, labels: string, baseNs: bigint) {
+    hashText(this.#hash, tenant);
+    hashText(this.#hash, labels);
+    hashNumber(this.#hash, Number(baseNs / 1_000_000_000n));
+  }
+
+  /** The next bytes of the block that `end` will tell of. */
+  stored(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+  }
+
+  end(header: BlockHeader): void {
+    const bytes = new ByteWriter(64);
+    writeBlockHeader(bytes, header);
+    this.#hash.update(bytes.view());
+  }
+
+  finish(): ChunkId {
+    return this.#hash.digest('hex').slice(0, 32);
+  }
 }
 
 function hashMetadata(hash: Hash, { key, values, index }: MetadataColumn): void {

@@ -29,13 +29,15 @@ const SIZES = { windowBytes: 32 * MiB, instantBytes: 256 * MiB };
 const ROW_BYTES = 12;
 const INDEX_BYTES = 4;
 
-/** What mergeBlocks gives, in windows of time, the latest first if `backward`: blocks of hours and metadata columns, which have a place for every row, do not fit
- *  in memory all together. Throws Fault limit_exceeded where a single nanosecond does not either. */
+/** What mergeBlocks gives of the times [fromNs, toNs), all without a range, in windows of time, the latest first if `backward`: blocks of hours and metadata
+ *  columns, which have a place for every row, do not fit in memory all together. Throws Fault limit_exceeded where a single nanosecond does not either. */
 export function* mergeInWindows(
   blocks: readonly Block[],
   backward: boolean,
-  { windowBytes, instantBytes } = SIZES,
+  { windowBytes = SIZES.windowBytes, instantBytes = SIZES.instantBytes } = {},
+  range?: { readonly fromNs: bigint; readonly toNs: bigint },
 ): Generator<MemoryBlock, void, void> {
+  if (blocks.length === 0) return;
   const baseNs = smallestBase(blocks);
   const offsets = blocks.flatMap((block) => {
     const shift = Number(block.baseNs - baseNs);
@@ -57,7 +59,10 @@ export function* mergeInWindows(
     yield* within(from, middle);
     if (!backward) yield* within(middle, to);
   }
-  yield* within(Math.min(...offsets), Math.max(...offsets) + 1);
+  const from = Math.min(...offsets);
+  const to = Math.max(...offsets) + 1;
+  if (range === undefined) yield* within(from, to);
+  else yield* within(Math.max(from, Number(range.fromNs - baseNs)), Math.min(to, Number(range.toNs - baseNs)));
 }
 
 interface Part {

@@ -74,11 +74,17 @@ export class TenantSection {
   /** Streams that all matchers let through, with their chunks that hold times in [fromNs, toNs); those without any are left out. */
   select(matchers: readonly CompiledMatcher[], fromNs: bigint, toNs: bigint): SegmentSeries[] {
     const selected: SegmentSeries[] = [];
-    for (const series of this.postings.select(matchers)) {
-      const chunks = this.#chunksOf(series).filter((chunk) => overlaps(chunk, fromNs, toNs));
-      if (chunks.length > 0) selected.push({ labels: this.#labelsOf(series), hash: this.#hashOf(series), chunks });
+    for (const number of this.postings.select(matchers)) {
+      const series = this.seriesAt(number, fromNs, toNs);
+      if (series.chunks.length > 0) selected.push(series);
     }
     return selected;
+  }
+
+  /** The stream of that number, with its chunks that hold times in [fromNs, toNs). */
+  seriesAt(number: number, fromNs: bigint, toNs: bigint): SegmentSeries {
+    const chunks = this.#chunksOf(number).filter((chunk) => overlaps(chunk, fromNs, toNs));
+    return { labels: this.#labelsOf(number), hash: this.#hashOf(number), chunks };
   }
 
   #hashOf(series: number): StreamHash {

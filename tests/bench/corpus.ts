@@ -116,7 +116,8 @@ export function readBodies(folder: string): Buffer[] {
   return bodies;
 }
 
-function lineMaker(seed: number): (kind: number, time: string) => string {
+/** Makes a line of an application (0: JSON, 1: logfmt, 2: an access log) at an ISO time; the same seed makes the same lines. */
+export function lineMaker(seed: number): (kind: number, time: string) => string {
   let state = BigInt(seed) * 0x9e3779b97f4a7c15n + 1n;
   const random = (): number => {
     state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;

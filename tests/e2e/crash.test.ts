@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { allEntries, countEntries, nowNs } from '../support/client.ts';
+import { checkEverySent } from '../support/check-sent.ts';
+import { nowNs } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
 import { Disturbance, SteadyLoad, seededRandom } from '../support/steady-load.ts';
 
@@ -29,25 +30,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** Every acknowledged entry is there once, nothing else is, and the counts say the same. */
-async function checkAll(when: string): Promise<void> {
-  for (const [stream, sent] of load.acknowledged) {
-    const selector = `{stream="${stream}"}`;
-    const found = new Map<string, number>();
-    for (const { timeNs, line } of await allEntries(server.url, selector, load.range)) {
-      const key = `${timeNs} ${line}`;
-      found.set(key, (found.get(key) ?? 0) + 1);
-    }
-    const lost = sent.filter(({ timeNs, line }) => !found.has(`${timeNs} ${line}`));
-    const twice = [...found].filter(([, count]) => count > 1);
-    assert.deepEqual(
-      [lost.length, twice.length, found.size],
-      [0, 0, sent.length],
-      `${when}, ${stream}: lost ${lost[0]?.line}, twice ${twice[0]?.[0]}; seed ${seed}`,
-    );
-    assert.equal(await countEntries(server.url, selector, load.range), sent.length, `${when}, ${stream}: the count; seed ${seed}`);
-  }
-}
+const checkAll = (when: string): Promise<void> => checkEverySent(server.url, load, `${when}; seed ${seed}`);
 
 async function checkEverywhere(): Promise<void> {
   await checkAll('after the last start');

@@ -53,6 +53,17 @@ const LOGS = [
   '{app=~".+"} | keep app',
   '{format="logfmt"} | logfmt | line_format "{{.app}} {{.level}}" | keep level',
   '{format="logfmt"} | logfmt | label_format n="{{.level}}", pod=path',
+  // What skip filters can tell of.
+  '{app=~".+"} |= "took 0 turns"',
+  '{app=~".+"} |= "path=/login msg" |= "ms=17"',
+  '{format="json"} |= `"path":"/cart"` | json | user_id="2"',
+  '{app=~".+"} |~ "(?i)WARN|level.+took 2 turns"',
+  '{app=~".+"} |~ "took 1[0-9]+.5 ms"',
+  '{app=~".+"} |> "<_> ms é🦊"',
+  '{app=~".+"} | trace="t0" |= "/login"',
+  '{app=~".+"} | pod="shadow"',
+  '{app=~".+"} | pod_extracted="shadow"',
+  '{app=~".+"} | pod_extracted="shadow" | trace="t2" or n="3"',
 ];
 
 const RANGES = ['[5m]', '[1h]', '[7m31s]', '[1h] offset 13m', '[10m] offset -10m', '[4h]', '[1ms]', '[2y]', '[10y]'];
@@ -87,6 +98,8 @@ const METRICS: ((range: string) => string)[] = [
   (range) => `sum by (status) (rate({format="plain"} | regexp "(?P<status>INFO|WARN)" ${range}))`,
   (range) => `rate({format="logfmt"} | logfmt | keep ms, path | unwrap ms ${range})`,
   (range) => `count_over_time({format="logfmt"} | label_format app="x", n="y", pod="z" ${range})`,
+  (range) => `sum by (app) (count_over_time({app=~".+"} |= "level=error ms" ${range}))`,
+  (range) => `sum by (pod_extracted) (rate({app=~".+"} | trace="t1" | pod_extracted="shadow" ${range}))`,
 ];
 const BY_ARRIVAL: typeof METRICS = [
   (range) => `first_over_time({format="logfmt"} | logfmt | unwrap ms ${range}) by (path)`,

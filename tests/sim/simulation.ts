@@ -1,6 +1,6 @@
 import { asFault, Fault } from '../../ops/base/fault.ts';
 import type { Random } from '../../ops/base/world.ts';
-import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
+import { FAKE_START_MS, type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
 import { CRASH_MODES, PowerCutFiles } from '../support/power-cut-files.ts';
 import { type Entry, type Extent, SingleStore } from '../support/single-store.ts';
 import { flakyFiles } from './flaky-files.ts';
@@ -14,6 +14,12 @@ const MOST_SHARDS = 3;
 const INGESTER = { headCeiling: 90_000, walSegmentSize: 900, maxChunkAge: 90_000 };
 /** From a flush for each push to a few in a life. */
 const FLUSH_BYTES = [5_000, 15_000, 20_000, 25_000, 50_000];
+/** Two of them, as they should not be. Segments are small, so that there are several a day. */
+const COMPACTORS = { count: 2, segmentSize: 6_000 };
+const LEVEL_ZERO_AGES = [0, 2_000, 60_000];
+const COMPACTION_INTERVALS = [500, 5_000, 60_000];
+/** Longer than what was merged is kept. */
+const KEPT_MS = 1_000_000;
 /** Failures of one actor within the window of its restart policy, less than its supervisor bears. */
 const MOST_FAILURES = 2;
 const FAILURE_WINDOW_MS = 60_000;
@@ -120,7 +126,17 @@ export class Simulation {
     await this.#calm(life, 'after the last start');
     await life.store.flush();
     await this.#calm(life, 'after the last flush');
+    await life.store.compact();
+    await this.#calm(life, 'after the last compaction');
+    await life.world.advance(KEPT_MS);
+    const { deleted } = await life.store.compact();
+    await this.#calm(life, `after ${deleted} objects were deleted`);
     await this.#stop(life);
+  }
+
+  /** Time goes on between two lives, now and then by more than anything is kept for. */
+  #startMs({ clock }: PowerCutFiles): number {
+    return clock === undefined ? FAKE_START_MS : clock.nowMs() + this.#below(this.#chance(0.3) ? 2 * KEPT_MS : 60_000);
   }
 
   async #boot(number: number, files: PowerCutFiles): Promise<Life> {
@@ -128,7 +144,8 @@ export class Simulation {
       if (!path.startsWith('/data/objects/') || this.#storageFailsRatio === 0 || !this.#chance(this.#storageFailsRatio)) return undefined;
       return this.#chance(0.5) ? 'before' : 'after';
     };
-    const world = fakeWorld(this.#seed * LIVES + number, flakyFiles(files, fails));
+    const world = fakeWorld(this.#seed * LIVES + number, flakyFiles(files, fails), this.#startMs(files));
+    files.clock = world.clock;
     const shards = 1 + this.#below(MOST_SHARDS);
     this.#disturbed = true; // it has yet to replay
     this.#note(`starts with ${shards} shards`);
@@ -136,7 +153,8 @@ export class Simulation {
     const onFailed = (address: string, error: unknown): void => {
       if (files.steps < files.stopAt) this.#problem(`${address} failed for good: ${error}`);
     };
-    const store = await SingleStore.boot(world, { shards, ingester, onFailed });
+    const compactors = { ...COMPACTORS, levelZeroAge: this.#pick(LEVEL_ZERO_AGES), compactionInterval: this.#pick(COMPACTION_INTERVALS) };
+    const store = await SingleStore.boot(world, { shards, ingester, compactors, onFailed });
     return { world, files, store, shards, running: new Set(), failures: [], ended: false };
   }
 
@@ -148,6 +166,7 @@ export class Simulation {
       [20, 'query', () => this.#query(life)],
       [6, 'count', () => this.#count(life)],
       [6, 'flush', () => this.#flush(life)],
+      [6, 'compact', () => this.#compact(life)],
       [4, 'disk full', () => this.#fillDisk(life)],
       [4, 'sync fails', () => this.#failSync(life)],
       [4, 'storage fails', () => this.#failStorage()],
@@ -188,6 +207,10 @@ export class Simulation {
 
   async #flush(life: Life): Promise<void> {
     await life.store.flush().catch((error) => this.#mayFail(life, 'flush', error, true));
+  }
+
+  async #compact(life: Life): Promise<void> {
+    await life.store.compact(String(this.#below(COMPACTORS.count))).catch((error) => this.#mayFail(life, 'compact', error, true));
   }
 
   async #query(life: Life): Promise<void> {
@@ -263,7 +286,7 @@ export class Simulation {
     if (failures.filter((atMs) => nowMs - atMs < FAILURE_WINDOW_MS).length >= MOST_FAILURES) return;
     failures.push(nowMs);
     this.#disturb();
-    store.fail(`${this.#pick(['ingester', 'ingester', 'querier', 'distributor'])}/${this.#below(shards)}`);
+    store.fail(`${this.#pick(['ingester', 'ingester', 'querier', 'distributor', 'compactor'])}/${this.#below(shards)}`);
   }
 
   #disturb(): void {

@@ -7,7 +7,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const files = globSync(
   [
     'tests/e2e/crash*.test.ts',
+    'tests/e2e/compaction.test.ts',
     'tests/sim/*.test.ts',
+    'tests/storage/segment/live-set.test.ts',
     'tests/logql/pipeline/regex-equivalence.test.ts',
     'tests/logql/syntax/{lezer,round-trip}.test.ts',
   ],

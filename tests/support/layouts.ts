@@ -1,7 +1,7 @@
 import { distributorProtocol } from '../../actors/protocol/ingest.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { asFault } from '../../ops/base/fault.ts';
-import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
+import { FAKE_START_MS, type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
 import { PowerCutFiles } from './power-cut-files.ts';
 import { SingleStore } from './single-store.ts';
 
@@ -25,6 +25,11 @@ export interface Layout {
 }
 
 const TENANT = 'fake';
+/** Everything is compacted at once, but not of its own accord; segments are small, so that there are several. */
+const COMPACTORS = { count: 2, compactionInterval: 365 * 86_400_000, levelZeroAge: 0, segmentSize: 4_000, filteredSize: 0 };
+const GRACE_MS = 1_000_000;
+/** Days after the data's. */
+const LATER_MS = FAKE_START_MS + 10 * 86_400_000;
 
 /** A store that can be stopped and started over what it wrote. */
 export class LaidStore {
@@ -34,6 +39,8 @@ export class LaidStore {
   #world: FakeWorld;
   #store: SingleStore;
   #pushed = 0;
+  #stopping = false;
+  #background: Promise<void> | undefined;
 
   private constructor(shards: number, seed: number, files: PowerCutFiles, { world, store }: Started) {
     this.#shards = shards;
@@ -71,15 +78,42 @@ export class LaidStore {
     return this.#store.flush();
   }
 
+  /** Compacts what there is to the last, and goes on to when what was merged may be deleted. Returns how many segments were made and objects deleted. */
+  async compact(instance = '0'): Promise<{ compacted: number; deleted: number }> {
+    const { compacted } = await this.#store.compact(instance);
+    await this.#world.advance(GRACE_MS);
+    const { deleted, ...more } = await this.#store.compact(instance);
+    return { compacted: compacted + more.compacted, deleted };
+  }
+
+  /** As `compact`, by two compactors that know nothing of each other, and without waiting until anything may be deleted. */
+  async compactTwice(): Promise<void> {
+    await Promise.all([this.#store.compact('0'), this.#store.compact('1')]);
+  }
+
+  /** Runs `work` again and again, beside the questions that follow, until the store stops. */
+  inBackground(work: () => Promise<void>): void {
+    this.#background = (async () => {
+      while (!this.#stopping) await work();
+    })();
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.#world.advance(ms);
+  }
+
   /** The process ends, and another one takes over its files. */
   async restart(): Promise<void> {
     await this.stop();
-    const { world, store } = await started(this.#shards, this.#seed + 1, this.#files);
+    this.#stopping = false;
+    const { world, store } = await started(this.#shards, this.#seed + 1, this.#files, this.#world.clock.nowMs());
     this.#world = world;
     this.#store = store;
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#background;
     let stopped = false;
     const stopping = this.#store.system.stop().finally(() => {
       stopped = true;
@@ -126,9 +160,10 @@ interface Started {
   readonly store: SingleStore;
 }
 
-async function started(shards: number, seed: number, files: PowerCutFiles): Promise<Started> {
-  const world = fakeWorld(seed, files);
-  const store = await SingleStore.boot(world, { shards, limits: { maxQueryLength: 0 } });
+async function started(shards: number, seed: number, files: PowerCutFiles, startMs = LATER_MS): Promise<Started> {
+  const world = fakeWorld(seed, files, startMs);
+  files.clock = world.clock;
+  const store = await SingleStore.boot(world, { shards, compactors: COMPACTORS, limits: { maxQueryLength: 0 } });
   while (!(await store.ready())) await world.settle();
   return { world, store };
 }
@@ -201,6 +236,69 @@ export const LAYOUTS: readonly Layout[] = [
       await store.pushAll(late);
       await store.restart();
       await store.pushAll(second);
+    },
+  },
+  {
+    name: 'in segments, two shards',
+    shards: 2,
+    async lay(store, pushes) {
+      for (const push of pushes) {
+        await store.push(push);
+        await store.flush();
+      }
+      await store.compact();
+    },
+  },
+  {
+    name: 'every push twice, compacted again and again',
+    shards: 1,
+    async lay(store, pushes) {
+      for (const [index, push] of pushes.entries()) {
+        await store.push(push);
+        await store.flush();
+        await store.push(push);
+        if (index % 3 === 0) await store.compact();
+      }
+      await store.flush();
+      await store.compact();
+    },
+  },
+  {
+    name: 'some in segments, some of what they were made from still there, some in objects, some in heads, two compactors',
+    shards: 2,
+    async lay(store, pushes) {
+      const [first, second] = halves(pushes);
+      const [early, late] = halves(first);
+      for (const push of early) {
+        await store.push(push);
+        await store.flush();
+      }
+      await store.compact();
+      await store.pushAll(late);
+      await store.flush();
+      await store.compactTwice();
+      await store.restart();
+      const [objects, heads] = halves(second);
+      await store.pushAll(objects);
+      await store.flush();
+      await store.pushAll(heads);
+    },
+  },
+  {
+    name: 'while everything is pushed again, flushed, compacted by two and deleted, two shards',
+    shards: 2,
+    async lay(store, pushes) {
+      for (const push of pushes) {
+        await store.push(push);
+        await store.flush();
+      }
+      let next = 0;
+      store.inBackground(async () => {
+        await store.push(pushes[next++ % pushes.length]);
+        await store.flush();
+        await store.compactTwice();
+        await store.advance(GRACE_MS / 3);
+      });
     },
   },
   {

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import type { AppendFile, Files, Random } from '../../ops/base/world.ts';
+import type { AppendFile, Clock, Files, Random } from '../../ops/base/world.ts';
 
 /** What a stop leaves of what was not synced.
  *  - killed: everything, still unsynced: the process died, the machine lives
@@ -56,7 +56,8 @@ export class PowerCutFiles implements Files {
   quotaBytes = Number.POSITIVE_INFINITY;
   /** How many syncs of file data go well before one fails with EIO. */
   goodSyncs = Number.POSITIVE_INFINITY;
-  nowMs = 0;
+  /** Tells the times of files; as long as nobody gives it one they are ahead of every clock. */
+  clock: Pick<Clock, 'nowMs'> | undefined;
   readonly #root: DirectoryNode;
 
   constructor(root: DirectoryNode = new DirectoryNode()) {
@@ -83,7 +84,7 @@ export class PowerCutFiles implements Files {
       return folder;
     };
     const after = new PowerCutFiles(survivor(this.#root) as DirectoryNode);
-    after.nowMs = this.nowMs;
+    after.clock = this.clock;
     return after;
   }
 
@@ -128,7 +129,7 @@ export class PowerCutFiles implements Files {
     const { entries } = this.#parent(path, 'open');
     if (entries.has(basename(path))) throw failure('EEXIST', 'open', path);
     const file = new FileNode();
-    file.modifiedMs = this.nowMs;
+    file.modifiedMs = this.#nowMs();
     entries.set(basename(path), file);
     return {
       append: async (chunks) => {
@@ -204,6 +205,10 @@ export class PowerCutFiles implements Files {
     folder.durable = new Map(folder.entries);
   }
 
+  #nowMs(): number {
+    return this.clock?.nowMs() ?? Number.MAX_SAFE_INTEGER;
+  }
+
   #step(call: string, path: string): void {
     if (this.steps >= this.stopAt) throw new PowerCut(`power cut at ${call} ${path}, step ${this.stopAt}`);
     this.steps++;
@@ -212,7 +217,7 @@ export class PowerCutFiles implements Files {
   #append(file: FileNode, path: string, bytes: Buffer): void {
     const written = bytes.subarray(0, this.quotaBytes);
     file.data = Buffer.concat([file.data, written]);
-    file.modifiedMs = this.nowMs;
+    file.modifiedMs = this.#nowMs();
     this.quotaBytes -= written.length;
     if (written.length < bytes.length) throw failure('ENOSPC', 'write', path);
   }

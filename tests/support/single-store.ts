@@ -1,3 +1,4 @@
+import { compactor, compactorOptions } from '../../actors/compactor/compactor.ts';
 import { distributor, otlpOptions } from '../../actors/distributor/distributor.ts';
 import { frontend, frontendOptions } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
@@ -6,6 +7,7 @@ import { ActorSystem } from '../../actors/kernel/system.ts';
 import { limitsOptions, SharedLimits, type TenantLimits } from '../../actors/limits.ts';
 import { patternIngester, patternIngesterOptions } from '../../actors/pattern-ingester/pattern-ingester.ts';
 import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOutcome } from '../../actors/protocol/ingest.ts';
+import { type CompactorReply, compactorProtocol } from '../../actors/protocol/jobs.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
 import { tailFrontend } from '../../actors/tail/tail-frontend.ts';
@@ -31,6 +33,8 @@ export interface SingleStoreOptions {
   readonly overrides?: LimitOverrides;
   /** Line bytes that are mined for patterns; absent: they are turned off. */
   readonly patternBytes?: number;
+  /** How many compactors there are, and what of their options is not the default; none without it. */
+  readonly compactors?: { readonly count: number } & Partial<OptionsOf<typeof compactorOptions>>;
   readonly onFailed?: (address: string, error: unknown) => void;
 }
 
@@ -83,6 +87,7 @@ export class SingleStore {
       limits: own = {},
       overrides = [],
       patternBytes,
+      compactors,
       onFailed = () => {},
     }: SingleStoreOptions,
   ): Promise<SingleStore> {
@@ -116,6 +121,16 @@ export class SingleStore {
       await system.spawn(known(tailer), { messenger: system, neighbour: instance, shard, limits }, { instance });
       const distributing = { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) };
       await system.spawn(known(distributor), distributing, { instance });
+    }
+    const { count = 0, ...compacting } = compactors ?? {};
+    for (let number = 0; number < count; number++) {
+      const deps = {
+        options: { ...defaultsOf(compactorOptions), ...compacting },
+        blobs,
+        recentObjectsMs: () => 120_000,
+        busy: () => false,
+      };
+      await system.spawn(known(compactor), deps, { instance: String(number) });
     }
     await system.spawn(
       frontend,
@@ -157,6 +172,11 @@ export class SingleStore {
 
   async flush(): Promise<void> {
     await Promise.all(this.#instances.map((instance) => this.system.ask(ingesterProtocol, instance, { kind: 'flush' }, FOREVER)));
+  }
+
+  /** Compacts and deletes what can be now. */
+  compact(instance = '0'): Promise<CompactorReply['compact']> {
+    return this.system.ask(compactorProtocol, instance, { kind: 'compact' }, FOREVER);
   }
 
   /** Every line that the selector finds, in the order of the answer. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { compilePipeline } from '../../../logql/pipeline/compile.ts';
+import { isMetadata } from '../../../logql/pipeline/label-state.ts';
+import { parseLogQuery } from '../../../logql/syntax/parse.ts';
 import { run } from './block-of.ts';
 
 const LINE = 'n=5 took=1.5s size=5KB ip=10.0.0.7 word=fast empty= hex=0x10';
@@ -62,4 +65,41 @@ test('label filter: metadata shadows nothing, and can be asked for by its name',
   assert.deepEqual(keptBy('pod = ""'), ['b']);
   assert.deepEqual(keptBy('app = "a"'), ['a', 'b', 'c']);
   assert.deepEqual(keptBy('app_extracted = "other"'), ['c']);
+});
+
+const required: [stages: string, labels: readonly (readonly [string, string])[]][] = [
+  [
+    '| a="1" | b="2"',
+    [
+      ['a', '1'],
+      ['b', '2'],
+    ],
+  ],
+  [
+    '|= "x" | a="1" and (b="2" , c=~"3.*") | d!="4"',
+    [
+      ['a', '1'],
+      ['b', '2'],
+    ],
+  ],
+  ['| a="1" or b="2"', []],
+  ['| a="" | __error__="" | __error_details__="x" | n=5', []],
+  ['| a="1" | json | b="2"', [['a', '1']]],
+  ['| label_format b="{{.a}}" | b="2"', []],
+  ['| drop a | a="1"', []],
+  ['| line_format "x" | a="1"', []],
+];
+for (const [stages, labels] of required) {
+  test(`label filter: every entry that ${stages} keeps had labels before it: ${JSON.stringify(labels)}`, () => {
+    const pipeline = compilePipeline(parseLogQuery(`{app="a"} ${stages}`).stages, { observed: 'all' });
+    assert.deepEqual(pipeline.requiredLabels, labels);
+  });
+}
+
+test('label filter: a label is metadata if the stream has neither it nor what it would stand beside', () => {
+  const stream = [['app', 'a']] as const;
+  assert.deepEqual(
+    ['pod', 'pod_extracted', 'app', 'app_extracted', '_extracted'].map((name) => isMetadata(stream, name)),
+    [true, true, false, false, true],
+  );
 });

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import type { FaultCode } from '../../../ops/base/fault.ts';
 import { type Files, realWorld } from '../../../ops/base/world.ts';
 import { FAKE_START_MS, fakeWorld } from '../../../ops/base/world-fake.ts';
+import { PUT_LIMIT_MS } from '../../../storage/blob/blob-store.ts';
 import { fileName, partOfFileName } from '../../../storage/blob/file-names.ts';
 import { FsBlobStore, openFsBlobStore } from '../../../storage/blob/fs.ts';
 import { blobSuite, keysIn } from '../../support/blob-suite.ts';
@@ -14,9 +15,9 @@ import { PowerCutFiles } from '../../support/power-cut-files.ts';
 
 const open = (files: Files): Promise<FsBlobStore> => openFsBlobStore({ root: '/data/objects', world: fakeWorld(1, files) });
 
-function emptyFiles(): PowerCutFiles {
+function emptyFiles(nowMs = (): number => FAKE_START_MS): PowerCutFiles {
   const files = new PowerCutFiles();
-  files.nowMs = FAKE_START_MS;
+  files.clock = { nowMs };
   return files;
 }
 
@@ -40,13 +41,32 @@ test('temporary files are not listed, none is left by a put, and those of killed
   assert.deepEqual(await files.list(temp), []);
   files.quotaBytes = 100;
   await files.write(`${temp}/young`, Buffer.from('x'));
-  files.nowMs -= 2 * 3_600_000;
+  files.clock = { nowMs: () => FAKE_START_MS - PUT_LIMIT_MS - 1 };
   await files.write(`${temp}/old`, Buffer.from('x'));
   assert.deepEqual(await keysIn(await open(files), ''), ['a', 'b']);
   assert.deepEqual(
     (await files.list(temp)).map(({ name }) => name),
     ['young'],
   );
+});
+
+test('a put that hangs for longer than it may fails once somebody has listed objects', async () => {
+  const world = fakeWorld(1);
+  const files = emptyFiles(world.clock.nowMs);
+  const late: Files = new Proxy<Files>(files, {
+    get: (target, name: keyof Files) =>
+      name !== 'link'
+        ? target[name].bind(target)
+        : async (from: string, to: string) => {
+            await world.advance(PUT_LIMIT_MS + 1);
+            await keysIn(other, '');
+            await target.link(from, to);
+          },
+  });
+  const other = await openFsBlobStore({ root: '/data/objects', world: { ...world, files } });
+  const store = await openFsBlobStore({ root: '/data/objects', world: { ...world, files: late } });
+  await assert.rejects(store.put('a', Buffer.from('x'), { ifAbsent: true }), isFault('unavailable'));
+  assert.deepEqual(await keysIn(other, ''), []);
 });
 
 test('files that are no objects are not listed', async () => {

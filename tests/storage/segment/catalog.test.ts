@@ -4,8 +4,12 @@ import { Fault } from '../../../ops/base/fault.ts';
 import { HOUR_NS } from '../../../storage/batch/batch.ts';
 import type { BlobStore } from '../../../storage/blob/blob-store.ts';
 import { MemoryBlobStore } from '../../../storage/blob/memory.ts';
-import { Catalog, readChain } from '../../../storage/segment/catalog.ts';
+import { Catalog } from '../../../storage/segment/catalog.ts';
+import { readChain } from '../../../storage/segment/chain.ts';
+import { segmentFor } from '../../../storage/segment/compaction.ts';
 import { levelZeroKey, parseLevelZeroKey } from '../../../storage/segment/keys.ts';
+import { mergeDay } from '../../../storage/segment/merge-day.ts';
+import { readFooter } from '../../../storage/segment/reader.ts';
 import { HOUR, HOUR_START_NS, random, randomRows } from '../chunk/rows.ts';
 import { segmentOf } from './segments.ts';
 
@@ -87,9 +91,9 @@ test('footers are read once, also when asked for at the same time', async () => 
   for (let from = 0; from < 40; from++) await rig.put('w', from, from + 1);
   const catalog = rig.catalog();
   await Promise.all([keysOf(catalog), keysOf(catalog), keysOf(catalog)]);
-  assert.deepEqual([rig.gets, rig.lists], [40, 1]);
+  assert.deepEqual([rig.gets, rig.lists], [40, 2]); // level 0, and the tenant’s segments
   await keysOf(catalog);
-  assert.deepEqual([rig.gets, rig.lists], [40, 1]);
+  assert.deepEqual([rig.gets, rig.lists], [40, 2]); // level 0, and the tenant’s segments
 });
 
 test('with little memory footers are read again, but not for what is known not to be in them', async () => {
@@ -198,4 +202,85 @@ test('where a log’s chain ends', async () => {
   assert.equal((await readChain(rig.blobs, 'w')).end, 1234);
   assert.equal((await readChain(rig.blobs, 'w-2')).end, 8);
   assert.equal((await readChain(rig.blobs, 'new')).end, 0);
+});
+
+const DAY = Math.floor(HOUR / 24);
+
+/** Merges the day's parts of the objects, and puts what comes of it. */
+async function merge(rig: Rig, keys: string[], floors: ReadonlyMap<string, number> = new Map()): Promise<string> {
+  const inputs = [];
+  for (const key of keys) {
+    const footer = await readFooter(rig.blobs, key, (await rig.blobs.get(key)).length);
+    inputs.push({ key, footer, oldestMs: footer.level === 0 ? rig.nowMs : footer.oldestMs });
+  }
+  const compaction = { tenant: 'a', day: DAY, inputs };
+  const { key, info } = segmentFor(compaction, floors);
+  const { body } = await mergeDay({ ...compaction, info }, { blobs: rig.blobs, giveWay: async () => {}, filters: { leastLineBytes: 0 } });
+  await rig.blobs.put(key, body);
+  return key;
+}
+
+test('a segment takes the place of what it was made from, which may be gone or not, and a later one takes its place', async () => {
+  const rig = new Rig();
+  const [first, second, third] = [await rig.put('w', 0, 1), await rig.put('w', 1, 2), await rig.put('w', 2, 3)];
+  const catalog = rig.catalog();
+  const now = async (): Promise<string[]> => {
+    await catalog.refresh();
+    return keysOf(catalog);
+  };
+  const one = await merge(rig, [first, second]);
+  assert.deepEqual(await now(), [one, third]);
+  await rig.blobs.delete(first);
+  await rig.blobs.delete(second);
+  assert.deepEqual(await now(), [one, third]);
+  const two = await merge(rig, [third]);
+  assert.deepEqual(await now(), [one, two]);
+  const both = await merge(rig, [one, two]);
+  assert.deepEqual(await now(), [both]);
+  await rig.blobs.delete(two);
+  assert.deepEqual(await now(), [both]);
+  assert.deepEqual(await keysOf(catalog, { ...everything, tenant: 'b' }), []);
+});
+
+test('an older listing still does while what it lists is there', async () => {
+  const rig = new Rig();
+  const objects = [await rig.put('w', 0, 1), await rig.put('w', 1, 2)];
+  const catalog = rig.catalog();
+  assert.deepEqual(await keysOf(catalog), objects);
+  const segment = await merge(rig, objects);
+  assert.deepEqual(await keysOf(catalog), objects);
+  for (const key of objects) await rig.blobs.delete(key);
+  const [{ key, footer }] = await catalog.objects(everything, []);
+  assert.deepEqual([key, footer.to], [objects[0], 1], 'its footer was known; reading its blocks will tell');
+  rig.nowMs += MAX_AGE_MS + 1;
+  assert.deepEqual(await keysOf(catalog), [segment]);
+});
+
+test('of two days of an object one may be merged', async () => {
+  const rig = new Rig();
+  const key = levelZeroKey('w', 0);
+  const rows = [...randomRows(random(1), 10, DAY * 24 + 23), ...randomRows(random(2), 10, DAY * 24 + 24)];
+  await rig.blobs.put(key, await segmentOf([{ tenant: 'a', labels: { app: 'x' }, rows }], { log: 'w', from: 0, to: 1 }));
+  const segment = await merge(rig, [key]);
+  const objects = await rig.catalog().objects(everything, []);
+  assert.deepEqual(
+    objects.map((object) => [object.key, [...object.days]]),
+    [
+      [segment, [DAY]],
+      [key, [DAY + 1]],
+    ],
+  );
+  const chunks = objects.flatMap((object) => object.select([], 0n, 2n ** 62n)).flatMap((series) => series.chunks);
+  assert.deepEqual(chunks.map(({ baseNs }) => Number(baseNs / BigInt(HOUR_NS))).sort(), [DAY * 24, DAY * 24 + 24]);
+});
+
+test('an object that comes where its log is past does not count', async () => {
+  const rig = new Rig();
+  const objects = [await rig.put('w', 0, 5), await rig.put('w', 5, 9), await rig.put('w', 9, 12)];
+  const first = await merge(rig, objects.slice(0, 2));
+  const segment = await merge(rig, [first, await merge(rig, objects.slice(2))], new Map([['w', 9]]));
+  for (const key of objects.slice(0, 2)) await rig.blobs.delete(key);
+  await rig.put('w', 3, 7);
+  const after = await rig.put('w', 12, 13);
+  assert.deepEqual(await keysOf(rig.catalog()), [segment, after]);
 });

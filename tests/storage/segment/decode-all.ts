@@ -18,6 +18,7 @@ export function storeOf(object: Buffer): BlobStore {
 export async function decodeAll(object: Buffer): Promise<Record<string, PlainRow[]>> {
   const blobs = storeOf(object);
   const footer = await readFooter(blobs, 'object', object.length);
+  footer.filters();
   const all: Record<string, PlainRow[]> = {};
   for (const tenant of footer.tenants()) {
     for (const name of footer.labelNames(tenant)) footer.labelValues(tenant, name);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupOverlapping, type Unit } from '../../../actors/querier/overlap.ts';
 import { seededRandom } from '../../../ops/base/world-fake.ts';
+import { groupOverlapping, type Unit } from '../../../storage/chunk/overlap.ts';
 
 /** `1:5-9` is source 1 with times 5 to 9, both included. */
 function unit(text: string): Unit & { text: string } {

@@ -1,0 +1,101 @@
+import { MiB } from '../../ops/base/bytes.ts';
+import { DAY_NS } from '../../storage/batch/batch.ts';
+import { byArrival } from '../../storage/segment/arrival.ts';
+import type { SurveyedDay, SurveyedPart } from './survey.ts';
+
+export interface PlanOptions {
+  /** Stored bytes of a segment at most; from half of it on a segment is not merged again. */
+  readonly segmentBytes: number;
+  /** Level-0 parts are merged this long after the oldest was written, however few they are. */
+  readonly levelZeroAgeMs: number;
+  /** Wall clock. */
+  readonly nowMs: number;
+}
+
+/** What is to be merged into one segment: parts of one day and level, oldest first. */
+export interface PlannedCompaction {
+  readonly tenant: string;
+  readonly day: number;
+  readonly parts: readonly SurveyedPart[];
+  readonly storedBytes: number;
+}
+
+/** So many small parts of one level are merged while a day is being written. */
+const FAN_IN = 8;
+/** Once it is over, so many. */
+const FAN_IN_CLOSED = 2;
+/** Lines for a stored byte at most: what compresses better than that fills a segment by its lines. */
+const MOST_RATIO = 8;
+/** Indexes of what is merged, in memory at once. */
+const MOST_FOOTER_BYTES = 64 * MiB;
+const DAY_MS = DAY_NS / 1e6;
+
+/** What of the day is worth merging now; undefined: nothing.
+ *
+ *  Each byte is written again once per level. Parts are merged when together they make half a segment, which then is never merged again, so a busy day is written
+ *  twice in all; or when there are FAN_IN of a level, so that a quiet day is written again by the logarithm of its flushes to that base. When the day is over, two
+ *  of a level are enough. Only neighbours in the order of arrival are merged, so that entries of one time stay in that order. */
+export function dueCompaction({ tenant, day, live, levelZero }: SurveyedDay, options: PlanOptions): PlannedCompaction | undefined {
+  const closed = options.nowMs > (day + 1) * DAY_MS + options.levelZeroAgeMs;
+  const runs = runsOf(
+    [...levelZero.map((part) => ({ part, level: 0 })), ...live.accepted.map((part) => ({ part, level: part.level }))],
+    options,
+  );
+  for (const { level, parts } of runs.sort((a, b) => a.level - b.level)) {
+    if (!(level === 0 ? isDue(parts, options) : isWorthIt(parts, closed, options))) continue;
+    const fits = fitting(parts, options);
+    if (level === 0 || fits.length > 1) return { tenant, day, parts: fits, storedBytes: storedBytesOf(fits) };
+  }
+  return undefined;
+}
+
+/** Flushed parts are to become a segment. */
+function isDue(parts: readonly SurveyedPart[], options: PlanOptions): boolean {
+  return options.nowMs - parts[0].createdMs >= options.levelZeroAgeMs || parts.length >= FAN_IN || isHalf(parts, options);
+}
+
+/** Segments of one level are to become one of the next. */
+function isWorthIt(parts: readonly SurveyedPart[], closed: boolean, options: PlanOptions): boolean {
+  return parts.length >= (closed ? FAN_IN_CLOSED : FAN_IN) || (parts.length > 1 && isHalf(parts, options));
+}
+
+interface Run {
+  readonly level: number;
+  readonly parts: SurveyedPart[];
+}
+
+/** Neighbours in the order of arrival that are of one level and small, or not in a segment yet. */
+function runsOf(parts: readonly { readonly part: SurveyedPart; readonly level: number }[], options: PlanOptions): Run[] {
+  const runs: Run[] = [];
+  let run: Run | undefined;
+  for (const { part, level } of parts.toSorted((a, b) => byArrival(a.part, b.part))) {
+    if (level > 0 && isHalf([part], options)) run = undefined;
+    else if (run?.level === level) run.parts.push(part);
+    else {
+      run = { level, parts: [part] };
+      runs.push(run);
+    }
+  }
+  return runs;
+}
+
+const storedBytesOf = (parts: readonly SurveyedPart[]): number => parts.reduce((sum, part) => sum + part.storedBytes, 0);
+const lineBytesOf = (parts: readonly SurveyedPart[]): number => parts.reduce((sum, part) => sum + part.lineBytes, 0);
+
+function isHalf(parts: readonly SurveyedPart[], { segmentBytes }: PlanOptions): boolean {
+  return storedBytesOf(parts) >= segmentBytes / 2 || lineBytesOf(parts) >= (segmentBytes * MOST_RATIO) / 2;
+}
+
+/** The first of the parts that make one segment; one at least. */
+function fitting<P extends SurveyedPart>(parts: readonly P[], { segmentBytes }: PlanOptions): P[] {
+  const fits: P[] = [];
+  let footerBytes = 0;
+  for (const part of parts) {
+    const more = [...fits, part];
+    footerBytes += part.footerBytes;
+    const tooMuch = storedBytesOf(more) > segmentBytes || lineBytesOf(more) > segmentBytes * MOST_RATIO || footerBytes > MOST_FOOTER_BYTES;
+    if (tooMuch && fits.length > 0) break;
+    fits.push(part);
+  }
+  return fits;
+}

@@ -1,0 +1,181 @@
+import type { Instruments } from '../../ops/base/instruments.ts';
+import type { World } from '../../ops/base/world.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { floors } from '../../storage/segment/garbage.ts';
+import type { StartContext } from '../kernel/define.ts';
+import type { CompactorReply } from '../protocol/jobs.ts';
+import { Turns } from '../turns.ts';
+import { garbage, storeClock } from './collect.ts';
+import { type CompactOutcome, compact } from './compact.ts';
+import type { CompactorDeps } from './compactor.ts';
+import { type CompactorMetrics, compactorMetrics } from './compactor-metrics.ts';
+import { Pace } from './pace.ts';
+import { dueCompaction, type PlannedCompaction } from './plan.ts';
+import { type StorageSurvey, Surveyor } from './survey.ts';
+
+/** What the console shows. */
+export interface CompactorState {
+  running: boolean;
+  /** Compactions due by the last survey, and stored bytes that they take. */
+  due: number;
+  dueBytes: number;
+  /** Since the start. */
+  compacted: number;
+  givenUp: number;
+  failed: number;
+  deleted: number;
+}
+
+/** Runs of a compactor, one at a time. */
+export class CompactorRuns {
+  readonly state: CompactorState = { running: false, due: 0, dueBytes: 0, compacted: 0, givenUp: 0, failed: 0, deleted: 0 };
+  readonly #deps: CompactorDeps;
+  readonly #blobs: BlobStore;
+  readonly #world: World;
+  readonly #instruments: Instruments;
+  readonly #metrics: CompactorMetrics;
+  readonly #giveWay: () => Promise<void>;
+  readonly #surveyor: Surveyor;
+  readonly #signal: AbortSignal;
+  #run: Promise<CompactorReply['compact']> | undefined;
+  /** Whether the last survey found what can be deleted one day: only then the time matters. */
+  #waits = true;
+
+  constructor(deps: CompactorDeps, { world, instruments, incarnation }: StartContext) {
+    this.#deps = deps;
+    this.#blobs = incarnation.fence(deps.blobs);
+    this.#world = world;
+    this.#instruments = instruments;
+    this.#metrics = compactorMetrics(instruments);
+    this.#metrics.running.set(1);
+    this.#signal = incarnation.signal;
+    this.#giveWay = new Pace(world, incarnation.signal, deps.busy).giveWay;
+    // A survey mostly waits for storage, which is no work.
+    const slices = new Turns(world).begin(incarnation.signal);
+    this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, () => slices.giveWay());
+  }
+
+  /** Compacts and deletes until nothing is left that can be done now. A call during a run waits for its end and runs again. Throws what the store throws, after
+   *  all else was done. */
+  async run(): Promise<CompactorReply['compact']> {
+    while (this.#run !== undefined) await this.#run.catch(() => {});
+    this.#run = this.#measured().finally(() => {
+      this.#run = undefined;
+    });
+    return this.#run;
+  }
+
+  async #measured(): Promise<CompactorReply['compact']> {
+    const { clock } = this.#world;
+    const startedMs = clock.monotonicMs();
+    this.state.running = true;
+    try {
+      const done = await this.#untilNothingIsLeft();
+      this.#metrics.operations.add(1, { status: 'success' });
+      this.#metrics.lastSuccess.set(clock.nowMs() / 1000);
+      return done;
+    } catch (error) {
+      this.#metrics.operations.add(1, { status: 'failure' });
+      throw error;
+    } finally {
+      this.state.running = false;
+      this.#metrics.seconds.set((clock.monotonicMs() - startedMs) / 1000);
+    }
+  }
+
+  async #untilNothingIsLeft(): Promise<CompactorReply['compact']> {
+    const errors: unknown[] = [];
+    const tried = new Set<string>();
+    const before = { ...this.state };
+    for (;;) {
+      const nowMs = this.#waits ? await storeClock(this.#blobs) : Number.NEGATIVE_INFINITY;
+      const survey = await this.#surveyor.survey();
+      await this.#collect(survey, nowMs);
+      const plans = this.#due(survey).filter((plan) => !tried.has(nameOf(plan)));
+      if (plans.length === 0) break;
+      for (const [index, plan] of plans.entries()) {
+        // What takes too long by its survey is given up, so the later ones get a new one; the first is tried in any case, so that every round ends with less.
+        if (index > 0 && this.#world.clock.monotonicMs() - survey.startedMs > this.#graceMs / 4) break;
+        tried.add(nameOf(plan));
+        await this.#compact(plan, survey, nowMs).catch((error) => {
+          this.#signal.throwIfAborted();
+          errors.push(error);
+        });
+      }
+    }
+    for (const error of errors) throw error;
+    return { compacted: this.state.compacted - before.compacted, deleted: this.state.deleted - before.deleted };
+  }
+
+  /** What is due, the largest first. */
+  #due({ days }: StorageSurvey): PlannedCompaction[] {
+    const { segmentSize: segmentBytes, levelZeroAge: levelZeroAgeMs } = this.#deps.options;
+    const options = { segmentBytes, levelZeroAgeMs, nowMs: this.#world.clock.nowMs() };
+    const due = days.flatMap((day) => dueCompaction(day, options) ?? []);
+    this.state.due = due.length;
+    this.state.dueBytes = due.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+    this.#metrics.due.set(due.length);
+    this.#metrics.levelZeroBytes.set(
+      days.reduce((sum, { levelZero }) => sum + levelZero.reduce((all, part) => all + part.storedBytes, 0), 0),
+    );
+    return due.sort((a, b) => b.storedBytes - a.storedBytes);
+  }
+
+  get #graceMs(): number {
+    return Math.max(this.#deps.options.deletionDelay, 2 * this.#deps.recentObjectsMs());
+  }
+
+  async #compact(plan: PlannedCompaction, survey: StorageSurvey, nowMs: number): Promise<void> {
+    const { tenant, day, parts } = plan;
+    const { clock } = this.#world;
+    const beganMs = clock.monotonicMs();
+    try {
+      const outcome = await compact(plan, this.#known(survey, nowMs), {
+        blobs: this.#blobs,
+        world: this.#world,
+        surveyor: this.#surveyor,
+        giveWay: this.#giveWay,
+        filters: { leastLineBytes: this.#deps.options.filteredSize },
+        mostAgeMs: this.#graceMs / 2,
+      });
+      this.#tellOf(outcome, { tenant, day, parts: parts.length, ms: Math.round(clock.monotonicMs() - beganMs) });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      this.state.failed++;
+      this.#metrics.compactions.add(1, { outcome: 'failed' });
+      this.#instruments.log.error('compaction failed', { tenant, day, parts: parts.length, error: String(error) });
+      throw error;
+    }
+  }
+
+  #known({ startedMs, levelZero, live }: StorageSurvey, nowMs: number): { startedMs: number; floors: ReadonlyMap<string, number> } {
+    return { startedMs, floors: floors({ levelZero, live, nowMs, graceMs: this.#graceMs }) };
+  }
+
+  #tellOf(outcome: CompactOutcome, fields: Record<string, unknown>): void {
+    this.#metrics.compactions.add(1, { outcome: outcome.kind });
+    if (outcome.kind === 'given_up') {
+      this.state.givenUp++;
+      this.#instruments.log.info('compaction given up', { ...fields, reason: outcome.reason });
+      return;
+    }
+    const { key, fetchedBytes, storedBytes, duplicates } = outcome;
+    this.state.compacted++;
+    this.#metrics.readBytes.add(fetchedBytes);
+    this.#metrics.writtenBytes.add(storedBytes);
+    this.#metrics.duplicates.add(duplicates);
+    this.#instruments.log.info('compacted', { ...fields, key, stored_bytes: storedBytes, duplicates });
+  }
+
+  async #collect(survey: StorageSurvey, nowMs: number): Promise<void> {
+    this.#waits = garbage(survey, { nowMs: Number.POSITIVE_INFINITY, graceMs: 0 }).length > 0;
+    for (const key of garbage(survey, { nowMs, graceMs: this.#graceMs })) {
+      await this.#blobs.delete(key);
+      this.state.deleted++;
+      this.#metrics.deleted.add(1);
+      await this.#giveWay();
+    }
+  }
+}
+
+const nameOf = ({ tenant, day, parts }: PlannedCompaction): string => `${day} ${tenant} ${parts.map(({ key }) => key)}`;

@@ -1,0 +1,224 @@
+import { Fault } from '../../ops/base/fault.ts';
+import type { Logger } from '../../ops/base/instruments.ts';
+import type { Clock } from '../../ops/base/world.ts';
+import type { BlobInfo, BlobStore } from '../../storage/blob/blob-store.ts';
+import type { Arrival } from '../../storage/segment/arrival.ts';
+import type { Closure } from '../../storage/segment/closure.ts';
+import type { Footer, Part } from '../../storage/segment/footer.ts';
+import type { ListedLevelZero } from '../../storage/segment/garbage.ts';
+import { levelZeroPrefix, parseLevelZeroKey, parseSegmentKey, segmentPrefix } from '../../storage/segment/keys.ts';
+import { type ListedSegment, type LiveSet, liveSet, standIn } from '../../storage/segment/live-set.ts';
+import { readFooter } from '../../storage/segment/reader.ts';
+import type { LogCover } from '../../storage/segment/segment-info.ts';
+
+/** What an object holds of one tenant and day, and what reading and merging that takes. */
+export interface SurveyedPart extends Arrival {
+  readonly key: string;
+  readonly createdMs: number;
+  /** Of the object. */
+  readonly sizeBytes: number;
+  /** About what the part takes in the object. */
+  readonly storedBytes: number;
+  readonly lineBytes: number;
+  /** The object's index in memory. */
+  readonly footerBytes: number;
+}
+
+export interface SurveyedSegment extends ListedSegment, SurveyedPart {}
+
+export interface SurveyedDay {
+  readonly tenant: string;
+  /** UTC days since the epoch. */
+  readonly day: number;
+  readonly live: LiveSet<SurveyedSegment>;
+  /** Level-0 parts that count, by key. */
+  readonly levelZero: readonly SurveyedPart[];
+}
+
+/** What is in storage, by one listing. */
+export interface StorageSurvey {
+  /** When it began, monotonic milliseconds. */
+  readonly startedMs: number;
+  /** By log and position. */
+  readonly levelZero: readonly ListedLevelZero[];
+  readonly days: readonly SurveyedDay[];
+  live(tenant: string, day: number): LiveSet<SurveyedSegment> | undefined;
+  /** How many objects could not be read. */
+  readonly unreadable: number;
+}
+
+/** What is remembered of an object as long as it is listed. */
+interface Known {
+  readonly level: number;
+  readonly to: number;
+  readonly footerBytes: number;
+  /** Of a segment. */
+  readonly oldestMs: number;
+  readonly parts: ReadonlyMap<string, readonly Part[]>;
+  /** Line bytes and rows of all parts together: by that the object's size is divided among them. */
+  readonly weight: number;
+  readonly closure: Closure;
+  readonly cover: LogCover;
+}
+
+/** Lists storage and reads the footers that it has not seen yet. */
+export class Surveyor {
+  readonly #blobs: BlobStore;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #giveWay: () => Promise<void>;
+  #known = new Map<string, Known>();
+
+  constructor(blobs: BlobStore, clock: Clock, log: Logger, giveWay: () => Promise<void>) {
+    this.#blobs = blobs;
+    this.#clock = clock;
+    this.#log = log;
+    this.#giveWay = giveWay;
+  }
+
+  /** Everything but days at rest. Throws what the store throws, but for objects that cannot be read as they are: those and their days are left out. */
+  async survey(): Promise<StorageSurvey> {
+    const startedMs = this.#clock.monotonicMs();
+    const listed: BlobInfo[] = [];
+    for await (const info of this.#blobs.list('')) listed.push(info);
+    const known = new Map<string, Known>();
+    const unread = new Set<string>();
+    const look = async ({ key, sizeBytes }: BlobInfo): Promise<void> => {
+      const read = this.#known.get(key) ?? (await this.#read(key, sizeBytes));
+      if (read === 'unreadable') unread.add(key);
+      else if (read !== 'gone') known.set(key, read);
+      await this.#giveWay();
+    };
+    for (const info of listed) if (parseLevelZeroKey(info.key) !== undefined) await look(info);
+    const flushed = new Set<string>();
+    for (const { parts } of known.values())
+      for (const [tenant, days] of parts) for (const { day } of days) flushed.add(nameOf(tenant, day));
+    const segments = listed.flatMap((info) => {
+      const key = parseSegmentKey(info.key);
+      return key === undefined ? [] : [{ info, name: nameOf(key.tenant, key.day) }];
+    });
+    for (const [name, ofDay] of Map.groupBy(segments, ({ name }) => name)) {
+      // A lone segment is what every day comes to: there is nothing to be done about it.
+      if (ofDay.length > 1 || flushed.has(name)) for (const { info } of ofDay) await look(info);
+    }
+    this.#known = known;
+    return await this.#surveyOf(startedMs, listed, unread);
+  }
+
+  /** The day's segments by a new listing, and which of the level-0 objects named are still there; other keys are passed over. Throws Fault corrupt, not_found and what the store throws. */
+  async surveyDay(tenant: string, day: number, levelZero: readonly string[]): Promise<SurveyedDay> {
+    const segments: SurveyedSegment[] = [];
+    const parts: SurveyedPart[] = [];
+    for await (const info of this.#blobs.list(`${segmentPrefix(tenant)}${day}/`)) {
+      if (parseSegmentKey(info.key) === undefined) continue;
+      const known = this.#known.get(info.key) ?? knownOf(await readFooter(this.#blobs, info.key, info.sizeBytes));
+      segments.push(segmentOf(info, known, partOf(info, known, tenant, day)!));
+    }
+    const wanted = new Set(levelZero);
+    for (const log of new Set(levelZero.flatMap((key) => parseLevelZeroKey(key)?.log ?? []))) {
+      for await (const info of this.#blobs.list(levelZeroPrefix(log))) {
+        const known = wanted.has(info.key) ? this.#known.get(info.key) : undefined;
+        const part = known === undefined ? undefined : partOf(info, known, tenant, day);
+        if (part !== undefined) parts.push(part);
+      }
+    }
+    return dayOf(tenant, day, segments, parts);
+  }
+
+  async #read(key: string, sizeBytes: number): Promise<Known | 'gone' | 'unreadable'> {
+    try {
+      return knownOf(await readFooter(this.#blobs, key, sizeBytes));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if (error.code === 'not_found') return 'gone';
+      if (error.code !== 'corrupt' && error.code !== 'unsupported') throw error;
+      this.#log.error('object cannot be read, its day is not compacted', { key, error: error.message });
+      return 'unreadable';
+    }
+  }
+
+  async #surveyOf(startedMs: number, listed: readonly BlobInfo[], unread: ReadonlySet<string>): Promise<StorageSurvey> {
+    const levelZero: ListedLevelZero[] = [];
+    const byDay = new Map<string, { tenant: string; day: number; segments: SurveyedSegment[]; parts: SurveyedPart[]; whole: boolean }>();
+    const of = (tenant: string, day: number) => {
+      const name = nameOf(tenant, day);
+      let entry = byDay.get(name);
+      if (entry === undefined) {
+        entry = { tenant, day, segments: [], parts: [], whole: true };
+        byDay.set(name, entry);
+      }
+      return entry;
+    };
+    for (const info of listed) {
+      await this.#giveWay();
+      const known = this.#known.get(info.key);
+      const start = parseLevelZeroKey(info.key);
+      const segment = parseSegmentKey(info.key);
+      if (known === undefined) {
+        if (!unread.has(info.key)) continue;
+        // It stays in its log's order: what holds of the log ends at it.
+        if (start !== undefined) levelZero.push({ key: info.key, ...start, to: start.from, createdMs: info.createdMs, parts: undefined });
+        else if (segment !== undefined) of(segment.tenant, segment.day).whole = false;
+      } else if (start !== undefined) {
+        const parts = [...known.parts].flatMap(([tenant, days]) => days.map(({ day }) => ({ tenant, day })));
+        levelZero.push({ key: info.key, ...start, to: known.to, createdMs: info.createdMs, parts });
+        for (const { tenant, day } of parts) of(tenant, day).parts.push(partOf(info, known, tenant, day)!);
+      } else if (segment !== undefined) {
+        const { tenant, day } = segment;
+        const part = partOf(info, known, tenant, day);
+        if (part === undefined) of(tenant, day).whole = false;
+        else of(tenant, day).segments.push(segmentOf(info, known, part));
+      }
+    }
+    const whole = [...byDay.values()].filter((entry) => entry.whole);
+    const days = whole.map(({ tenant, day, segments, parts }) => dayOf(tenant, day, segments, parts));
+    const byName = new Map(days.map((day) => [nameOf(day.tenant, day.day), day]));
+    const live = (tenant: string, day: number) => byName.get(nameOf(tenant, day))?.live;
+    return { startedMs, levelZero, days, live, unreadable: unread.size };
+  }
+}
+
+const nameOf = (tenant: string, day: number): string => `${day} ${tenant}`;
+
+function dayOf(tenant: string, day: number, segments: readonly SurveyedSegment[], parts: readonly SurveyedPart[]): SurveyedDay {
+  const live = liveSet(segments);
+  const levelZero = parts.filter(({ key }) => {
+    const { log, from } = parseLevelZeroKey(key)!;
+    return standIn(live, log, from) === undefined;
+  });
+  return { tenant, day, live, levelZero };
+}
+
+function segmentOf({ createdMs }: BlobInfo, { level, closure, cover }: Known, part: SurveyedPart): SurveyedSegment {
+  return { ...part, createdMs, level, closure, cover };
+}
+
+function knownOf(footer: Footer): Known {
+  const { level, to, sizeBytes, oldestMs, closure, cover } = footer;
+  const parts = new Map(footer.tenants().map((tenant) => [tenant, footer.parts(tenant)]));
+  let weight = 0;
+  for (const days of parts.values()) for (const { lineBytes, rows } of days) weight += lineBytes + rows;
+  return {
+    level,
+    to,
+    oldestMs,
+    footerBytes: sizeBytes,
+    closure,
+    cover,
+    parts,
+    weight,
+  };
+}
+
+function partOf(
+  { key, createdMs, sizeBytes }: BlobInfo,
+  { level, parts, weight, footerBytes, oldestMs, closure }: Known,
+  tenant: string,
+  day: number,
+): SurveyedPart | undefined {
+  const part = parts.get(tenant)?.find((one) => one.day === day);
+  if (part === undefined) return undefined;
+  const storedBytes = Math.round((sizeBytes * (part.lineBytes + part.rows)) / weight);
+  const arrival = level === 0 ? { oldestMs: Math.floor(createdMs), first: key } : { oldestMs, first: closure.first };
+  return { ...arrival, key, createdMs, sizeBytes, storedBytes, lineBytes: part.lineBytes, footerBytes };
+}

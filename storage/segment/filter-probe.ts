@@ -1,0 +1,115 @@
+import { crc32 } from '../../ops/base/bytes.ts';
+import { Fault } from '../../ops/base/fault.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import type { ReadMeter } from '../chunk/block.ts';
+import { type FilterSection, PAGE_CRC_BYTES } from './filter-directory.ts';
+
+/** Pages read at once. A page lets about two blocks of five through, so these leave one of some thousand that do not hold what is asked for. */
+const ROUND_PAGES = 8;
+/** So few blocks that are left after a round hold it, most likely. */
+const FEW_BLOCKS = 2;
+
+/** What is looked for: a block whose filter lacks any of the hashes has no row of interest. */
+export interface FilterQuestion {
+  /** In the order in which they are to be asked for: each eight are to tell as much as they can. */
+  readonly hashes: Uint32Array;
+  /** Blocks that would be read, by where they start in the object, with their stored bytes. */
+  readonly blocks: ReadonlyMap<number, number>;
+}
+
+export interface FilterSource {
+  readonly blobs: BlobStore;
+  readonly key: string;
+  readonly sections: readonly FilterSection[];
+  readonly meter?: ReadMeter;
+}
+
+/** Those of the blocks that cannot hold what is looked for. Pages of filters are read only as long as the blocks in question are larger than they. Throws Fault
+ *  corrupt, and what the store throws. */
+export async function blocksWithout({ hashes, blocks }: FilterQuestion, source: FilterSource): Promise<ReadonlySet<number>> {
+  const without = new Set<number>();
+  const probes = source.sections.map((section) => new SectionProbe(section, hashes, blocks));
+  await Promise.all(
+    probes.map(async (probe) => {
+      await probe.run(source);
+      for (const at of probe.without) without.add(at);
+    }),
+  );
+  return without;
+}
+
+/** A block that may still hold what is looked for. */
+interface Candidate {
+  readonly at: number;
+  readonly storedBytes: number;
+  /** Where the part of its filter starts in a page, in bits. */
+  readonly bitAt: number;
+  /** The bit of a hash in that part: its value after this shift, of which the lower bits count. */
+  readonly shift: number;
+  readonly mask: number;
+}
+
+/** Asks the filters of one section. */
+class SectionProbe {
+  readonly without: number[] = [];
+  readonly #section: FilterSection;
+  /** The hashes of each page that has any. */
+  readonly #pages: readonly (readonly [page: number, hashes: readonly number[]])[];
+  #candidates: Candidate[];
+
+  constructor(section: FilterSection, hashes: Uint32Array, blocks: ReadonlyMap<number, number>) {
+    this.#section = section;
+    this.#pages = [...Map.groupBy(hashes, (hash) => section.pageOf(hash))];
+    this.#candidates = candidatesOf(section, blocks);
+  }
+
+  async run({ blobs, key, meter }: FilterSource): Promise<void> {
+    for (let next = 0; next < this.#pages.length; next += ROUND_PAGES) {
+      const round = this.#pages.slice(next, next + ROUND_PAGES);
+      const before = this.#candidates.length;
+      if (this.#bytesInQuestion() <= round.length * this.#section.pageBytes) return;
+      const pages = await Promise.all(round.map(([number]) => readPage(blobs, key, this.#section, number)));
+      if (meter !== undefined) meter.filterBytes += round.length * this.#section.pageBytes;
+      for (const [index, [, hashes]] of round.entries()) this.#narrow(pages[index], hashes);
+      // Where most of them hold it, more pages would not tell more.
+      if (this.#candidates.length <= FEW_BLOCKS || this.#candidates.length * 2 > before) return;
+    }
+  }
+
+  #bytesInQuestion(): number {
+    return this.#candidates.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  }
+
+  #narrow(page: Buffer, hashes: readonly number[]): void {
+    this.#candidates = this.#candidates.filter(({ at, bitAt, shift, mask }) => {
+      const has = hashes.every((hash) => {
+        const bit = bitAt + ((hash >>> shift) & mask);
+        return ((page[bit >>> 3] >>> (bit & 7)) & 1) === 1;
+      });
+      if (!has) this.without.push(at);
+      return has;
+    });
+  }
+}
+
+function candidatesOf({ log2Pages, sizes }: FilterSection, blocks: ReadonlyMap<number, number>): Candidate[] {
+  const candidates: Candidate[] = [];
+  let bitAt = 0;
+  for (const { log2Bits, blocks: places } of sizes) {
+    const bits = 2 ** (log2Bits - log2Pages);
+    for (const at of places) {
+      const storedBytes = blocks.get(at);
+      if (storedBytes !== undefined) candidates.push({ at, storedBytes, bitAt, shift: 32 - log2Bits, mask: bits - 1 });
+      bitAt += bits;
+    }
+  }
+  return candidates;
+}
+
+async function readPage(blobs: BlobStore, key: string, section: FilterSection, number: number): Promise<Buffer> {
+  const page = await blobs.get(key, section.rangeOf(number));
+  const bits = page.subarray(0, -PAGE_CRC_BYTES);
+  if (page.length !== section.pageBytes || crc32(bits) !== page.readUInt32LE(bits.length))
+    throw new Fault('corrupt', `filters of ${key}: checksum does not match`);
+  return bits;
+}

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Activity } from '../../actors/activity.ts';
+import { Pace } from '../../actors/compactor/pace.ts';
+import { fakeWorld } from '../../ops/base/world-fake.ts';
+
+test('what one thread does another sees, also when it is over already', () => {
+  const memory = Activity.memoryFor(2);
+  const [one, other] = [new Activity(memory, 0), new Activity(memory, 1)];
+  assert.equal(one.busy(), false);
+  const end = other.begin();
+  assert.deepEqual([one.busy(), one.busy()], [true, true]);
+  end();
+  assert.equal(one.busy(), false);
+  other.begin()();
+  assert.deepEqual([one.busy(), one.busy()], [true, false]);
+});
+
+test('what a thread had begun when it died does not count any more', () => {
+  const memory = Activity.memoryFor(2);
+  const one = new Activity(memory, 0);
+  new Activity(memory, 1).begin();
+  assert.equal(one.busy(), true);
+  new Activity(memory, 1);
+  assert.equal(one.busy(), false);
+});
+
+const paces: [what: string, busy: boolean, workMs: number, restMs: number][] = [
+  ['a short step', true, 4, 0],
+  ['a slice while nobody waits', false, 8, 0],
+  ['a slice while somebody waits', true, 8, 72],
+  ['a long step while somebody waits', true, 200, 500],
+];
+for (const [what, busy, workMs, restMs] of paces) {
+  test(`the pace after ${what}`, async () => {
+    const world = fakeWorld(1);
+    const pace = new Pace(world, new AbortController().signal, () => busy);
+    await world.advance(workMs);
+    let done = false;
+    const way = pace.giveWay().then(() => {
+      done = true;
+    });
+    if (restMs > 0) {
+      await world.advance(restMs - 1);
+      assert.equal(done, false);
+      await world.advance(1);
+    }
+    await way;
+  });
+}
+
+test('the pace ends with the signal', async () => {
+  const ending = new AbortController();
+  const pace = new Pace(fakeWorld(1), ending.signal, () => false);
+  await pace.giveWay();
+  ending.abort(new Error('over'));
+  await assert.rejects(pace.giveWay(), /over/);
+});

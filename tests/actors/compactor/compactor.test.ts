@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FAKE_START_MS, type FakeWorld, fakeWorld } from '../../../ops/base/world-fake.ts';
+import type { BlobStore } from '../../../storage/blob/blob-store.ts';
+import { openFsBlobStore } from '../../../storage/blob/fs.ts';
+import { flakyFiles } from '../../sim/flaky-files.ts';
+import { isFault } from '../../support/checks.ts';
+import { GatedFiles } from '../../support/gated-files.ts';
+import { PowerCutFiles } from '../../support/power-cut-files.ts';
+import { SingleStore } from '../../support/single-store.ts';
+
+const DAY_MS = 86_400_000;
+const NEVER_MS = 365 * DAY_MS;
+const GRACE_MS = 1_000_000;
+const APP = '{app="a"}';
+
+class Rig {
+  readonly disk = new PowerCutFiles();
+  /** Whether storage is away. */
+  away = false;
+  readonly gate: GatedFiles;
+  readonly world: FakeWorld;
+  store!: SingleStore;
+  blobs!: BlobStore;
+  #pushed = 0n;
+
+  private constructor() {
+    const fails = (path: string) => (this.away && path.startsWith('/data/objects') ? ('before' as const) : undefined);
+    this.gate = new GatedFiles(flakyFiles(this.disk, fails));
+    this.world = fakeWorld(1, this.gate.files, FAKE_START_MS + 10 * DAY_MS);
+    this.disk.clock = this.world.clock;
+  }
+
+  static async open(options: { compactionInterval?: number } = {}): Promise<Rig> {
+    const rig = new Rig();
+    const compactors = { count: 2, levelZeroAge: 0, compactionInterval: NEVER_MS, ...options };
+    rig.store = await SingleStore.boot(rig.world, { shards: 1, ingester: { flushCheckPeriod: NEVER_MS }, compactors });
+    while (!(await rig.store.ready())) await rig.world.settle();
+    rig.blobs = await openFsBlobStore({ root: '/data/objects', world: rig.world });
+    return rig;
+  }
+
+  /** Pushes one line for each, to a day after the first's, and flushes. */
+  async flushed(...lines: [line: string, day?: number][]): Promise<void> {
+    const entry = ([line, day = 0]: [line: string, day?: number]) => ({
+      labels: { app: 'a' },
+      timeNs: BigInt(FAKE_START_MS + day * DAY_MS) * 1_000_000n + this.#pushed++,
+      line,
+    });
+    const { fault } = await this.store.push(lines.map(entry));
+    assert.equal(fault, undefined);
+    await this.store.flush();
+  }
+
+  async finds(...lines: string[]): Promise<void> {
+    assert.deepEqual(await this.store.lines(APP), lines);
+    assert.equal(await this.store.count(APP), lines.length);
+  }
+
+  async keys(prefix = ''): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of this.blobs.list(prefix)) if (!key.startsWith('_clock/')) keys.push(key);
+    return keys;
+  }
+
+  /** `<day>/<level>` of each segment. */
+  async levels(): Promise<string[]> {
+    return (await this.keys('fake/')).map((key) => key.split('/').slice(1).join('/').split('-')[0]);
+  }
+}
+
+const DAY = FAKE_START_MS / DAY_MS;
+
+test('flushes become a segment, which stays alone with the log’s last object once nobody reads the others any more', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one']);
+  await rig.flushed(['two']);
+  await rig.flushed(['three']);
+  assert.deepEqual(await rig.store.compact(), { compacted: 1, deleted: 0 });
+  assert.equal((await rig.keys('_l0/')).length, 3);
+  await rig.finds('one', 'two', 'three');
+  await rig.world.advance(GRACE_MS);
+  assert.deepEqual(await rig.store.compact(), { compacted: 0, deleted: 2 });
+  assert.deepEqual(await rig.levels(), [`${DAY}/1`]);
+  assert.equal((await rig.keys('_l0/')).length, 1);
+  await rig.finds('one', 'two', 'three');
+});
+
+test('an object of two days is deleted when both are merged; until then the other day is read from it', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one'], ['later', 1]);
+  await rig.flushed(['two']);
+  await rig.disk.makeDirectory('/data/objects/fake');
+  await rig.disk.makeDirectory(`/data/objects/fake/${DAY + 1}`);
+  await rig.disk.write(`/data/objects/fake/${DAY + 1}/1-00000000000000-00000000000000-${'0'.repeat(32)}.seg`, Buffer.from('damage'));
+  // The day with the damaged segment is left alone.
+  assert.equal((await rig.store.compact()).compacted, 1);
+  await rig.world.advance(GRACE_MS);
+  assert.equal((await rig.store.compact()).deleted, 0);
+  await rig.disk.unlink(`/data/objects/fake/${DAY + 1}/1-00000000000000-00000000000000-${'0'.repeat(32)}.seg`);
+  await rig.finds('one', 'two', 'later');
+  assert.equal((await rig.store.compact()).compacted, 1);
+  await rig.world.advance(GRACE_MS);
+  assert.equal((await rig.store.compact()).deleted, 1);
+  assert.deepEqual(await rig.levels(), [`${DAY}/1`, `${DAY + 1}/1`]);
+  await rig.finds('one', 'two', 'later');
+});
+
+test('a compaction gives up when another was faster', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one']);
+  await rig.flushed(['two']);
+  // The first has its survey and reads what it is to merge, when a third flush comes and the second compactor merges all three.
+  const reading = rig.gate.hold('read', '/data/objects/_l0');
+  const slow = rig.store.compact('0');
+  await reading.reached;
+  await rig.flushed(['three']);
+  const fast = await rig.store.compact('1');
+  assert.equal(fast.compacted, 1);
+  reading.release();
+  assert.equal((await slow).compacted, 0);
+  assert.deepEqual(await rig.levels(), [`${DAY}/1`]);
+  await rig.finds('one', 'two', 'three');
+});
+
+test('two that merge the same at once make one segment', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one']);
+  await rig.flushed(['two']);
+  await Promise.all([rig.store.compact('0'), rig.store.compact('1')]);
+  assert.deepEqual(await rig.levels(), [`${DAY}/1`]);
+  await rig.finds('one', 'two');
+});
+
+test('a damaged object does not stop the others, and is never deleted', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one']);
+  await rig.flushed(['two', 1]);
+  await rig.flushed(['three', 1]);
+  const [first] = await rig.keys('_l0/');
+  const path = `/data/objects/${first}`;
+  rig.disk.flipBit(path, 3, 2); // in its block, not in its index
+  await assert.rejects(rig.store.compact(), isFault('corrupt'));
+  assert.deepEqual(await rig.levels(), [`${DAY + 1}/1`]);
+  await rig.world.advance(GRACE_MS);
+  await assert.rejects(rig.store.compact(), isFault('corrupt'));
+  assert.deepEqual((await rig.keys('_l0/'))[0], first);
+  rig.disk.flipBit(path, 3, 2);
+  assert.equal((await rig.store.compact()).compacted, 1);
+  await rig.finds('one', 'two', 'three');
+});
+
+test('an object that can be read again after compactions beside it counts, and is deleted only when all of it was merged', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one'], ['later', 1]);
+  const [first] = await rig.keys('_l0/');
+  const path = `/data/objects/${first}`;
+  const whole = await rig.disk.read(path);
+  await rig.disk.unlink(path);
+  await rig.disk.write(path, Buffer.from('damage'));
+  for (const line of ['two', 'three']) await rig.flushed([line]);
+  for (const line of ['later still', 'last']) {
+    await rig.flushed([line, 1]);
+    await rig.flushed([`${line} of all`, 1]);
+    assert.ok((await rig.store.compact()).compacted > 0);
+    await rig.world.advance(GRACE_MS);
+    await rig.store.compact();
+  }
+  await rig.disk.unlink(path);
+  await rig.disk.write(path, whole);
+  const lines = ['one', 'two', 'three', 'later', 'later still', 'later still of all', 'last', 'last of all'];
+  await rig.finds(...lines);
+  for (let round = 0; round < 3; round++) {
+    await rig.store.compact();
+    await rig.world.advance(GRACE_MS);
+  }
+  await rig.finds(...lines);
+  assert.ok(!(await rig.keys('_l0/')).includes(first));
+});
+
+test('it looks at storage at its interval, and goes on after storage was away', async () => {
+  const rig = await Rig.open({ compactionInterval: 60_000 });
+  await rig.flushed(['one']);
+  await rig.flushed(['two']);
+  rig.away = true;
+  await rig.world.advance(70_000);
+  rig.away = false;
+  assert.deepEqual(await rig.levels(), []);
+  await rig.world.advance(70_000);
+  assert.deepEqual(await rig.levels(), [`${DAY}/1`]);
+});
