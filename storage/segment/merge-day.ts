@@ -34,7 +34,7 @@ export interface MergedDay {
 }
 
 /** About what is merged at once; blocks that overlap each other are in memory beside it. */
-const WINDOW_BYTES = 2 * MiB;
+const WINDOW_BYTES = MiB;
 /** What comes before a full block is worth blocks of its own from this size on; otherwise both are merged. */
 const WORTH_A_BLOCK = 512 * KiB;
 const BEHIND_ALL_NS = 2n ** 70n;

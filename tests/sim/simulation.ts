@@ -153,7 +153,8 @@ export class Simulation {
     const onFailed = (address: string, error: unknown): void => {
       if (files.steps < files.stopAt) this.#problem(`${address} failed for good: ${error}`);
     };
-    const compactors = { ...COMPACTORS, levelZeroAge: this.#pick(LEVEL_ZERO_AGES), compactionInterval: this.#pick(COMPACTION_INTERVALS) };
+    const compactionInterval = number === LIVES ? KEPT_MS : this.#pick(COMPACTION_INTERVALS);
+    const compactors = { ...COMPACTORS, levelZeroAge: this.#pick(LEVEL_ZERO_AGES), compactionInterval };
     const store = await SingleStore.boot(world, { shards, ingester, compactors, onFailed });
     return { world, files, store, shards, running: new Set(), failures: [], ended: false };
   }
