@@ -9,7 +9,7 @@ import { garbage, storeClock } from './collect.ts';
 import { type CompactOutcome, compact } from './compact.ts';
 import type { CompactorDeps } from './compactor.ts';
 import { type CompactorMetrics, compactorMetrics } from './compactor-metrics.ts';
-import { Pace } from './pace.ts';
+import { IdlePace } from './idle-pace.ts';
 import { dueCompaction, type PlannedCompaction } from './plan.ts';
 import { type StorageSurvey, Surveyor } from './survey.ts';
 
@@ -49,7 +49,7 @@ export class CompactorRuns {
     this.#metrics = compactorMetrics(instruments);
     this.#metrics.running.set(1);
     this.#signal = incarnation.signal;
-    this.#giveWay = new Pace(world, incarnation.signal, deps.busy).giveWay;
+    this.#giveWay = new IdlePace(world, incarnation.signal, deps.busy).giveWay;
     // A survey mostly waits for storage, which is no work.
     const slices = new Turns(world).begin(incarnation.signal);
     this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, () => slices.giveWay());

@@ -33,8 +33,8 @@ export interface MergedDay {
   readonly fetchedBytes: number;
 }
 
-/** About what is merged at once; blocks that overlap each other are in memory beside it. */
-const WINDOW_BYTES = MiB;
+/** About what is merged at once, which takes a few milliseconds; half of it still makes a block. Blocks that overlap each other are in memory beside it. */
+const WINDOW_BYTES = 1.5 * MiB;
 /** What comes before a full block is worth blocks of its own from this size on; otherwise both are merged. */
 const WORTH_A_BLOCK = 512 * KiB;
 const BEHIND_ALL_NS = 2n ** 70n;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Activity } from '../../actors/activity.ts';
-import { Pace } from '../../actors/compactor/pace.ts';
+import { IdlePace } from '../../actors/compactor/idle-pace.ts';
 import { fakeWorld } from '../../ops/base/world-fake.ts';
 
 test('what one thread does another sees, also when it is over already', () => {
@@ -34,7 +34,7 @@ const paces: [what: string, busy: boolean, workMs: number, restMs: number][] = [
 for (const [what, busy, workMs, restMs] of paces) {
   test(`the pace after ${what}`, async () => {
     const world = fakeWorld(1);
-    const pace = new Pace(world, new AbortController().signal, () => busy);
+    const pace = new IdlePace(world, new AbortController().signal, () => busy);
     await world.advance(workMs);
     let done = false;
     const way = pace.giveWay().then(() => {
@@ -51,7 +51,7 @@ for (const [what, busy, workMs, restMs] of paces) {
 
 test('the pace ends with the signal', async () => {
   const ending = new AbortController();
-  const pace = new Pace(fakeWorld(1), ending.signal, () => false);
+  const pace = new IdlePace(fakeWorld(1), ending.signal, () => false);
   await pace.giveWay();
   ending.abort(new Error('over'));
   await assert.rejects(pace.giveWay(), /over/);

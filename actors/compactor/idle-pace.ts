@@ -8,7 +8,7 @@ const REST = 9;
 const MOST_REST_MS = 500;
 
 /** The pace of work that nobody waits for: in slices, and a tenth of the time only while anybody waits for something else. */
-export class Pace {
+export class IdlePace {
   readonly #world: World;
   readonly #signal: AbortSignal;
   readonly #busy: () => boolean;
