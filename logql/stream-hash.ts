@@ -14,7 +14,7 @@ const round = (lane: bigint, input: bigint): bigint => u64(rotate(u64(lane + u64
 const merge = (hash: bigint, lane: bigint): bigint => u64(u64((hash ^ round(0n, lane)) * P1) + P4);
 
 /** XXH64 with seed 0. */
-export function xxh64(bytes: Buffer): bigint {
+function xxh64(bytes: Buffer): bigint {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
   let hash = P5;

@@ -1,3 +1,4 @@
+import { lengthOf } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
@@ -51,7 +52,7 @@ export async function compact(
     const reason = await whyNot(plan, survey.startedMs, deps);
     if (reason !== undefined) return { kind: 'given_up', reason };
     await putIfAbsent(blobs, key, body);
-    return { kind: 'done', key, fetchedBytes, storedBytes: body.reduce((sum, part) => sum + part.length, 0), duplicates };
+    return { kind: 'done', key, fetchedBytes, storedBytes: lengthOf(body), duplicates };
   } catch (error) {
     if (error instanceof Fault && error.code === 'not_found') return { kind: 'given_up', reason: error.message };
     throw error;
@@ -80,7 +81,7 @@ async function putIfAbsent(blobs: BlobStore, key: string, body: readonly Uint8Ar
   try {
     await blobs.put(key, body, { ifAbsent: true });
   } catch (error) {
-    // Equal keys are equal contents: another, or an earlier try, was as far.
+    // The key says what was merged: another, or an earlier try, was as far.
     if (!(error instanceof Fault) || error.code !== 'exists') throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { MiB, release } from '../../ops/base/bytes.ts';
+import { lengthOf, MiB, release } from '../../ops/base/bytes.ts';
 import { asFault, Fault, type WireFault } from '../../ops/base/fault.ts';
 import { list, type OptionsOf, section } from '../../ops/base/options.ts';
 import { shardOf } from '../../storage/batch/batch.ts';
@@ -171,8 +171,7 @@ function faultPart(fault: WireFault | undefined): { fault?: WireFault } {
 /** One buffer, since a transfer and a log write cost by the piece. */
 function endToEnd(batches: Buffer[]): Buffer {
   if (batches.length === 1) return batches[0];
-  const size = batches.reduce((sum, batch) => sum + batch.length, 0);
-  const whole = Buffer.allocUnsafeSlow(size);
+  const whole = Buffer.allocUnsafeSlow(lengthOf(batches));
   let at = 0;
   for (const batch of batches) {
     at += batch.copy(whole, at);

@@ -1,3 +1,4 @@
+import { lengthOf } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
@@ -31,7 +32,7 @@ export async function writeObject(
     }
   }
   const body = writer.finish(range);
-  return { key: levelZeroKey(range.log, range.from), body, sizeBytes: body.reduce((sum, part) => sum + part.length, 0), chunks };
+  return { key: levelZeroKey(range.log, range.from), body, sizeBytes: lengthOf(body), chunks };
 }
 
 /** Puts the object, however long storage is away. Throws stale_incarnation if another writer's object starts at the same position: then this log has a newer

@@ -1,3 +1,4 @@
+import { Heap } from '../../logql/engine/heap.ts';
 import type { TailEntry } from '../../logql/engine/render-tail.ts';
 
 interface Waiting {
@@ -16,8 +17,8 @@ export class TailBuffer {
   /** From before the tail, oldest first; beside the bound, since the query's limit bounds them. */
   #history: readonly TailEntry[] = [];
   #historyAt = 0;
-  /** A heap with the earliest entry on top. */
-  readonly #waiting: Waiting[] = [];
+  /** The earliest entry on top. */
+  readonly #waiting = new Heap(before);
   #bytes = 0;
   #sequence = 0;
 
@@ -40,14 +41,14 @@ export class TailBuffer {
     if (this.full) return false;
     const sizeBytes = ENTRY_BYTES + entry.value.length + 2 * entry.text.length;
     this.#bytes += sizeBytes;
-    this.#raise({ entry, sequence: this.#sequence++, sizeBytes });
+    this.#waiting.push({ entry, sequence: this.#sequence++, sizeBytes });
     return true;
   }
 
   /** Of the earliest entry. */
   nextNs(): bigint | undefined {
     const old = this.#history[this.#historyAt]?.timeNs;
-    const live = this.#waiting[0]?.entry.timeNs;
+    const live = this.#waiting.top?.entry.timeNs;
     return old === undefined || (live !== undefined && live < old) ? live : old;
   }
 
@@ -70,38 +71,9 @@ export class TailBuffer {
   }
 
   #nextWaiting(): TailEntry {
-    const heap = this.#waiting;
-    const { entry, sizeBytes } = heap[0];
-    const last = heap.pop()!;
-    if (heap.length > 0) this.#sink(last);
+    const { entry, sizeBytes } = this.#waiting.pop()!;
     this.#bytes -= sizeBytes;
     return entry;
-  }
-
-  #raise(added: Waiting): void {
-    const heap = this.#waiting;
-    let at = heap.push(added) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (before(heap[parent], added)) break;
-      heap[at] = heap[parent];
-      at = parent;
-    }
-    heap[at] = added;
-  }
-
-  #sink(moved: Waiting): void {
-    const heap = this.#waiting;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && before(heap[child + 1], heap[child])) child++;
-      if (before(moved, heap[child])) break;
-      heap[at] = heap[child];
-      at = child;
-    }
-    heap[at] = moved;
   }
 }
 

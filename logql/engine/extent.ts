@@ -20,7 +20,7 @@ export function rowsWithin(block: LinelessBlock, fromNs: bigint, toNs: bigint): 
   return { from, to };
 }
 
-export function isWhole(block: LinelessBlock, { from, to }: RowRange): boolean {
+function isWhole(block: LinelessBlock, { from, to }: RowRange): boolean {
   return from === 0 && to === block.rows;
 }
 

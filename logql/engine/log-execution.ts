@@ -7,6 +7,7 @@ import { parseLogQuery } from '../syntax/parse.ts';
 import { lowerBound, RowBuffer } from './columns.ts';
 import { EntryWriter } from './entry-writer.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
+import { Heap } from './heap.ts';
 import { encodeLogFrame, type FrameEntry } from './log-frame.ts';
 import { entryMark, type LogPosition } from './log-position.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -86,8 +87,8 @@ class StreamsExecution implements LogExecution {
   readonly backward: boolean;
   readonly #pipeline: Pipeline;
   readonly #options: LogQueryOptions;
-  /** A heap with the worst entry on top. */
-  readonly #kept: Kept[] = [];
+  /** The worst entry on top. */
+  readonly #kept = new Heap<Kept>((a, b) => this.#before(b, a));
   readonly #writer: EntryWriter;
   #sequence = 0;
   /** The entry that `after` names was met. */
@@ -111,7 +112,7 @@ class StreamsExecution implements LogExecution {
   }
 
   bound(): bigint | undefined {
-    return this.#kept.length === this.#options.limit ? this.#kept[0]?.timeNs : undefined;
+    return this.#kept.size === this.#options.limit ? this.#kept.top?.timeNs : undefined;
   }
 
   /** Keeps an entry, unless `limit` better ones are known. Entries of one stream come in the query's direction. */
@@ -122,10 +123,11 @@ class StreamsExecution implements LogExecution {
     const place = { timeNs, origin, all: set.text, sequence: this.#sequence++, ...this.#writer.shown(set) };
     if (!this.#follows(place, offer)) return;
     this.stats.matchedLines++;
-    if (this.#kept.length < this.#options.limit) this.#raise(this.#keep(place, offer, set));
-    else if (this.#before(place, this.#kept[0])) {
-      this.#options.memory?.give(sizeOf(this.#kept[0]));
-      this.#sink(this.#keep(place, offer, set));
+    const worst = this.#kept.top;
+    if (this.#kept.size < this.#options.limit) this.#kept.push(this.#keep(place, offer, set));
+    else if (worst !== undefined && this.#before(place, worst)) {
+      this.#options.memory?.give(sizeOf(worst));
+      this.#kept.replaceTop(this.#keep(place, offer, set));
     }
   }
 
@@ -154,35 +156,9 @@ class StreamsExecution implements LogExecution {
     return a.all === b.all ? a.sequence < b.sequence : a.all < b.all;
   }
 
-  #raise(entry: Kept): void {
-    const heap = this.#kept;
-    let at = heap.push(entry) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.#before(heap[parent], entry)) break;
-      heap[at] = heap[parent];
-      at = parent;
-    }
-    heap[at] = entry;
-  }
-
-  #sink(entry: Kept): void {
-    const heap = this.#kept;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && this.#before(heap[child], heap[child + 1])) child++;
-      if (!this.#before(entry, heap[child])) break;
-      heap[at] = heap[child];
-      at = child;
-    }
-    heap[at] = entry;
-  }
-
   frame(): Uint8Array[] {
-    this.#options.memory?.take(this.#kept.reduce((sum, { value }) => sum + value.length, 0));
-    return encodeLogFrame([...this.#kept].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
+    this.#options.memory?.take(this.#kept.items.reduce((sum, { value }) => sum + value.length, 0));
+    return encodeLogFrame([...this.#kept.items].sort((a, b) => (this.#before(a, b) ? -1 : 1)));
   }
 }
 

@@ -8,6 +8,11 @@ export function crc32(bytes: Uint8Array, value = 0): number {
   return nativeCrc32(bytes, value);
 }
 
+/** Bytes, or characters, of all parts together. */
+export function lengthOf(parts: readonly { readonly length: number }[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
 /** The next multiple of 8 at or above `size`. */
 export function align8(size: number): number {
   return (size + 7) & ~7;

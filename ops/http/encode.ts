@@ -1,6 +1,6 @@
 import { pipeline, Readable } from 'node:stream';
 import { constants, createGzip } from 'node:zlib';
-import { KiB } from '../base/bytes.ts';
+import { KiB, lengthOf } from '../base/bytes.ts';
 
 /** Below this, compressing costs more than it saves. */
 const GZIP_FROM = 1 * KiB;
@@ -13,7 +13,7 @@ export interface EncodedBody {
 /** The body as it is sent: small ones in one piece, others as a stream that waits for its reader, compressed (on zlib's threads) if the client takes gzip. */
 export function encodeBody(body: string | readonly Uint8Array[], acceptEncoding: string): EncodedBody {
   const chunks = typeof body === 'string' ? [Buffer.from(body)] : body;
-  const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const sizeBytes = lengthOf(chunks);
   if (sizeBytes <= GZIP_FROM) return { payload: Buffer.concat(chunks), headers: { 'content-length': String(sizeBytes) } };
   const source = Readable.from(chunks, { objectMode: false });
   if (!acceptsGzip(acceptEncoding)) return { payload: source, headers: { 'content-length': String(sizeBytes), vary: 'Accept-Encoding' } };

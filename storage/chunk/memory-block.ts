@@ -1,8 +1,8 @@
 import type { Block, MetadataColumn } from '../../logql/model.ts';
 import { bytesOf, float64View, uint16View, uint32View } from '../../ops/base/bytes.ts';
+import { lowerBound } from '../../ops/base/search.ts';
 import { HOUR_NS } from '../batch/batch.ts';
 import { canonicalMetadata } from './metadata.ts';
-import { firstRowAt } from './row-order.ts';
 
 /** A block's columns in memory. */
 export interface BlockColumns {
@@ -95,8 +95,8 @@ export function rowsWithin(block: Block, fromNs: bigint, toNs: bigint): { from: 
   // A distance beyond 2^53 loses its last bits, but no row of the block is out there.
   const fromOffset = Number(fromNs - block.baseNs);
   const toOffset = Number(toNs - block.baseNs);
-  const from = block.minOffset >= fromOffset ? 0 : firstRowAt(block.times(), 0, block.rows, fromOffset);
-  const to = block.maxOffset < toOffset ? block.rows : firstRowAt(block.times(), from, block.rows, toOffset);
+  const from = block.minOffset >= fromOffset ? 0 : lowerBound(block.times(), 0, block.rows, fromOffset);
+  const to = block.maxOffset < toOffset ? block.rows : lowerBound(block.times(), from, block.rows, toOffset);
   return { from, to: Math.max(from, to) };
 }
 

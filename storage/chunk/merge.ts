@@ -1,10 +1,10 @@
 import type { Block } from '../../logql/model.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
+import { lowerBound } from '../../ops/base/search.ts';
 import type { MemoryBlock } from './memory-block.ts';
 import { occurs } from './metadata.ts';
 import { RowBuffer } from './row-buffer.ts';
-import { firstRowAt } from './row-order.ts';
 
 /** The entries of several blocks of one stream, each once: the rule of counting where time ranges overlap. Entries at one time are in the order of the
  *  blocks given. `fromOffset` (included) and `toOffset` (excluded) are ns after the result's base, which is the smallest base of the blocks.
@@ -101,7 +101,7 @@ function smallestBase(blocks: readonly Block[]): bigint {
 function rowsBetween(block: Block, baseNs: bigint, fromOffset: number, toOffset: number): { from: number; to: number } {
   const shift = Number(block.baseNs - baseNs);
   const { minOffset, maxOffset } = block;
-  const from = minOffset + shift >= fromOffset ? 0 : firstRowAt(block.times(), 0, block.rows, fromOffset - shift);
-  const to = maxOffset + shift < toOffset ? block.rows : firstRowAt(block.times(), from, block.rows, toOffset - shift);
+  const from = minOffset + shift >= fromOffset ? 0 : lowerBound(block.times(), 0, block.rows, fromOffset - shift);
+  const to = maxOffset + shift < toOffset ? block.rows : lowerBound(block.times(), from, block.rows, toOffset - shift);
   return { from, to };
 }

@@ -1,10 +1,11 @@
 import type { Block, MetadataColumn } from '../../logql/model.ts';
 import { release } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
+import { lowerBound } from '../../ops/base/search.ts';
 import type { Batch } from '../batch/batch.ts';
 import { MemoryBlock, sliceLines } from './memory-block.ts';
 import { canonicalMetadata, occurs } from './metadata.ts';
-import { duplicatesIn, firstRowAt, rowsByTime } from './row-order.ts';
+import { duplicatesIn, rowsByTime } from './row-order.ts';
 
 /** Columns of metadata have a place for every row. Up to this many bytes of them for a byte of content, and a few beyond, their number does not matter. */
 const MOST_INDEX_RATIO = 4;
@@ -177,8 +178,8 @@ export class RowBuffer {
   slice(fromOffset: number, toOffset: number): MemoryBlock | undefined {
     if (toOffset <= this.#min || fromOffset > this.#max) return undefined;
     this.#putInOrder();
-    const from = firstRowAt(this.#times, 0, this.#rows, fromOffset);
-    const to = firstRowAt(this.#times, from, this.#rows, toOffset);
+    const from = lowerBound(this.#times, 0, this.#rows, fromOffset);
+    const to = lowerBound(this.#times, from, this.#rows, toOffset);
     if (from === to) return undefined;
     this.#lent = true;
     this.#sliced = true;
@@ -200,7 +201,7 @@ export class RowBuffer {
 
   #putInOrder(): void {
     if (this.#dirtyMin === Number.POSITIVE_INFINITY) return;
-    const start = firstRowAt(this.#times, 0, this.#dirtyFrom, this.#dirtyMin);
+    const start = lowerBound(this.#times, 0, this.#dirtyFrom, this.#dirtyMin);
     const indexes = [...this.#columns.values()].map((column) => column.upTo(this.#rows).index);
     const ordered = rowsByTime(this.#times, start, this.#rows);
     const columns = { times: this.#times, ends: this.#ends, lines: this.#lines, indexes };

@@ -119,15 +119,3 @@ function sameEntry({ ends, lines, indexes }: UnorderedRows, a: number, b: number
   for (let at = size - 1; at >= tail; at--) if (lines[startA + at] !== lines[startB + at]) return false;
   return tail === 0 || lines.compare(lines, startB, startB + tail, startA, startA + tail) === 0;
 }
-
-/** The first row in [from, to) of ascending `times` at or after `time`; `to` if there is none. */
-export function firstRowAt(times: Float64Array, from: number, to: number, time: number): number {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (times[middle] < time) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}

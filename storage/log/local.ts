@@ -1,4 +1,4 @@
-import { crc32 } from '../../ops/base/bytes.ts';
+import { crc32, lengthOf } from '../../ops/base/bytes.ts';
 import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { fileFault } from '../../ops/base/file-fault.ts';
@@ -94,7 +94,7 @@ export class LocalLog implements IngestLog {
   append(parts: readonly Uint8Array[]): Promise<Position> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new Fault('unavailable', `ingest log ${this.id} is closed`);
-      const payloadBytes = parts.reduce((sum, part) => sum + part.length, 0);
+      const payloadBytes = lengthOf(parts);
       const { maxRecordBytes } = this.#options;
       if (payloadBytes > maxRecordBytes) {
         throw new Fault('too_large', `ingest log record of ${payloadBytes} bytes is over the limit of ${maxRecordBytes} bytes`);

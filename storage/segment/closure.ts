@@ -1,3 +1,4 @@
+import { lowerBound } from '../../ops/base/search.ts';
 import type { Position } from '../log/ingest-log.ts';
 import { levelZeroKey } from './keys.ts';
 
@@ -32,7 +33,7 @@ export class Closure {
 
   hasLevelZero(log: string, from: Position): boolean {
     const positions = this.levelZero.get(log);
-    return positions !== undefined && positions[lowerBound(positions, from)] === from;
+    return positions !== undefined && positions[lowerBound(positions, 0, positions.length, from)] === from;
   }
 
   /** Whether any part is in both. */
@@ -56,18 +57,6 @@ export class Closure {
     for (const [log, positions] of this.levelZero) for (const from of positions) yield levelZeroKey(log, from);
     yield* this.segments;
   }
-}
-
-/** The first index whose value is at least `value`. */
-function lowerBound(ascending: Float64Array, value: number): number {
-  let low = 0;
-  let high = ascending.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ascending[middle] < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function haveCommon(a: Float64Array, b: Float64Array): boolean {

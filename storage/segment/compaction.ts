@@ -41,7 +41,7 @@ export function segmentFor({ tenant, day, inputs }: Compaction, floors: Readonly
   return { key, info: { level, deletesApplied, oldestMs, closure, cover: coverOf(closure, inputs, floors) } };
 }
 
-export function partOf(footer: Footer, tenant: string, day: number): Part {
+function partOf(footer: Footer, tenant: string, day: number): Part {
   return footer.parts(tenant).find((part) => part.day === day)!;
 }
 
