@@ -49,6 +49,16 @@ export const rangeHelp = `  --since DURATION  how far back to look, such as 30m,
   --from TIME       start instead of --since: RFC 3339 or an epoch in s, ms or ns
   --to TIME         end, exclusive (now)`;
 
+/** Options of commands that run a query. */
+export const queryOptions = {
+  ...serverOptions,
+  ...rangeOptions,
+  limit: { type: 'string', default: '100' },
+  forward: { type: 'boolean', default: false },
+  instant: { type: 'boolean', default: false },
+  step: { type: 'string' },
+} as const;
+
 /** The time range asked for, [fromNs, toNs). */
 export function timeRange(options: { since?: string; from?: string; to?: string }, nowMs = Date.now()): { fromNs: bigint; toNs: bigint } {
   if (options.since !== undefined && options.from !== undefined) throw new UsageError('--since and --from exclude each other');

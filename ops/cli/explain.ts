@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Explanation } from '../../actors/frontend/explain.ts';
 import { LokiClient } from './client.ts';
-import { type Command, durationMs, type Io, rangeHelp, rangeOptions, serverHelp, serverOptions, timeRange, UsageError } from './command.ts';
+import { type Command, durationMs, type Io, queryOptions, rangeHelp, serverHelp, timeRange, UsageError } from './command.ts';
 import { table, write } from './print.ts';
 import { sizeText } from './progress.ts';
 
@@ -26,12 +26,7 @@ ${serverHelp}
       args,
       allowPositionals: true,
       options: {
-        ...serverOptions,
-        ...rangeOptions,
-        limit: { type: 'string', default: '100' },
-        forward: { type: 'boolean', default: false },
-        instant: { type: 'boolean', default: false },
-        step: { type: 'string' },
+        ...queryOptions,
         json: { type: 'boolean', default: false },
       },
     });

@@ -1,16 +1,6 @@
 import { parseArgs } from 'node:util';
 import { LokiClient } from './client.ts';
-import {
-  type Command,
-  CommandError,
-  durationMs,
-  rangeHelp,
-  rangeOptions,
-  serverHelp,
-  serverOptions,
-  timeRange,
-  UsageError,
-} from './command.ts';
+import { type Command, CommandError, durationMs, queryOptions, rangeHelp, serverHelp, timeRange, UsageError } from './command.ts';
 import { rangeQuery } from './pages.ts';
 import { metricText, OUTPUTS, type Output, printEntry, write } from './print.ts';
 
@@ -36,12 +26,7 @@ ${serverHelp}
       args,
       allowPositionals: true,
       options: {
-        ...serverOptions,
-        ...rangeOptions,
-        limit: { type: 'string', default: '100' },
-        forward: { type: 'boolean', default: false },
-        instant: { type: 'boolean', default: false },
-        step: { type: 'string' },
+        ...queryOptions,
         output: { type: 'string', short: 'o', default: 'default' },
       },
     });
