@@ -1,22 +1,15 @@
-import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkEverySent } from '../support/check-sent.ts';
+import { checkEverywhere, checkSent, KILLS, SOAK, seed, unlimited } from '../support/check-sent.ts';
 import { nowNs } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
 import { Disturbance, SteadyLoad, seededRandom } from '../support/steady-load.ts';
 
-const SOAK = process.env.SOAK === '1';
-const KILLS = SOAK ? 30 : 3;
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Compaction goes on all the time, and what was merged is deleted a few seconds later. */
 const flags = [
-  '-distributor.ingestion-rate-limit-mb=1000',
-  '-distributor.ingestion-burst-size-mb=2000',
-  '-ingester.per-stream-rate-limit=1GB',
-  '-ingester.per-stream-rate-limit-burst=2GB',
+  ...unlimited,
   '-compactor.compaction-interval=200ms',
   '-compactor.level-zero-age=500ms',
   '-compactor.segment-size=200KB',
@@ -51,16 +44,9 @@ test(`${KILLS} times SIGKILL amid compaction and deletion under load: every ackn
   await sleep(2_000);
   await load.stop();
   await disturbance.stop();
-  const check = (when: string): Promise<void> => checkEverySent(server.url, load, `${when}; seed ${seed}`);
-  await check('after the last start');
-  const flushed = await fetch(`${server.url}/flush`, { method: 'POST' });
-  assert.ok(flushed.ok, `flush answered ${flushed.status}`);
-  await check('after a flush');
-  await server.stop();
-  await server.restart();
-  await check('after a clean stop and start');
+  await checkEverywhere(server, load);
   const { segments, objects } = await settled(join(server.dataDir, 'objects'), disturbance.flushes);
-  await check('after everything was compacted');
+  await checkSent(server, load, 'after everything was compacted');
   const { pushes, repeats } = load;
   context.diagnostic(`${pushes} pushes, ${repeats} repeated; ${disturbance.flushes} flushes; ${segments} segments of ${objects} objects`);
 });

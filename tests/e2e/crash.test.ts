@@ -1,46 +1,23 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkEverySent } from '../support/check-sent.ts';
+import { checkEverywhere, KILLS, SOAK, seed, unlimited } from '../support/check-sent.ts';
 import { nowNs } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
 import { Disturbance, SteadyLoad, seededRandom } from '../support/steady-load.ts';
-
-const SOAK = process.env.SOAK === '1';
-const KILLS = SOAK ? 30 : 3;
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-/** The load is about losing entries, not about rates. */
-const flags = [
-  '-distributor.ingestion-rate-limit-mb=1000',
-  '-distributor.ingestion-burst-size-mb=2000',
-  '-ingester.per-stream-rate-limit=1GB',
-  '-ingester.per-stream-rate-limit-burst=2GB',
-];
 
 let server: TestServer;
 let load: SteadyLoad;
 let random: () => number;
 
 beforeEach(async () => {
-  server = await TestServer.start({ flags });
+  server = await TestServer.start({ flags: unlimited });
   random = seededRandom(seed);
   load = new SteadyLoad(server.url, { clients: 4, seed, endNs: nowNs() });
 });
 afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
-
-const checkAll = (when: string): Promise<void> => checkEverySent(server.url, load, `${when}; seed ${seed}`);
-
-async function checkEverywhere(): Promise<void> {
-  await checkAll('after the last start');
-  const flushed = await fetch(`${server.url}/flush`, { method: 'POST' });
-  assert.ok(flushed.ok, `flush answered ${flushed.status}`);
-  await checkAll('after a flush');
-  await server.stop();
-  await server.restart();
-  await checkAll('after a clean stop and start');
-}
 
 test(`${KILLS} times SIGKILL amid pushes, flushes and queries: every acknowledged entry is found exactly once`, {
   timeout: SOAK ? 1_800_000 : 240_000,
@@ -54,7 +31,7 @@ test(`${KILLS} times SIGKILL amid pushes, flushes and queries: every acknowledge
   await sleep(500);
   await load.stop();
   await disturbance.stop();
-  await checkEverywhere();
+  await checkEverywhere(server, load);
   const entries = [...load.acknowledged.values()].reduce((sum, list) => sum + list.length, 0);
   context.diagnostic(
     `${entries} entries in ${load.pushes} pushes, ${load.repeats} of them repeated; ${disturbance.flushes} flushes, ${disturbance.answers} queries answered`,
@@ -70,7 +47,7 @@ test('SIGSTOP for 8 s: pushes in doubt are repeated, every acknowledged entry is
   await sleep(500);
   await load.stop();
   assert.ok(load.repeats > 0, 'no push was ever in doubt');
-  await checkEverywhere();
+  await checkEverywhere(server, load);
 });
 
 test('SIGTERM under query traffic: exits 0 within 10 s, every acknowledged entry is found exactly once', {
@@ -88,5 +65,5 @@ test('SIGTERM under query traffic: exits 0 within 10 s, every acknowledged entry
   await load.stop();
   await disturbance.stop();
   assert.ok(disturbance.answers > 0, 'no query was answered');
-  await checkEverywhere();
+  await checkEverywhere(server, load);
 });

@@ -6,6 +6,7 @@ import { OTLPLogExporter as ProtobufExporter } from '@opentelemetry/exporter-log
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider, type LogRecordExporter } from '@opentelemetry/sdk-logs';
 import { allEntries, get, nowNs, secondsNs } from '../support/client.ts';
+import { messages } from '../support/messages.ts';
 import { TestServer } from '../support/server.ts';
 
 let server: TestServer;
@@ -13,19 +14,6 @@ before(async () => {
   server = await TestServer.start();
 });
 after(() => server[Symbol.asyncDispose]());
-
-/** What loggers are given in life, and what formats get wrong. */
-const messages = [
-  'plain',
-  '',
-  'two  spaces, a\ttab and a trailing one ',
-  'first line\n\tat second (file.js:1:2)\r\nthird',
-  'quotes "double" \'single\' `back` and back\\slash \\n \\u0041',
-  '{"json":{"in":["a","string"]},"n":1e21}',
-  'Zoë, 東京, 🦊🚀, e\u0301, \u2028 and \u0000',
-  '\u001b[31mred\u001b[0m',
-  'x'.repeat(20_000),
-];
 
 const ATTRIBUTES: Attributes = { 'http.route': '/x', count: 3, ratio: 0.5, ok: true, list: ['a', 1], nested: { deep: { er: 'y' } } };
 const RESOURCE = { 'service.namespace': 'tests', 'host.name': 'h', 'process.pid': 42 };

@@ -7,6 +7,7 @@ import pino from 'pino';
 import winston from 'winston';
 import LokiTransport from 'winston-loki';
 import { allEntries, nowNs, secondsNs } from '../support/client.ts';
+import { messages } from '../support/messages.ts';
 import { TestServer } from '../support/server.ts';
 
 let server: TestServer;
@@ -14,20 +15,6 @@ before(async () => {
   server = await TestServer.start();
 });
 after(() => server[Symbol.asyncDispose]());
-
-/** What loggers are given in life, and what formats get wrong. */
-const messages = [
-  'plain',
-  '',
-  'two  spaces, a\ttab and a trailing one ',
-  'first line\n\tat second (file.js:1:2)\r\nthird',
-  'quotes "double" \'single\' `back` and back\\slash \\n \\u0041',
-  '{"json":{"in":["a","string"]},"n":1e21}',
-  'Zoë, 東京, 🦊🚀, e\u0301, \u2028 and \u0000',
-  '\u001b[31mred\u001b[0m',
-  '{app="x"} |= `y` %d %s {{ .z }}',
-  'x'.repeat(20_000),
-];
 
 async function linesOf(selector: string): Promise<string[]> {
   const range = { fromNs: nowNs() - secondsNs(600), toNs: nowNs() + secondsNs(600) };

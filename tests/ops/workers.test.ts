@@ -15,6 +15,7 @@ import { Logs } from '../../ops/log.ts';
 import { sections, type WorkerOptions, workerOptions } from '../../ops/sections.ts';
 import { Workers } from '../../ops/workers.ts';
 import { Router } from '../../topology/transport/thread.ts';
+import { pushAsk } from '../support/push-ask.ts';
 import { until } from './http/harness.ts';
 
 test('a stop does not wait for a thread that has ended and is not started again yet', async () => {
@@ -77,15 +78,7 @@ test('limits that change while a thread is starting are those that it goes by', 
   await started;
   const push = async (tenant: string): Promise<string | undefined> => {
     const streams = [{ stream: { app: 'x' }, values: [[String(Date.now() * 1e6), 'x'.repeat(30)]] }];
-    const body = Buffer.from(JSON.stringify({ streams }));
-    const ask = {
-      kind: 'push' as const,
-      format: 'loki' as const,
-      body,
-      contentType: 'application/json',
-      contentEncoding: '',
-      tenantCell: shared.tenantCell(tenant),
-    };
+    const ask = pushAsk(streams, shared.tenantCell(tenant));
     const deadlineMs = world.clock.monotonicMs() + 10_000;
     return (await system.ask(distributorProtocol, '0', ask, { tenant, deadlineMs })).fault?.message;
   };

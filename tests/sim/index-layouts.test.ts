@@ -3,13 +3,12 @@ import { test } from 'node:test';
 import type { FrontendAsk } from '../../actors/protocol/query.ts';
 import type { VolumeQuery } from '../../logql/engine/volume-execution.ts';
 import { compareUtf8, formatLabels, toLabels } from '../../logql/model.ts';
-import { seededRandom } from '../../ops/base/world-fake.ts';
+import { choices, FAR } from '../support/choices.ts';
 import { DATA_END_NS, DATA_START_NS, generateData, LAYOUTS, type LaidPush, LaidStore } from '../support/layouts.ts';
 
 const SEEDS = Number(process.env.SEEDS ?? 2);
 const FIRST = Number(process.env.SEED ?? 1);
 const SECOND_NS = 1_000_000_000n;
-const FAR = { startNs: 0n, endNs: 4n * 10n ** 18n };
 
 /** An entry as a log query answers it, its labels told apart by where they are from. */
 interface Seen {
@@ -109,16 +108,7 @@ function volumesIn(body: unknown, aggregateBy: VolumeQuery['aggregateBy']): unkn
 }
 
 function questionsOf(seed: number, pushes: readonly LaidPush[]) {
-  const random = seededRandom(seed);
-  const below = (limit: number): number => Math.floor(random.next() * limit);
-  const pick = <T>(choices: readonly T[]): T => choices[below(choices.length)];
-  const entries = pushes.flat();
-  const time = (): bigint =>
-    pick([pick(entries).timeNs, pick(entries).timeNs + pick([-1n, 1n]), DATA_START_NS + BigInt(below(10_800)) * SECOND_NS]);
-  const extent = () => {
-    const [one, other] = [time(), time()];
-    return pick([FAR, one < other ? { startNs: one, endNs: other } : { startNs: other, endNs: one }]);
-  };
+  const { below, pick, time, extent } = choices(seed, pushes);
   const stats = Array.from({ length: 6 }, () => ({ kind: 'index_stats' as const, query: '{app=~".+"}', ...extent() }));
   const shards = Array.from({ length: 3 }, () => ({
     kind: 'index_shards' as const,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../ops/base/world-fake.ts';
+import { choices, FAR } from '../support/choices.ts';
 import {
   type Answer,
   DATA_END_NS,
@@ -16,7 +17,6 @@ const SEEDS = Number(process.env.SEEDS ?? 6);
 const FIRST = Number(process.env.SEED ?? 1);
 
 const SECOND_NS = 1_000_000_000n;
-const FAR = { startNs: 0n, endNs: 4n * 10n ** 18n };
 
 interface LogQuery {
   readonly kind: 'logs';
@@ -110,17 +110,7 @@ const BY_ARRIVAL: typeof METRICS = [
 ];
 
 function queriesOf(seed: number, pushes: readonly LaidPush[]): Query[] {
-  const random = seededRandom(seed);
-  const below = (limit: number): number => Math.floor(random.next() * limit);
-  const pick = <T>(choices: readonly T[]): T => choices[below(choices.length)];
-  const entries = pushes.flat();
-  /** At an entry, beside one, or anywhere. */
-  const time = (): bigint =>
-    pick([pick(entries).timeNs, pick(entries).timeNs + pick([-1n, 1n]), DATA_START_NS + BigInt(below(10_800)) * SECOND_NS]);
-  const extent = () => {
-    const [one, other] = [time(), time()];
-    return pick([FAR, one < other ? { startNs: one, endNs: other } : { startNs: other, endNs: one }]);
-  };
+  const { below, pick, time, extent } = choices(seed, pushes);
   const logs = LOGS.flatMap((query): LogQuery[] =>
     (['forward', 'backward'] as const).map((direction) => ({
       kind: 'logs',

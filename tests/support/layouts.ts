@@ -3,6 +3,7 @@ import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../ac
 import { asFault } from '../../ops/base/fault.ts';
 import { FAKE_START_MS, type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
 import { PowerCutFiles } from './power-cut-files.ts';
+import { pushAsk } from './push-ask.ts';
 import { SingleStore } from './single-store.ts';
 
 export interface LaidEntry {
@@ -57,15 +58,7 @@ export class LaidStore {
 
   async push(push: LaidPush, tenant = TENANT): Promise<void> {
     const streams = push.map(({ labels, timeNs, line, metadata }) => ({ stream: labels, values: [[String(timeNs), line, metadata]] }));
-    const body = Buffer.from(JSON.stringify({ streams }));
-    const ask = {
-      kind: 'push' as const,
-      format: 'loki' as const,
-      body,
-      contentType: 'application/json',
-      contentEncoding: '',
-      tenantCell: 0,
-    };
+    const ask = pushAsk(streams);
     const { fault } = await this.#store.system.ask(distributorProtocol, String(this.#pushed++ % this.#shards), ask, forTenant(tenant));
     if (fault !== undefined) throw new Error(fault.message);
   }

@@ -21,6 +21,7 @@ import { fakeWorld } from '../../ops/base/world-fake.ts';
 import { openFsBlobStore } from '../../storage/blob/fs.ts';
 import { InProcessTransport } from '../../topology/transport/in-process.ts';
 import { PowerCutFiles } from './power-cut-files.ts';
+import { pushAsk } from './push-ask.ts';
 
 export interface SingleStoreOptions {
   /** Distributor, ingester and querier instances. */
@@ -158,15 +159,7 @@ export class SingleStore {
 
   push(entries: readonly Entry[], distributorInstance = '0', tenant = TENANT): Promise<PushOutcome> {
     const streams = entries.map(({ labels, timeNs, line }) => ({ stream: labels, values: [[String(timeNs), line]] }));
-    const body = Buffer.from(JSON.stringify({ streams }));
-    const ask = {
-      kind: 'push' as const,
-      format: 'loki' as const,
-      body,
-      contentType: 'application/json',
-      contentEncoding: '',
-      tenantCell: 0,
-    };
+    const ask = pushAsk(streams);
     return this.system.ask(distributorProtocol, distributorInstance, ask, { ...FOREVER, tenant });
   }
 

@@ -9,6 +9,7 @@ import { defaultsOf } from '../../../ops/base/options.ts';
 import { batchesIn } from '../../../storage/batch/batch.ts';
 import { actorSystem } from '../../support/actors.ts';
 import { isFault, numbers } from '../../support/checks.ts';
+import { pushAsk } from '../../support/push-ask.ts';
 
 type Push = (lines: number, asked: AskContext) => Promise<IngesterReply['push']>;
 
@@ -46,14 +47,7 @@ async function rig(answers: readonly Push[]) {
   await system.spawn(distributor, deps, { instance: '0' });
   const push = (lines: number, signal?: AbortSignal) => {
     const streams = numbers(lines).map((number) => ({ stream: { app: `app-${number}` }, values: [['1735689600000000000', 'line']] }));
-    const ask = {
-      kind: 'push' as const,
-      format: 'loki' as const,
-      body: Buffer.from(JSON.stringify({ streams })),
-      contentType: 'application/json',
-      contentEncoding: '',
-      tenantCell: 0,
-    };
+    const ask = pushAsk(streams);
     const options = { tenant: 'a', deadlineMs: Number.POSITIVE_INFINITY, ...(signal === undefined ? {} : { signal }) };
     return system.ask(distributorProtocol, '0', ask, options);
   };

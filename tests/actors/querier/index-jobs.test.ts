@@ -7,6 +7,7 @@ import type { Matcher } from '../../../logql/model.ts';
 import { float64View } from '../../../ops/base/bytes.ts';
 import { fakeWorld, seededRandom } from '../../../ops/base/world-fake.ts';
 import { PowerCutFiles } from '../../support/power-cut-files.ts';
+import { pushAsk } from '../../support/push-ask.ts';
 import { SingleStore } from '../../support/single-store.ts';
 
 const HOUR_NS = 3_600_000_000_000n;
@@ -27,15 +28,8 @@ async function rig() {
     store,
     async push(rows: readonly Row[], app = 'a'): Promise<void> {
       const values = rows.map(([ns, line, metadata = {}]) => [String(START_NS + ns), line, { detected_level: 'x', ...metadata }]);
-      const body = Buffer.from(JSON.stringify({ streams: [{ stream: { app }, values }] }));
-      const push = {
-        kind: 'push' as const,
-        format: 'loki' as const,
-        body,
-        contentType: 'application/json',
-        contentEncoding: '',
-        tenantCell: 0,
-      };
+      const streams = [{ stream: { app }, values }];
+      const push = pushAsk(streams);
       assert.equal((await ask(distributorProtocol, '0', push, ASKED)).fault, undefined);
     },
     async sizes(from: bigint, to: bigint) {

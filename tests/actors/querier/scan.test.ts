@@ -4,6 +4,7 @@ import { distributorProtocol } from '../../../actors/protocol/ingest.ts';
 import { frontendProtocol, querierProtocol } from '../../../actors/protocol/query.ts';
 import { type FakeWorld, fakeWorld } from '../../../ops/base/world-fake.ts';
 import { PowerCutFiles } from '../../support/power-cut-files.ts';
+import { pushAsk } from '../../support/push-ask.ts';
 import { SingleStore, type SingleStoreOptions } from '../../support/single-store.ts';
 
 const HOUR_NS = 3_600_000_000_000n;
@@ -27,14 +28,8 @@ async function rig(options: Partial<SingleStoreOptions> = {}): Promise<Rig> {
 
 async function push({ store }: Rig, values: [timeNs: bigint, line: string][], app = 'a'): Promise<void> {
   const streams = [{ stream: { app }, values: values.map(([timeNs, line]) => [String(timeNs), line]) }];
-  const ask = {
-    kind: 'push' as const,
-    format: 'loki' as const,
-    body: Buffer.from(JSON.stringify({ streams })),
-    contentType: 'application/json',
-    contentEncoding: '',
-  };
-  const { fault } = await store.system.ask(distributorProtocol, '0', { ...ask, tenantCell: 0 }, ASKED);
+  const ask = pushAsk(streams);
+  const { fault } = await store.system.ask(distributorProtocol, '0', ask, ASKED);
   assert.equal(fault, undefined);
 }
 
@@ -86,15 +81,8 @@ test('entries with ever new metadata keys, pushed twice, are found once: in seve
   const lines = Array.from({ length: 800 }, (_, number) => String(number));
   const values = lines.map((line, number) => [String(START_NS + BigInt(number)), line, { [`key-${number}`]: 'x' }]);
   const pushFrom = async (first: number) => {
-    const body = Buffer.from(JSON.stringify({ streams: [{ stream: { app: 'a' }, values: values.slice(first) }] }));
-    const ask = {
-      kind: 'push' as const,
-      format: 'loki' as const,
-      body,
-      contentType: 'application/json',
-      contentEncoding: '',
-      tenantCell: 0,
-    };
+    const streams = [{ stream: { app: 'a' }, values: values.slice(first) }];
+    const ask = pushAsk(streams);
     assert.equal((await one.store.system.ask(distributorProtocol, '0', ask, ASKED)).fault, undefined);
   };
   const check = async (where: string) => {

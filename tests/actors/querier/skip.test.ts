@@ -5,6 +5,7 @@ import type { Explanation } from '../../../actors/frontend/explain.ts';
 import { distributorProtocol } from '../../../actors/protocol/ingest.ts';
 import { FAKE_START_MS, fakeWorld } from '../../../ops/base/world-fake.ts';
 import { PowerCutFiles } from '../../support/power-cut-files.ts';
+import { pushAsk } from '../../support/push-ask.ts';
 import { SingleStore } from '../../support/single-store.ts';
 
 const START_NS = BigInt(FAKE_START_MS) * 1_000_000n;
@@ -32,9 +33,7 @@ function streamOf(number: number, from = 0, labels: Record<string, string> = {})
 }
 
 async function push(store: SingleStore, streams: readonly Stream[]): Promise<void> {
-  const body = Buffer.from(JSON.stringify({ streams }));
-  const ask = { kind: 'push', format: 'loki', body, contentType: 'application/json', contentEncoding: '', tenantCell: 0 } as const;
-  assert.equal((await store.system.ask(distributorProtocol, '0', ask, FOREVER)).fault, undefined);
+  assert.equal((await store.system.ask(distributorProtocol, '0', pushAsk(streams), FOREVER)).fault, undefined);
 }
 
 /** A store with a block of each stream in one segment. */

@@ -4,6 +4,7 @@ import type { Asker, AskOptions } from '../../../actors/kernel/define.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { type Instruments, noInstruments } from '../../../ops/base/instruments.ts';
 import { realWorld, type World } from '../../../ops/base/world.ts';
+import type { QueryLimits } from '../../../ops/http/query.ts';
 import type { Route, SocketRoute } from '../../../ops/http/route.ts';
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../ops/http/server.ts';
 
@@ -55,6 +56,20 @@ export const DEFAULT_OPTIONS: HttpServerOptions = {
   authEnabled: false,
   multiTenantQueriesEnabled: false,
 };
+
+export const LIMITS: QueryLimits = {
+  maxEntriesLimitPerQuery: 5_000,
+  maxQueryLength: 721 * 3_600_000,
+  maxQueryLookback: 0,
+  maxStreamsMatchersPerQuery: 2,
+  queryTimeout: 60_000,
+};
+
+export const NOW_MS = 1_768_471_200_000;
+export const NOW = BigInt(NOW_MS) * 1_000_000n;
+
+/** The real world, in which it is `NOW` for ever. */
+export const atNow = (): World => ({ ...realWorld(), clock: { nowMs: () => NOW_MS, monotonicMs: () => 1_000 } });
 
 export interface Reply {
   readonly status: number;

@@ -4,18 +4,11 @@ import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import { indexRoutes } from '../../../ops/http/index-queries.ts';
 import { OutstandingQueries } from '../../../ops/http/outstanding.ts';
 import type { QueryLimits } from '../../../ops/http/query.ts';
-import { Edge, FakeAsker } from './harness.ts';
+import { Edge, FakeAsker, LIMITS } from './harness.ts';
 
 const API = '/loki/api/v1';
 const S = 1_000_000_000n;
 const HOUR = 3_600n * S;
-const LIMITS: QueryLimits = {
-  maxEntriesLimitPerQuery: 5_000,
-  maxQueryLength: 721 * 3_600_000,
-  maxQueryLookback: 0,
-  maxStreamsMatchersPerQuery: 2,
-  queryTimeout: 60_000,
-};
 
 const world = fakeWorld(1);
 const NOW = BigInt(Math.trunc(world.clock.nowMs())) * 1_000_000n;

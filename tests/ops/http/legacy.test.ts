@@ -1,25 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { realWorld } from '../../../ops/base/world.ts';
 import { legacyRoutes } from '../../../ops/http/legacy.ts';
 import { OutstandingQueries } from '../../../ops/http/outstanding.ts';
-import type { QueryLimits } from '../../../ops/http/query.ts';
-import { Edge, FakeAsker } from './harness.ts';
+import { atNow, Edge, FakeAsker, LIMITS, NOW } from './harness.ts';
 
-const NOW_MS = 1_768_471_200_000;
-const NOW = BigInt(NOW_MS) * 1_000_000n;
 const HOUR = 3_600_000_000_000n;
-const LIMITS: QueryLimits = {
-  maxEntriesLimitPerQuery: 5_000,
-  maxQueryLength: 721 * 3_600_000,
-  maxQueryLookback: 0,
-  maxStreamsMatchersPerQuery: 2,
-  queryTimeout: 60_000,
-};
 
 function start(asker: FakeAsker): Promise<Edge> {
-  const world = { ...realWorld(), clock: { nowMs: () => NOW_MS, monotonicMs: () => 1_000 } };
-  return Edge.start(legacyRoutes({ asker, world, limits: () => LIMITS, outstanding: new OutstandingQueries(0) }));
+  return Edge.start(legacyRoutes({ asker, world: atNow(), limits: () => LIMITS, outstanding: new OutstandingQueries(0) }));
 }
 
 const logs = {

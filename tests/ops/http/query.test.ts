@@ -1,27 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fault } from '../../../ops/base/fault.ts';
-import { realWorld } from '../../../ops/base/world.ts';
 import { OutstandingQueries } from '../../../ops/http/outstanding.ts';
 import { type QueryLimits, queryRoutes } from '../../../ops/http/query.ts';
-import { Edge, FakeAsker, held, until } from './harness.ts';
+import { atNow, Edge, FakeAsker, held, LIMITS, NOW, until } from './harness.ts';
 
-const NOW_MS = 1_768_471_200_000;
-const NOW = BigInt(NOW_MS) * 1_000_000n;
 const S = 1_000_000_000n;
 const HOUR = 3_600n * S;
-const LIMITS: QueryLimits = {
-  maxEntriesLimitPerQuery: 5_000,
-  maxQueryLength: 721 * 3_600_000,
-  maxQueryLookback: 0,
-  maxStreamsMatchersPerQuery: 2,
-  queryTimeout: 60_000,
-};
 const API = '/loki/api/v1';
 
 function start(asker: FakeAsker, limits: Partial<QueryLimits> = {}, most = 0): Promise<Edge> {
-  const world = { ...realWorld(), clock: { nowMs: () => NOW_MS, monotonicMs: () => 1_000 } };
-  return Edge.start(queryRoutes({ asker, world, limits: () => ({ ...LIMITS, ...limits }), outstanding: new OutstandingQueries(most) }));
+  return Edge.start(
+    queryRoutes({ asker, world: atNow(), limits: () => ({ ...LIMITS, ...limits }), outstanding: new OutstandingQueries(most) }),
+  );
 }
 
 function answering(): FakeAsker {

@@ -11,18 +11,9 @@ import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import type { QueryLimits } from '../../../ops/http/query.ts';
 import type { HttpServerOptions } from '../../../ops/http/server.ts';
 import { tailRoutes } from '../../../ops/http/tail.ts';
-import { Edge, until } from './harness.ts';
+import { Edge, LIMITS, NOW, NOW_MS, until } from './harness.ts';
 
-const NOW_MS = 1_768_471_200_000;
-const NOW = BigInt(NOW_MS) * 1_000_000n;
 const S = 1_000_000_000n;
-const LIMITS: QueryLimits = {
-  maxEntriesLimitPerQuery: 5_000,
-  maxQueryLength: 721 * 3_600_000,
-  maxQueryLookback: 0,
-  maxStreamsMatchersPerQuery: 2,
-  queryTimeout: 60_000,
-};
 const PATH = '/loki/api/v1/tail';
 const QUERY = `${PATH}?query=${encodeURIComponent('{app="a"}')}`;
 
