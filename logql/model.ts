@@ -67,6 +67,7 @@ function escapeGo(char: string): string {
   const known = GO_ESCAPES[char];
   if (known !== undefined) return known;
   const code = char.codePointAt(0)!;
+  if (code >= 0xd800 && code < 0xe000) return '\ufffd'; // half a pair is no text
   if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
   return code < 0x10000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\U${code.toString(16).padStart(8, '0')}`;
 }

@@ -13,6 +13,7 @@ import { realWorld } from './base/world.ts';
 import { commonOptions, generalOptions, serverOptions } from './config.ts';
 import { ConfigError } from './config-findings.ts';
 import { openDataFolder } from './data-folder.ts';
+import { limitHeapGrowth } from './heap.ts';
 import { adminRoutes } from './http/admin.ts';
 import { indexRoutes } from './http/index-queries.ts';
 import { legacyRoutes } from './http/legacy.ts';
@@ -36,6 +37,7 @@ const FLUSH_TIMEOUT_MS = 300_000;
 /** Whatever hangs, the process is gone this long after the time that running requests were given. */
 const STOP_LIMIT_MS = 4_500;
 
+limitHeapGrowth();
 const inputs = { argv: process.argv.slice(2), env: process.env, readFile: (path: string) => readFileSync(path, 'utf8') };
 try {
   const loaded = await loadConfig(inputs, realWorld().files);

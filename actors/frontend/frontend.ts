@@ -3,7 +3,6 @@ import { MiB } from '../../ops/base/bytes.ts';
 import { bytes, int, type OptionsOf, section } from '../../ops/base/options.ts';
 import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
-import { release } from '../memory.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
 import { Turns } from '../turns.ts';
 import { entriesAround } from './context.ts';
@@ -55,7 +54,7 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
           return await work(ask, { ...deps, world, memory, slices }, asked);
         } finally {
           slices.end();
-          release(memory);
+          memory.close();
         }
       };
     const handlers: Handlers<FrontendAsk, FrontendReply> = {

@@ -1,12 +1,12 @@
 import type { Block } from '../../logql/model.ts';
 import { KiB, MiB } from '../../ops/base/bytes.ts';
 import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
+import type { Slices } from '../turns.ts';
 
 /** About what of a block in memory is scanned in one go, as much as a stored block has: heads, and blocks that were merged, can be far larger. */
 const PIECE_ROWS = 65_536;
 const PIECE_BYTES = MiB;
-/** Where stages are a user's patterns and templates, as much as takes this long, beginning with little. */
-const PIECE_MS = 4;
+/** Where stages are a user's patterns and templates, as much as takes a slice, beginning with little. */
 const FIRST_PIECE_BYTES = 4 * KiB;
 const LEAST_PIECE_BYTES = KiB;
 const FASTER = 16;
@@ -15,16 +15,18 @@ const FASTER = 16;
 export class Pace {
   readonly adapts: boolean;
   bytes: number;
+  readonly #slices: Pick<Slices, 'sliceMs'>;
 
-  /** `adapts`: to how long what was scanned took, as `took` tells. */
-  constructor(adapts: boolean) {
+  /** `adapts`: to how long what was scanned took, as `took` tells, and how long a slice is. */
+  constructor(adapts: boolean, slices: Pick<Slices, 'sliceMs'>) {
     this.adapts = adapts;
+    this.#slices = slices;
     this.bytes = adapts ? FIRST_PIECE_BYTES : PIECE_BYTES;
   }
 
   took(bytes: number, ms: number): void {
     if (!this.adapts) return;
-    const fitting = ms === 0 ? Number.POSITIVE_INFINITY : (bytes * PIECE_MS) / ms;
+    const fitting = ms === 0 ? Number.POSITIVE_INFINITY : (bytes * this.#slices.sliceMs) / ms;
     this.bytes = Math.min(PIECE_BYTES, Math.max(LEAST_PIECE_BYTES, Math.min(fitting, this.bytes * FASTER)));
   }
 }

@@ -6,7 +6,6 @@ import { ReadMeter } from '../../storage/chunk/block.ts';
 import { Catalog } from '../../storage/segment/catalog.ts';
 import { checkSelected } from '../job-limits.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
-import { release } from '../memory.ts';
 import type { JobLimits, ScanStats } from '../protocol/query.ts';
 import { type Slices, Turns } from '../turns.ts';
 import { type ScanGroup, type Scanner, scan } from './scan.ts';
@@ -74,7 +73,7 @@ export class SourceReader {
         if (plan === MAX_PLANS) throw new Fault('unavailable', error.message, { cause: error });
         await this.catalog.refresh();
       } finally {
-        release(memory);
+        memory.close();
       }
     }
   }

@@ -6,19 +6,21 @@ import { groupLabels } from './grouping.ts';
 import { emptySeries, isEmpty, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
 import { STEP_ITEMS, type Steps } from './steps.ts';
 
+const NO_LABELS = formatLabels([]);
 const ONE_TO_ONE: VectorMatching = { on: false, labels: [], card: 'one_to_one', include: [] };
 
 /** An operator with a number on one side: applied to every value. A comparison keeps the series' values where it holds, or says 1 or 0 with `bool`. */
 export function applyNumber(expr: BinaryOperation, { steps, series }: Matrix, number: number, numberIsLeft: boolean): Matrix {
   const combine = combinerOf(expr.op, expr.returnBool);
   const out = series.map((one) => {
-    const result = { ...one, values: new Float64Array(one.values.length), present: new Uint8Array(one.present.length) };
-    for (let at = 0; at < one.values.length; at++) {
+    const { start, end } = one;
+    const result = one.with(new Float64Array(one.length), new Uint8Array(one.length));
+    for (let at = start; at < end; at++) {
       if (one.present[at] === 0) continue;
       const value = numberIsLeft ? combine(number, one.values[at], one.values[at]) : combine(one.values[at], number, one.values[at]);
       if (value === undefined) continue;
-      result.present[at] = 1;
-      result.values[at] = value;
+      result.present[at - start] = 1;
+      result.values[at - start] = value;
     }
     return result;
   });
@@ -42,15 +44,16 @@ export function* applyMatched(expr: BinaryOperation, left: Matrix, right: Matrix
   return { steps: left.steps, series: series.filter((one) => !isEmpty(one)) };
 }
 
-function signature(labels: Labels, { on, labels: names }: VectorMatching): string {
-  return formatLabels(groupLabels(labels, { without: !on, labels: names }));
+function signature(series: Series, { on, labels: names }: VectorMatching): string {
+  if (names.length === 0) return on ? NO_LABELS : series.text;
+  return formatLabels(groupLabels(series.labels, { without: !on, labels: names }));
 }
 
 function* bySignature(series: readonly Series[], matching: VectorMatching): Steps<Map<string, Series[]>> {
   const groups = new Map<string, Series[]>();
   for (const [index, one] of series.entries()) {
     if (index % STEP_ITEMS === STEP_ITEMS - 1) yield;
-    const key = signature(one.labels, matching);
+    const key = signature(one, matching);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [one]);
     else group.push(one);
@@ -73,7 +76,7 @@ function* combineSets(op: SetOp, matching: VectorMatching, left: Matrix, right: 
 function* keptOf({ series }: Matrix, others: ReadonlyMap<string, Series[]>, matching: VectorMatching, wanted: boolean): Steps<Series[]> {
   const kept: Series[] = [];
   for (const one of series) {
-    kept.push(keepWhere(one, others.get(signature(one.labels, matching)) ?? [], wanted));
+    kept.push(keepWhere(one, others.get(signature(one, matching)) ?? [], wanted));
     if (kept.length % STEP_ITEMS === 0) yield;
   }
   return kept;
@@ -81,10 +84,11 @@ function* keptOf({ series }: Matrix, others: ReadonlyMap<string, Series[]>, matc
 
 /** `series` at the steps where any of `others` has a value (or none of them, if not `wanted`). */
 function keepWhere(series: Series, others: readonly Series[], wanted: boolean): Series {
-  const present = series.present.map((is, at) =>
-    is === 1 && others.some((other) => positionAt(other, series.from + at) >= 0) === wanted ? 1 : 0,
-  );
-  return { ...series, present };
+  const { start, end } = series;
+  const present = series.present
+    .slice(start, end)
+    .map((is, at) => (is === 1 && others.some((other) => positionAt(other, series.from + at) >= 0) === wanted ? 1 : 0));
+  return series.with(series.values.slice(start, end), present);
 }
 
 /** Series of equal labels, whose values are at different steps, made one. */
@@ -101,10 +105,11 @@ function joinEqual(all: readonly Series[]): Series[] {
     const { from, to } = stepsOf(same);
     const out = emptySeries(same[0].labels, from, to);
     for (const one of same) {
-      for (let at = 0; at < one.values.length; at++) {
+      const shift = one.from - from - one.start;
+      for (let at = one.start; at < one.end; at++) {
         if (one.present[at] === 0) continue;
-        out.present[one.from + at - from] = 1;
-        out.values[one.from + at - from] = one.values[at];
+        out.present[shift + at] = 1;
+        out.values[shift + at] = one.values[at];
       }
     }
     return out;
@@ -130,7 +135,7 @@ function* matchSeries(expr: BinaryOperation, matching: VectorMatching, left: Mat
     for (let step = from; step < to; step++) {
       const partner = partners.find((one) => positionAt(one, step) >= 0);
       if (partner === undefined) continue;
-      const other = partner.values[step - partner.from];
+      const other = partner.values[positionAt(partner, step)];
       let matched = 0;
       for (const member of members) {
         const at = positionAt(member, step);
@@ -152,8 +157,9 @@ function refuseTwo(partners: readonly Series[], side: string): void {
   if (partners.length < 2) return;
   const { from, to } = stepsOf(partners);
   for (let step = from; step < to; step++) {
-    const [first, second] = partners.filter((one) => positionAt(one, step) >= 0);
-    if (second === undefined) continue;
+    const first = partners.find((one) => positionAt(one, step) >= 0);
+    const second = partners.find((one) => one !== first && positionAt(one, step) >= 0);
+    if (first === undefined || second === undefined) continue;
     throw new Fault(
       'bad_request',
       `found duplicate series on the ${side} hand-side of the operation: [${first.text}, ${second.text}];` +

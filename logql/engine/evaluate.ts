@@ -45,7 +45,7 @@ export function* evaluateInstant(plan: MetricPlan, leafResults: readonly Matrix[
   const series = yield* byLabels(value.series);
   checkSeries(series, limits);
   const direction = valueOrder(plan.expr);
-  if (direction !== 0) series.sort((a, b) => byValue(a.values[0], b.values[0], direction));
+  if (direction !== 0) series.sort((a, b) => byValue(a.values[a.start], b.values[b.start], direction));
   return { kind: 'vector', series };
 }
 

@@ -2,7 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import { type Labels, labelValue, toLabels } from '../model.ts';
 import { type CompiledRegex, compileRegex } from '../pipeline/regex.ts';
 import type { LabelReplace } from '../syntax/ast.ts';
-import { type Matrix, relabel } from './matrix.ts';
+import type { Matrix } from './matrix.ts';
 
 /** Longest value that references may make. */
 const MOST_BYTES = 1024 * 1024;
@@ -13,10 +13,11 @@ export function replaceLabels(expr: LabelReplace, { steps, series }: Matrix): Ma
   return {
     steps,
     series: series.map((one) => {
-      const value = replacement(expr, regex, one.labels);
+      const { labels } = one;
+      const value = replacement(expr, regex, labels);
       return value === undefined
         ? one
-        : relabel(one, toLabels([...one.labels.filter(([name]) => name !== expr.target), [expr.target, value]]));
+        : one.relabelled(toLabels([...labels.filter(([name]) => name !== expr.target), [expr.target, value]]));
     }),
   };
 }

@@ -3,70 +3,138 @@ import type { MemoryBudget } from './memory-budget.ts';
 import type { Span } from './panes.ts';
 import type { Windows } from './windows.ts';
 
-/** Pane, time and value. */
-const SAMPLE_BYTES = 20;
+/** Samples of a page, and of the first one. */
+const PAGE_SAMPLES = 32_768;
+const FIRST_PAGE_SAMPLES = 256;
 
-/** Every sample of one series, for what cannot be computed from aggregates. Times are nanoseconds after the first window's start; beyond 2^53 they are
- *  rounded, so it is the panes that say which windows a sample is in. */
+/** Samples as columns: times are nanoseconds after the first window's start. Beyond 2^53 they are rounded, so it is the panes that say which windows a sample is in. */
+class Page {
+  readonly series: Uint32Array;
+  readonly panes: Uint32Array;
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+
+  constructor(length: number) {
+    this.series = new Uint32Array(length);
+    this.panes = new Uint32Array(length);
+    this.times = new Float64Array(length);
+    this.values = new Float64Array(length);
+  }
+
+  static bytes(length: number): number {
+    return length * 24;
+  }
+}
+
+/** Every sample of the series of a query, for what cannot be computed from aggregates: written down as they come, and put by series when all are there. */
 export class RawSamples {
-  #panes = new Uint32Array(16);
-  #times = new Float64Array(16);
-  #values = new Float64Array(16);
-  #length = 0;
-  #ordered = true;
+  #pages: Page[] = [];
+  /** Samples in the last page. */
+  #taken = 0;
+  /** Samples by series. */
+  #counts = new Uint32Array(16);
+  #bySeries: { readonly samples: Page; readonly ends: Uint32Array } | undefined;
   readonly #memory: MemoryBudget | undefined;
 
   constructor(memory?: MemoryBudget) {
     this.#memory = memory;
   }
 
-  add(pane: number, value: number, time: number): void {
-    const at = this.#length++;
-    if (at === this.#times.length) {
-      this.#memory?.take(at * SAMPLE_BYTES);
-      this.#panes = grown(this.#panes, new Uint32Array(at * 2));
-      this.#times = grown(this.#times, new Float64Array(at * 2));
-      this.#values = grown(this.#values, new Float64Array(at * 2));
-    }
-    if (at > 0 && (time < this.#times[at - 1] || pane < this.#panes[at - 1])) this.#ordered = false;
-    this.#panes[at] = pane;
-    this.#times[at] = time;
-    this.#values[at] = value;
+  add(series: number, pane: number, value: number, time: number): void {
+    let page = this.#pages.at(-1);
+    if (page === undefined || this.#taken === page.series.length) page = this.#newPage(page);
+    if (series >= this.#counts.length) this.#moreSeries(series);
+    this.#counts[series]++;
+    const at = this.#taken++;
+    page.series[at] = series;
+    page.panes[at] = pane;
+    page.times[at] = time;
+    page.values[at] = value;
   }
 
-  /** The value of every window that has samples, as count and value. */
-  evaluate(windows: Windows, compute: WindowFunction): Span {
-    this.#sort();
+  #newPage(last: Page | undefined): Page {
+    const length = last === undefined ? FIRST_PAGE_SAMPLES : Math.min(PAGE_SAMPLES, last.series.length * 2);
+    this.#memory?.take(Page.bytes(length));
+    const page = new Page(length);
+    this.#pages.push(page);
+    this.#taken = 0;
+    return page;
+  }
+
+  #moreSeries(series: number): void {
+    const grown = new Uint32Array(Math.max(2 * this.#counts.length, series + 1));
+    this.#memory?.take((grown.length - this.#counts.length) * Uint32Array.BYTES_PER_ELEMENT);
+    grown.set(this.#counts);
+    this.#counts = grown;
+  }
+
+  /** The value of every window of a series, as count and value. Nothing is added after the first call. */
+  evaluate(series: number, windows: Windows, compute: WindowFunction): Span {
+    this.#bySeries ??= this.#gather();
+    const { samples, ends } = this.#bySeries;
+    const [first, last] = [series === 0 ? 0 : ends[series - 1], ends[series]];
+    sortByTime(samples, first, last);
+    const { panes, times, values } = samples;
     const counts = new Float64Array(windows.steps);
-    const values = new Float64Array(windows.steps);
-    let from = 0;
-    let to = 0;
+    const results = new Float64Array(windows.steps);
+    let from = first;
+    let to = first;
     for (let window = 0; window < windows.steps; window++) {
-      const first = windows.firstPane(window);
-      const end = windows.endPane(window);
-      while (to < this.#length && this.#panes[to] < end) to++;
-      while (from < to && this.#panes[from] < first) from++;
+      const firstPane = windows.firstPane(window);
+      const endPane = windows.endPane(window);
+      while (to < last && panes[to] < endPane) to++;
+      while (from < to && panes[from] < firstPane) from++;
       counts[window] = to - from;
-      if (to > from) values[window] = compute(this.#times.subarray(from, to), this.#values.subarray(from, to), window * windows.stepNs);
+      if (to > from) results[window] = compute(times.subarray(from, to), values.subarray(from, to), window * windows.stepNs);
     }
-    return { from: 0, columns: [counts, values] as Columns };
+    return { from: 0, columns: [counts, results] as Columns };
   }
 
-  #sort(): void {
-    if (this.#ordered) return;
-    const [panes, times, values] = [this.#panes, this.#times, this.#values];
-    const order = Uint32Array.from({ length: this.#length }, (_, index) => index);
-    order.sort((a, b) => panes[a] - panes[b] || times[a] - times[b] || a - b);
-    this.#panes = Uint32Array.from(order, (index) => panes[index]);
-    this.#times = Float64Array.from(order, (index) => times[index]);
-    this.#values = Float64Array.from(order, (index) => values[index]);
-    this.#ordered = true;
+  /** All samples in one page, those of each series together, in the order in which they came. */
+  #gather(): { samples: Page; ends: Uint32Array } {
+    const ends = new Uint32Array(this.#counts.length);
+    let total = 0;
+    this.#counts.forEach((count, series) => {
+      ends[series] = total;
+      total += count;
+    });
+    this.#memory?.take(Page.bytes(total));
+    const samples = new Page(total);
+    for (const [number, page] of this.#pages.entries()) {
+      const length = number === this.#pages.length - 1 ? this.#taken : page.series.length;
+      for (let from = 0; from < length; from++) {
+        const at = ends[page.series[from]]++;
+        samples.series[at] = page.series[from];
+        samples.panes[at] = page.panes[from];
+        samples.times[at] = page.times[from];
+        samples.values[at] = page.values[from];
+      }
+      this.#memory?.give(Page.bytes(page.series.length));
+    }
+    this.#pages = [];
+    return { samples, ends };
   }
 }
 
-function grown<A extends Float64Array | Uint32Array>(column: A, larger: A): A {
-  larger.set(column);
-  return larger;
+/** Puts the samples [from, to) in the order of their times; equal ones stay as they came. */
+function sortByTime({ panes, times, values }: Page, from: number, to: number): void {
+  let ordered = true;
+  for (let at = from + 1; at < to && ordered; at++) ordered = times[at] >= times[at - 1] && panes[at] >= panes[at - 1];
+  if (ordered) return;
+  const order = Uint32Array.from({ length: to - from }, (_, index) => from + index);
+  order.sort((a, b) => panes[a] - panes[b] || times[a] - times[b] || a - b);
+  panes.set(
+    Uint32Array.from(order, (at) => panes[at]),
+    from,
+  );
+  times.set(
+    Float64Array.from(order, (at) => times[at]),
+    from,
+  );
+  values.set(
+    Float64Array.from(order, (at) => values[at]),
+    from,
+  );
 }
 
 /** The value of a window that starts at `startNs`, exclusive, from its samples in the order of time; there is at least one. */

@@ -82,13 +82,14 @@ export function renderMatrix({ series }: Matrix, times: EvaluationTimes, frame: 
   const timeOf = (step: number): string => secondsText(times.startNs + BigInt(step) * BigInt(times.stepNs));
   const texts: string[] = [];
   return renderAnswer('matrix', '', frame, series.length, (body) => {
-    body.list(series, ({ labels, from, values, present }) => {
+    body.list(series, ({ labels, from, start, end, values, present }) => {
       body.json.raw(`{"metric":${labelsJson(labels)},"values":[`);
       let separator = '';
-      for (let at = 0; at < values.length; at++) {
+      for (let at = start; at < end; at++) {
         if (present[at] === 0) continue;
-        texts[from + at] ??= timeOf(from + at);
-        body.json.raw(`${separator}[${texts[from + at]},"${printSample(values[at])}"]`);
+        const step = from + at - start;
+        texts[step] ??= timeOf(step);
+        body.json.raw(`${separator}[${texts[step]},"${printSample(values[at])}"]`);
         separator = ',';
       }
       body.json.raw(']}');
@@ -100,8 +101,8 @@ export function renderMatrix({ series }: Matrix, times: EvaluationTimes, frame: 
 export function renderVector(series: readonly Series[], timeNs: bigint, frame: AnswerFrame): Uint8Array[] {
   const time = secondsText(timeNs);
   return renderAnswer('vector', '', frame, series.length, (body) => {
-    body.list(series, ({ labels, values }) =>
-      body.json.raw(`{"metric":${labelsJson(labels)},"value":[${time},"${printSample(values[0])}"]}`),
+    body.list(series, ({ labels, values, start }) =>
+      body.json.raw(`{"metric":${labelsJson(labels)},"value":[${time},"${printSample(values[start])}"]}`),
     );
   });
 }

@@ -3,26 +3,29 @@ import { type Block, type BlockOutline, formatLabels, type Label, type Labels, l
 import { ERROR, PRESERVE_ERROR } from '../pipeline/label-state.ts';
 import type { LabelSet, Row } from '../pipeline/pipeline.ts';
 import { keepLabels, type SeriesLabels } from './grouping.ts';
-import type { SeriesAccumulator } from './series-accumulator.ts';
 
 /** Combinations of metadata values up to which a table finds a row's series; a map beyond. */
 const TABLE_SIZE = 65_536;
+/** Keys of a stream that are remembered. */
+const MOST_KEYS = 8_192;
+const NO_LABELS = formatLabels([]);
 
-/** Finds the series of one stream's entries. */
+/** Finds the series of one stream's entries, as numbers. */
 export class RowSeries {
   readonly #keep: SeriesLabels;
   readonly #stream: Labels;
-  readonly #seriesOf: (labels: Labels) => SeriesAccumulator;
+  readonly #numberOf: (text: string) => number;
   /** Whether metadata cannot change an entry's series: all names it is known by are labels of the stream, which metadata does not override. */
   readonly #fixed: boolean;
   /** What was found lately: an unwrapped label makes about every entry's set another one. */
-  readonly #bySet = new WeakMap<LabelSet, SeriesAccumulator>();
-  readonly #byKey = new Map<string, SeriesAccumulator>();
+  readonly #bySet = new WeakMap<LabelSet, number>();
+  readonly #byKey = new Map<string, number>();
 
-  constructor(keep: SeriesLabels, stream: Labels, seriesOf: (labels: Labels) => SeriesAccumulator) {
+  /** `numberOf`: the number of the series with this canonical text. */
+  constructor(keep: SeriesLabels, stream: Labels, numberOf: (text: string) => number) {
     this.#keep = keep;
     this.#stream = stream;
-    this.#seriesOf = seriesOf;
+    this.#numberOf = numberOf;
     this.#fixed = keep.kind === 'by' && keep.names.every((name) => labelValue(stream, name) !== '');
   }
 
@@ -42,12 +45,12 @@ export class RowSeries {
   }
 
   /** A function from the rows of `block`, as they were pushed, to their series. */
-  ofBlock(block: Block): (row: number) => SeriesAccumulator {
+  ofBlock(block: Block): (row: number) => number {
     const columns = block.metadata().filter(({ key }) => this.#isRelevant(key));
-    const create = (row: number): SeriesAccumulator => this.#seriesOf(keepLabels(this.#pushedLabels(block, row), this.#keep));
+    const create = (row: number): number => this.#numberOf(formatLabels(keepLabels(this.#pushedLabels(block, row), this.#keep)));
     if (columns.length === 1) {
       const { index, values } = columns[0];
-      const table: (SeriesAccumulator | undefined)[] = new Array(values.length + 1);
+      const table: (number | undefined)[] = new Array(values.length + 1);
       return (row) => {
         let series = table[index[row]];
         if (series === undefined) {
@@ -59,7 +62,7 @@ export class RowSeries {
     }
     const combinations = columns.reduce((product, { values }) => product * (values.length + 1), 1);
     if (combinations > Number.MAX_SAFE_INTEGER) return create;
-    const known: { get(code: number): SeriesAccumulator | undefined; set(code: number, series: SeriesAccumulator): void } =
+    const known: { get(code: number): number | undefined; set(code: number, series: number): void } =
       combinations <= TABLE_SIZE ? tableOf(combinations) : new Map();
     return (row) => {
       let code = 0;
@@ -84,7 +87,7 @@ export class RowSeries {
   }
 
   /** The series of an entry that went through the pipeline. Throws Fault pipeline_error if the entry has an error that must not be counted. */
-  of(row: Row): SeriesAccumulator {
+  of(row: Row): number {
     if (row.error !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
     if (this.#keep.kind === 'by') return this.#ofKey(row, this.#keep.names);
     const set = row.labelSet();
@@ -93,7 +96,7 @@ export class RowSeries {
       const labels = keepLabels(set.all, this.#keep);
       // A field of the line's may be called like the error label.
       if (labelValue(labels, ERROR) !== '' && row.label(PRESERVE_ERROR) !== 'true') throw this.#pipelineError(row);
-      series = this.#seriesOf(labels);
+      series = this.#numberOf(this.#keep.kind === 'all' ? set.text : formatLabels(labels));
       this.#bySet.set(set, series);
     }
     return series;
@@ -111,12 +114,13 @@ export class RowSeries {
     );
   }
 
-  #ofKey(row: Row, names: readonly string[]): SeriesAccumulator {
+  #ofKey(row: Row, names: readonly string[]): number {
     let key = names.length === 0 ? '' : row.grouped(names[0]);
     for (let index = 1; index < names.length; index++) key += `\0${row.grouped(names[index])}`;
     let series = this.#byKey.get(key);
     if (series === undefined) {
-      series = this.#seriesOf(names.length === 0 ? [] : keepLabels(row.labelSet().all, this.#keep));
+      series = this.#numberOf(names.length === 0 ? NO_LABELS : formatLabels(keepLabels(row.labelSet().all, this.#keep)));
+      if (this.#byKey.size >= MOST_KEYS) this.#byKey.clear();
       this.#byKey.set(key, series);
     }
     return series;
@@ -124,10 +128,10 @@ export class RowSeries {
 }
 
 function tableOf(size: number) {
-  const table: (SeriesAccumulator | undefined)[] = new Array(size);
+  const table: (number | undefined)[] = new Array(size);
   return {
     get: (code: number) => table[code],
-    set: (code: number, series: SeriesAccumulator) => {
+    set: (code: number, series: number) => {
       table[code] = series;
     },
   };

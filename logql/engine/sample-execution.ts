@@ -13,11 +13,10 @@ import { tooManySeries } from './evaluate.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import type { Span } from './panes.ts';
 import { RowSeries } from './row-series.ts';
-import { encodeSampleFrame } from './sample-frame.ts';
-import { accumulatorFactory, type SeriesAccumulator } from './series-accumulator.ts';
-import { STEP_ITEMS, type Steps } from './steps.ts';
+import { encodeSampleFrame, type SeriesSpan } from './sample-frame.ts';
+import { type SeriesStore, seriesStore } from './series-store.ts';
+import { type Steps, sorted } from './steps.ts';
 import { type EvaluationTimes, type PaneLocator, Windows } from './windows.ts';
 
 /** One leaf of a metric query over the streams and blocks it is given. */
@@ -80,8 +79,8 @@ const LINE_READERS: ReadonlySet<Stage['kind']> = new Set(['line_filter', 'json',
 function isRead(stages: readonly Stage[], at: number): boolean {
   return stages.slice(at + 1).some(({ kind }) => LINE_READERS.has(kind));
 }
-/** What a series takes beside its columns: objects and maps around it, and its labels' text this often, as keys, pairs and in the frame. */
-const SERIES_BYTES = 3_072;
+/** What a series takes beside its columns: places in maps, and its text this often, as keys and in the frame. */
+const SERIES_BYTES = 192;
 const LABEL_TEXTS = 4;
 
 class LeafExecution implements SampleExecution {
@@ -98,10 +97,11 @@ class LeafExecution implements SampleExecution {
   readonly sample: 'one' | 'bytes' | 'value';
   readonly rows = new RowBuffer();
   readonly pipeline: Pipeline;
-  readonly #series = new Map<string, SeriesAccumulator>();
+  readonly store: SeriesStore;
+  /** Numbers of series by canonical text. */
+  readonly #series = new Map<string, number>();
   readonly #maxSeries: number;
   readonly #memory: MemoryBudget | undefined;
-  readonly #create: (labels: Labels) => SeriesAccumulator;
 
   constructor(
     leaf: Leaf,
@@ -124,35 +124,35 @@ class LeafExecution implements SampleExecution {
     this.required = this.pipeline.required;
     this.demanding = !this.pipeline.empty;
     this.requiredLabels = this.pipeline.requiredLabels;
-    this.#create = accumulatorFactory(leaf.range, windows, memory);
+    this.store = seriesStore(leaf.range, windows, memory);
   }
 
   stream(labels: Labels): StreamSamples {
     return new StreamExecution(this, labels);
   }
 
-  /** The series with these labels. */
-  seriesOf(labels: Labels): SeriesAccumulator {
-    const text = formatLabels(labels);
-    let series = this.#series.get(text);
-    if (series === undefined) {
-      if (this.#series.size >= this.#maxSeries) throw tooManySeries(this.#maxSeries);
-      this.#memory?.take(SERIES_BYTES + LABEL_TEXTS * text.length);
-      series = this.#create(labels);
-      this.#series.set(text, series);
-    }
-    return series;
+  /** The number of the series with this canonical text. */
+  numberOf(text: string): number {
+    const known = this.#series.get(text);
+    if (known !== undefined) return known;
+    if (this.#series.size >= this.#maxSeries) throw tooManySeries(this.#maxSeries);
+    this.#memory?.take(SERIES_BYTES + LABEL_TEXTS * text.length);
+    const number = this.#series.size;
+    this.#series.set(text, number);
+    return number;
   }
 
   *frame(): Steps<Uint8Array[]> {
-    const series: (Span & { readonly labels: Labels })[] = [];
-    for (const one of this.#series.values()) {
-      const windows = one.windows();
-      this.#memory?.take(2 * windows.columns.length * windows.columns[0].byteLength); // as they are, and in the frame
-      series.push({ labels: one.labels, ...windows });
-      if (series.length % STEP_ITEMS === 0) yield;
+    const order = yield* sorted([...this.#series.keys()], (a, b) => (a < b ? -1 : 1));
+    return yield* encodeSampleFrame(this.windows.steps, this.#spans(order));
+  }
+
+  *#spans(texts: readonly string[]): Generator<SeriesSpan, void, void> {
+    for (const text of texts) {
+      const span = this.store.windows(this.#series.get(text)!);
+      this.#memory?.take(2 * span.columns.length * span.columns[0].byteLength); // in the frame, which grows by doubling
+      yield { text, ...span };
     }
-    return yield* encodeSampleFrame(this.windows.steps, series);
   }
 }
 
@@ -163,13 +163,13 @@ class StreamExecution implements StreamSamples {
   readonly #rowSeries: RowSeries;
   /** In [0, 1): which stream's sample counts as the earlier one of two at the same time. Follows from the labels, not from who comes first. */
   #tie: number | undefined;
-  #whole: SeriesAccumulator | undefined;
+  #whole: number | undefined;
 
   constructor(execution: LeafExecution, labels: Labels) {
     this.#execution = execution;
     this.#labels = labels;
     this.#pipeline = execution.pipeline.forStream(labels);
-    this.#rowSeries = new RowSeries(execution.keep, labels, (kept) => execution.seriesOf(kept));
+    this.#rowSeries = new RowSeries(execution.keep, labels, (text) => execution.numberOf(text));
   }
 
   header(block: BlockOutline): boolean {
@@ -187,7 +187,7 @@ class StreamExecution implements StreamSamples {
     stats.blocksByHeader++;
     if (pane < 0) return true; // between two windows
     stats.matchedLines += block.rows;
-    this.#streamSeries().addMany(pane, block.rows, sample === 'bytes' ? block.lineBytes : block.rows);
+    this.#execution.store.addMany(this.#streamSeries(), pane, block.rows, sample === 'bytes' ? block.lineBytes : block.rows);
     return true;
   }
 
@@ -209,8 +209,8 @@ class StreamExecution implements StreamSamples {
   }
 
   /** The one series of a stream whose entries all have the same. */
-  #streamSeries(): SeriesAccumulator {
-    this.#whole ??= this.#execution.seriesOf(keepLabels(this.#labels, this.#execution.keep));
+  #streamSeries(): number {
+    this.#whole ??= this.#execution.numberOf(formatLabels(keepLabels(this.#labels, this.#execution.keep)));
     return this.#whole;
   }
 
@@ -223,7 +223,7 @@ class StreamExecution implements StreamSamples {
       const next = upperBound(times, locator.until, row, end);
       if (pane >= 0) {
         const bytes = ends === undefined ? next - row : ends[next - 1] - (row === 0 ? 0 : ends[row - 1]);
-        series.addMany(pane, next - row, bytes);
+        this.#execution.store.addMany(series, pane, next - row, bytes);
         this.#execution.stats.matchedLines += next - row;
       }
       row = next;
@@ -232,7 +232,7 @@ class StreamExecution implements StreamSamples {
 
   /** Rows that the column stages leave count; a row's series follows from its metadata alone. */
   #byColumn(block: Block, times: Float64Array, first: number, end: number, locator: PaneLocator): void {
-    const { stats, sample } = this.#execution;
+    const { stats, sample, store } = this.#execution;
     const rows = this.#execution.rows.atLeast(end - first);
     const count = this.#pipeline.select(block, first, end, rows);
     if (count === 0) return;
@@ -247,13 +247,13 @@ class StreamExecution implements StreamSamples {
       if (times[row] > locator.until) pane = locator.pane(times[row]);
       if (pane < 0) continue;
       if (seriesOf !== undefined) series = seriesOf(row);
-      series.addMany(pane, 1, ends === undefined ? 1 : ends[row] - (row === 0 ? 0 : ends[row - 1]));
+      store.addMany(series, pane, 1, ends === undefined ? 1 : ends[row] - (row === 0 ? 0 : ends[row - 1]));
     }
   }
 
   /** Every row goes through the pipeline. */
   #byRow(block: Block, times: Float64Array, first: number, end: number, locator: PaneLocator): void {
-    const { stats, sample, windows } = this.#execution;
+    const { stats, sample, windows, store } = this.#execution;
     const rows = this.#execution.rows.atLeast(end - first);
     const count = this.#pipeline.select(block, first, end, rows);
     const shiftNs = block.baseNs - windows.originNs;
@@ -271,11 +271,11 @@ class StreamExecution implements StreamSamples {
       stats.matchedLines++;
       const series = this.#rowSeries.of(row);
       const value = sample === 'value' ? row.sample : sample === 'bytes' ? row.line().length : 1;
-      if (isExact) series.add(pane, value, times[at] + shift, this.#tie);
+      if (isExact) store.add(series, pane, value, times[at] + shift, this.#tie);
       else {
         const timeNs = shiftNs + BigInt(times[at]);
         const rounded = Number(timeNs);
-        series.add(pane, value, rounded, Number(timeNs - BigInt(rounded)) + this.#tie);
+        store.add(series, pane, value, rounded, Number(timeNs - BigInt(rounded)) + this.#tie);
       }
     }
   }

@@ -1,125 +1,195 @@
-import { bytesOf, float64View } from '../../ops/base/bytes.ts';
+import { bytesOf, float64View, uint32View } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
-import { formatLabels, type Label, type Labels } from '../model.ts';
+import type { Label } from '../model.ts';
 import type { Leaf } from '../plan.ts';
+import type { RangeAggregation } from '../syntax/ast.ts';
 import { operationOf } from './accumulate.ts';
-import { emptySeries, type Matrix, type Series } from './matrix.ts';
-import { GrowingColumns, type Span } from './panes.ts';
-import { STEP_ITEMS, type Steps, sorted } from './steps.ts';
+import { GrowingFloats, GrowingIntegers } from './growing.ts';
+import { emptySeries, type Matrix, Series } from './matrix.ts';
+import { PaneStore, type Span } from './panes.ts';
+import { STEP_ITEMS, type Steps } from './steps.ts';
 
-/** A leaf's result from one querier: aggregates of windows by series. */
-export interface SampleFrame {
-  readonly steps: number;
-  readonly series: readonly (Span & { readonly labels: Labels })[];
+/** Aggregates of the windows of one series; `text` is that of its labels. */
+export interface SeriesSpan extends Span {
+  readonly text: string;
 }
 
 interface Header {
-  steps: number;
-  columns: number;
-  /** Parts that hold labels. */
-  labelParts: number;
-  /** First window and number of windows of each series. */
-  from: number[];
-  length: number[];
+  readonly steps: number;
+  readonly columns: number;
+  /** Parts that hold texts. */
+  readonly textParts: number;
 }
 
-/** A header as JSON; the labels of the series as JSON, so many in each part; then each column as Float64s, the series one after the other. */
-export function* encodeSampleFrame(steps: number, series: SampleFrame['series']): Steps<Uint8Array[]> {
-  const columns = series.length === 0 ? 0 : series[0].columns.length;
-  const labels: Uint8Array[] = [];
-  for (let at = 0; at < series.length; at += STEP_ITEMS) {
-    labels.push(Buffer.from(JSON.stringify(series.slice(at, at + STEP_ITEMS).map((one) => one.labels))));
+/** Of one leaf's result from one querier. */
+interface SampleFrame {
+  readonly steps: number;
+  /** Texts of series, so many in each: one per line. */
+  readonly texts: readonly Uint8Array[];
+  /** First window and number of windows of each series. */
+  readonly from: Uint32Array;
+  readonly lengths: Uint32Array;
+  /** The windows of the series one after the other. */
+  readonly columns: readonly Float64Array[];
+}
+
+/** `series`: in the order of their texts. A header as JSON; the texts, one per line, so many in each part; first window and number of windows of each as Uint32s; then each column
+ *  as Float64s, the series one after the other. */
+export function* encodeSampleFrame(steps: number, series: Iterable<SeriesSpan>): Steps<Uint8Array[]> {
+  const texts: Uint8Array[] = [];
+  const from = new GrowingIntegers();
+  const lengths = new GrowingIntegers();
+  const columns: GrowingFloats[] = [];
+  let part: string[] = [];
+  for (const one of series) {
+    part.push(one.text);
+    from.push(one.from);
+    lengths.push(one.columns[0].length);
+    one.columns.forEach((column, index) => {
+      columns[index] ??= new GrowingFloats();
+      columns[index].append(column);
+    });
+    if (part.length < STEP_ITEMS) continue;
+    texts.push(Buffer.from(part.join('\n')));
+    part = [];
     yield;
   }
-  const header: Header = {
-    steps,
-    columns,
-    labelParts: labels.length,
-    from: series.map((one) => one.from),
-    length: series.map((one) => one.columns[0].length),
-  };
-  const total = header.length.reduce((sum, length) => sum + length, 0);
-  const frames: Uint8Array[] = [Buffer.from(JSON.stringify(header)), ...labels];
-  for (let index = 0; index < columns; index++) {
-    const values = new Float64Array(total);
-    let at = 0;
-    for (const one of series) {
-      values.set(one.columns[index], at);
-      at += one.columns[index].length;
-    }
-    frames.push(bytesOf(values));
-    yield;
-  }
-  return frames;
+  if (part.length > 0) texts.push(Buffer.from(part.join('\n')));
+  const header: Header = { steps, columns: columns.length, textParts: texts.length };
+  return [
+    Buffer.from(JSON.stringify(header)),
+    ...texts,
+    bytesOf(from.values()),
+    bytesOf(lengths.values()),
+    ...columns.map((column) => bytesOf(column.values())),
+  ];
 }
 
 /** Columns are views into `frames`. Throws Fault corrupt. */
-export function* decodeSampleFrame(frames: readonly Uint8Array[]): Steps<SampleFrame> {
-  const header = JSON.parse(Buffer.from(frames[0]).toString()) as Header;
-  const total = header.length.reduce((sum, length) => sum + length, 0);
-  const columns = frames.slice(1 + header.labelParts);
-  if (columns.length !== header.columns || columns.some((column) => column.length !== total * 8)) {
-    throw new Fault('corrupt', `a sample frame of ${frames.length} parts does not hold its ${header.columns} columns of ${total} values`);
+function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
+  const { steps, columns: count, textParts } = JSON.parse(Buffer.from(frames[0]).toString()) as Header;
+  const [from, lengths, ...columns] = frames.slice(1 + textParts);
+  const series = (lengths?.length ?? 0) / Uint32Array.BYTES_PER_ELEMENT;
+  const decoded = lengths === undefined ? new Uint32Array(0) : uint32View(lengths, 0, series);
+  const total = decoded.reduce((sum, length) => sum + length, 0);
+  if (columns.length !== count || from.length !== lengths.length || columns.some((column) => column.length !== total * 8)) {
+    throw new Fault('corrupt', `a sample frame of ${frames.length} parts does not hold its ${count} columns of ${total} values`);
   }
-  const views = columns.map((column) => float64View(column, 0, total));
-  const series: (Span & { readonly labels: Labels })[] = [];
-  let at = 0;
-  for (const part of frames.slice(1, 1 + header.labelParts)) {
-    for (const labels of JSON.parse(Buffer.from(part).toString()) as Labels[]) {
-      const start = at;
-      const number = series.length;
-      at += header.length[number];
-      series.push({ labels, from: header.from[number], columns: views.map((view) => view.subarray(start, at)) });
-    }
-    yield;
-  }
-  if (series.length !== header.length.length)
-    throw new Fault('corrupt', `a sample frame names ${series.length} of its ${header.length.length} series`);
-  return { steps: header.steps, series };
+  return {
+    steps,
+    texts: frames.slice(1, 1 + textParts),
+    from: uint32View(from, 0, series),
+    lengths: decoded,
+    columns: columns.map((column) => float64View(column, 0, total)),
+  };
 }
 
 /** The values of a leaf from the frames of queriers, each over its own set of streams. Frames of a leaf that is not mergeable have no series in common. Series are in the order
- *  of their labels, so that what is computed from them (the first of equal values in a topk) does not depend on where their entries lie. */
+ *  of their texts, so that what is computed from them (the first of equal values in a topk) does not depend on where their entries lie. Throws Fault corrupt. */
 export function* mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Array[])[]): Steps<Matrix> {
-  const { accumulation, finish } = operationOf(leaf.range);
-  const decoded: SampleFrame[] = [];
-  for (const frame of frames) decoded.push(yield* decodeSampleFrame(frame));
+  const decoded = frames.map(decodeSampleFrame);
   const steps = decoded[0]?.steps ?? 0;
-  const merged = new Map<string, Span & { labels: Labels }>();
-  let done = 0;
-  for (const one of decoded.flatMap(({ series }) => series)) {
-    if (++done % STEP_ITEMS === 0) yield;
-    const text = formatLabels(one.labels);
-    const known = merged.get(text);
-    if (known === undefined) {
-      merged.set(text, one);
-      continue;
+  const out = new SeriesWriter(leaf.range);
+  const sums = new PaneStore(operationOf(leaf.range).accumulation, steps);
+  let merged = 0;
+  let open = decoded.map((frame) => new FrameCursor(frame)).filter((cursor) => !cursor.ended);
+  for (let done = 1; open.length > 0; done++) {
+    const { text } = open.reduce((least, cursor) => (cursor.text < least.text ? cursor : least));
+    const same = open.filter((cursor) => cursor.text === text);
+    if (same.length === 1) out.add(text, same[0].span());
+    else {
+      if (!leaf.mergeable) throw new Fault('internal', `results of ${leaf.range.op} for the series ${text} cannot be merged`);
+      for (const { from, columns } of same.map((cursor) => cursor.span())) {
+        for (let row = 0; row < columns[0].length; row++) if (columns[0][row] > 0) sums.combine(merged, from + row, columns, row);
+      }
+      out.add(text, sums.span(merged++));
     }
-    if (!leaf.mergeable) throw new Fault('internal', `results of ${leaf.range.op} for the series ${text} cannot be merged`);
-    const sum = new GrowingColumns(accumulation, steps);
-    for (const { from, columns } of [known, one]) {
-      for (let row = 0; row < columns[0].length; row++) if (columns[0][row] > 0) sum.combine(from + row, columns, row);
-    }
-    merged.set(text, { labels: one.labels, ...sum.span() });
+    for (const cursor of same) cursor.advance();
+    if (same.some((cursor) => cursor.ended)) open = open.filter((cursor) => !cursor.ended);
+    if (done % STEP_ITEMS === 0) yield;
   }
-  if (leaf.range.op === 'absent_over_time') return absence(leaf, steps, [...merged.values()]);
-  const rangeS = leaf.range.rangeNs / 1e9;
-  const series: Series[] = [];
-  for (const { labels, from, columns } of merged.values()) {
-    if (++done % STEP_ITEMS === 0) yield;
-    const one = emptySeries(labels, from, from + columns[0].length);
-    for (let row = 0; row < columns[0].length; row++) {
-      if (columns[0][row] === 0) continue;
-      one.present[row] = 1;
-      one.values[row] = finish(columns, row, rangeS);
-    }
-    series.push(one);
+  return { steps, series: leaf.range.op === 'absent_over_time' ? absence(leaf, steps, out.series) : out.series };
+}
+
+/** The series of a frame, one after the other. */
+class FrameCursor {
+  readonly #frame: SampleFrame;
+  #texts: readonly string[] = [];
+  #nextPart = 0;
+  #inPart = -1;
+  #series = -1;
+  #at = 0;
+  text = '';
+  ended = false;
+
+  constructor(frame: SampleFrame) {
+    this.#frame = frame;
+    this.advance();
   }
-  return { steps, series: yield* sorted(series, (a, b) => (a.text < b.text ? -1 : 1)) };
+
+  span(): Span {
+    const { from, lengths, columns } = this.#frame;
+    const end = this.#at + lengths[this.#series];
+    return { from: from[this.#series], columns: columns.map((column) => column.subarray(this.#at, end)) };
+  }
+
+  advance(): void {
+    const { texts, lengths } = this.#frame;
+    if (this.#series >= 0) this.#at += lengths[this.#series];
+    this.#series++;
+    this.#inPart++;
+    if (this.#inPart === this.#texts.length && this.#nextPart < texts.length) {
+      this.#texts = Buffer.from(texts[this.#nextPart++])
+        .toString()
+        .split('\n');
+      this.#inPart = 0;
+    }
+    this.ended = this.#inPart >= this.#texts.length;
+    if (this.ended !== (this.#series === lengths.length)) {
+      throw new Fault('corrupt', `a sample frame does not name each of its ${lengths.length} series`);
+    }
+    if (!this.ended) this.text = this.#texts[this.#inPart];
+  }
+}
+
+/** Most values of columns that series share. */
+const PAGE_VALUES = 16_384;
+
+/** Series with the values of their aggregates, in columns that they share. */
+class SeriesWriter {
+  readonly series: Series[] = [];
+  readonly #finish: ReturnType<typeof operationOf>['finish'];
+  readonly #rangeS: number;
+  #page = { values: new Float64Array(0), present: new Uint8Array(0) };
+  #taken = 0;
+
+  constructor(range: RangeAggregation) {
+    this.#finish = operationOf(range).finish;
+    this.#rangeS = range.rangeNs / 1e9;
+  }
+
+  add(text: string, { from, columns }: Span): void {
+    const [counts] = columns;
+    const { length } = counts;
+    if (this.#taken + length > this.#page.values.length) {
+      const size = Math.max(length, Math.min(PAGE_VALUES, 2 * this.#page.values.length));
+      this.#page = { values: new Float64Array(size), present: new Uint8Array(size) };
+      this.#taken = 0;
+    }
+    const start = this.#taken;
+    this.#taken += length;
+    const { values, present } = this.#page;
+    for (let row = 0; row < length; row++) {
+      if (counts[row] === 0) continue;
+      present[start + row] = 1;
+      values[start + row] = this.#finish(columns, row, this.#rangeS);
+    }
+    this.series.push(new Series(text, from, { values, present, start, length }));
+  }
 }
 
 /** 1 wherever no series has a sample, under the labels that the selector's equalities give. */
-function absence({ range }: Leaf, steps: number, series: readonly Span[]): Matrix {
+function absence({ range }: Leaf, steps: number, series: readonly Series[]): Series[] {
   const equal = range.log.matchers.filter(({ op }) => op === '=');
   const labels = equal
     .filter(({ name, value }) => value !== '' && range.log.matchers.filter((other) => other.name === name).length === 1)
@@ -128,8 +198,8 @@ function absence({ range }: Leaf, steps: number, series: readonly Span[]): Matri
   const absent = emptySeries(labels, 0, steps);
   absent.present.fill(1);
   absent.values.fill(1);
-  for (const { from, columns } of series) {
-    for (let row = 0; row < columns[0].length; row++) if (columns[0][row] > 0) absent.present[from + row] = 0;
+  for (const { from, start, end, present } of series) {
+    for (let at = start; at < end; at++) if (present[at] === 1) absent.present[from + at - start] = 0;
   }
-  return { steps, series: absent.present.includes(1) ? [absent] : [] };
+  return absent.present.includes(1) ? [absent] : [];
 }

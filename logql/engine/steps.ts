@@ -38,6 +38,7 @@ export function* sorted<T>(items: readonly T[], compare: (a: T, b: T) => number)
 }
 
 function* mergeRuns<T>(one: readonly T[], other: readonly T[], compare: (a: T, b: T) => number): Steps<T[]> {
+  if (compare(one[one.length - 1], other[0]) <= 0) return one.concat(other);
   const out: T[] = [];
   let [a, b] = [0, 0];
   while (a < one.length && b < other.length) {

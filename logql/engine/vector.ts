@@ -1,7 +1,7 @@
 import { formatLabels, type Labels } from '../model.ts';
 import type { Grouping, VectorAggregation, VectorOp } from '../syntax/ast.ts';
 import { groupLabels } from './grouping.ts';
-import { emptySeries, isEmpty, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
+import { emptySeries, type Matrix, positionAt, type Series, stepsOf } from './matrix.ts';
 import { STEP_ITEMS, type Steps } from './steps.ts';
 
 /** A vector aggregation over its operand. Sorting leaves a matrix as it is: only an instant answer has an order. */
@@ -42,7 +42,7 @@ function* groupsOf({ series }: Matrix, grouping: Grouping | undefined): Steps<Gr
   const groups = new Map<string, Group>();
   for (const [index, one] of series.entries()) {
     if (index % STEP_ITEMS === STEP_ITEMS - 1) yield;
-    const labels = groupLabels(one.labels, grouping);
+    const labels = grouping === undefined ? [] : groupLabels(one.labels, grouping);
     const text = formatLabels(labels);
     const group = groups.get(text);
     if (group === undefined) groups.set(text, { labels, members: [one] });
@@ -60,11 +60,12 @@ function folding(add: (out: Float64Array, at: number, value: number, count: numb
     const out = emptySeries(labels, from, to);
     const counts = new Uint32Array(to - from);
     for (const member of members) {
-      const shift = member.from - from;
-      for (let at = 0; at < member.values.length; at++) {
-        if (member.present[at] === 0) continue;
+      const { values, present, start, end } = member;
+      const shift = member.from - from - start;
+      for (let at = start; at < end; at++) {
+        if (present[at] === 0) continue;
         out.present[shift + at] = 1;
-        add(out.values, shift + at, member.values[at], counts[shift + at]++);
+        add(out.values, shift + at, values[at], counts[shift + at]++);
       }
     }
     return out;
@@ -123,7 +124,7 @@ const FOLDS: { [K in Exclude<VectorOp, 'sort' | 'sort_desc' | 'topk' | 'bottomk'
 /** The `k` series with the largest (or smallest) value at each step; of equal values the one that comes first. NaN is worse than any number. */
 function selectBest(members: readonly Series[], k: number, smallest: boolean): Series[] {
   const { from, to } = stepsOf(members);
-  const out = members.map((member) => ({ ...member, present: new Uint8Array(member.present.length) }));
+  const shown = members.map(({ length }) => new Uint8Array(length));
   const best: number[] = []; // indices of members, best first
   const values: number[] = [];
   const better = (a: number, b: number): boolean => (smallest ? a < b : a > b) || (Number.isNaN(b) && !Number.isNaN(a));
@@ -143,7 +144,10 @@ function selectBest(members: readonly Series[], k: number, smallest: boolean): S
       best[rank] = member;
       values[rank] = value;
     }
-    for (const member of best) out[member].present[step - out[member].from] = 1;
+    for (const member of best) shown[member][step - members[member].from] = 1;
   }
-  return out.filter((series) => !isEmpty(series));
+  return members.flatMap((member, index) => {
+    if (!shown[index].includes(1)) return [];
+    return [member.with(member.values.slice(member.start, member.end), shown[index])];
+  });
 }

@@ -73,8 +73,8 @@ export class LabelContext {
 }
 
 /** Label sets that a query remembers, and about their size: with an unwrapped label among them there may be one for every entry. */
-const MOST_SETS = 100_000;
-const MOST_CHARACTERS = 32 * 1024 * 1024;
+const MOST_SETS = 8_192;
+const MOST_CHARACTERS = 2 * 1024 * 1024;
 
 /** The entry that the stages work on: reused from row to row of one stream. Parsed labels shadow metadata, metadata shadows stream labels. */
 /** A line of 256 KiB gives at most about that much, unless stages multiply it. */

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluateInstant, evaluateRange } from '../../../logql/engine/evaluate.ts';
-import type { Matrix, Series } from '../../../logql/engine/matrix.ts';
+import { type Matrix, Series } from '../../../logql/engine/matrix.ts';
 import { finish } from '../../../logql/engine/steps.ts';
 import { formatLabels, toLabels } from '../../../logql/model.ts';
 import { type Plan, planQuery } from '../../../logql/plan.ts';
 import { parseExpr } from '../../../logql/syntax/parse.ts';
 import { Fault } from '../../../ops/base/fault.ts';
+import { valuesOf } from '../../support/series-values.ts';
 
 /** Values by step; undefined where there is none. */
 type Table = Record<string, (number | undefined)[]>;
@@ -19,19 +20,20 @@ const TIMES = { startNs: 0n, endNs: 2n, stepNs: 1 };
 function matrixOf(table: Table): Matrix {
   const series = Object.entries(table).map(([key, values]): Series => {
     const labels = toLabels(key === '' ? [] : key.split(' ').map((pair) => pair.split('=') as [string, string]));
-    const present = Uint8Array.from(values, (value) => (value === undefined ? 0 : 1));
-    return { labels, text: formatLabels(labels), from: 0, values: Float64Array.from(values, (value) => value ?? 0), present };
+    const present = Uint8Array.from([1, ...values], (value) => (value === undefined ? 0 : 1));
+    // Behind a value that is another series'.
+    return new Series(formatLabels(labels), 0, {
+      values: Float64Array.from([999, ...values], (value) => value ?? 0),
+      present,
+      start: 1,
+      length: values.length,
+    });
   });
   return { steps: STEPS, series };
 }
 
 function tableOf(series: readonly Series[], steps = STEPS): Table {
-  return Object.fromEntries(
-    series.map(({ labels, from, values, present }) => [
-      labels.map((pair) => pair.join('=')).join(' '),
-      Array.from({ length: steps }, (_, step) => (present[step - from] === 1 ? values[step - from] : undefined)),
-    ]),
-  );
+  return Object.fromEntries(series.map((one) => [one.labels.map((pair) => pair.join('=')).join(' '), valuesOf(one, steps)]));
 }
 
 function metricPlan(query: string): Extract<Plan, { kind: 'metric' }> {
@@ -144,7 +146,7 @@ test('instant answers are ordered by the outermost function', () => {
     const leaf = { ...matrixOf({ 'a=1': [2], 'a=2': [Number.NaN], 'a=3': [1], 'a=4': [3] }), steps: 1 };
     const result = finish(evaluateInstant(plan, [leaf], LIMITS));
     assert.ok(result.kind === 'vector');
-    return result.series.map((series) => series.values[0]);
+    return result.series.map((series) => valuesOf(series, 1)[0]!);
   };
   assert.deepEqual(values('x'), [2, Number.NaN, 1, 3]);
   assert.deepEqual(values('sort(x)'), [1, 2, 3, Number.NaN]);

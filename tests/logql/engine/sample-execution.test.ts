@@ -9,6 +9,7 @@ import { type Leaf, readLeaf } from '../../../logql/plan.ts';
 import { parseExpr } from '../../../logql/syntax/parse.ts';
 import { type BlockRow, blockOf, type TestBlock } from '../../support/blocks.ts';
 import { QueryGenerator } from '../../support/query-generator.ts';
+import { valuesOf } from '../../support/series-values.ts';
 
 const BASE = 1_768_471_200_000_000_000n;
 const STREAM: Labels = [['app', 'x']];
@@ -34,12 +35,7 @@ function run(query: string, times: EvaluationTimes, streams: Streams, split = fa
   const parts = split ? streams.map((stream) => [stream]) : [streams];
   const frames = parts.map((part) => frameOf(query, times, part).frame);
   const { steps, series } = finish(mergeSampleFrames(leafOf(query), frames));
-  return Object.fromEntries(
-    series.map(({ text, from, values, present }) => [
-      text,
-      Array.from({ length: steps }, (_, step) => (present[step - from] ? values[step - from] : undefined)),
-    ]),
-  );
+  return Object.fromEntries(series.map((one) => [one.text, valuesOf(one, steps)]));
 }
 
 const SECOND = 1_000_000_000;

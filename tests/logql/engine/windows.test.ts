@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ACCUMULATIONS } from '../../../logql/engine/accumulate.ts';
-import { GrowingColumns, slide } from '../../../logql/engine/panes.ts';
+import { ACCUMULATIONS, type Columns } from '../../../logql/engine/accumulate.ts';
+import { PaneStore, slide } from '../../../logql/engine/panes.ts';
 import { counterRateOf, quantileOf, RawSamples } from '../../../logql/engine/raw-samples.ts';
 import { alignRange, stepCount, Windows } from '../../../logql/engine/windows.ts';
 import { QueryGenerator } from '../../support/query-generator.ts';
@@ -127,6 +127,8 @@ const expected: Record<string, (values: number[]) => number> = {
   first: (values) => values[0],
   last: (values) => values.at(-1)!,
 };
+/** That share the pages. */
+const SERIES = 3;
 for (const kind of Object.keys(expected) as (keyof typeof ACCUMULATIONS)[]) {
   for (let seed = 1; seed <= 20; seed++) {
     test(`sliding ${kind}, seed ${seed}`, () => {
@@ -136,26 +138,33 @@ for (const kind of Object.keys(expected) as (keyof typeof ACCUMULATIONS)[]) {
       const windows = new Windows({ startNs: BASE, endNs: BASE + BigInt((steps - 1) * stepNs), stepNs }, 1 + random.int(200), 0);
       const span = Number(windows.toNs - windows.fromNs);
       const times = [...new Set(Array.from({ length: random.int(60) }, () => 1 + random.int(span)))].sort((a, b) => a - b);
-      const samples = times.map((time) => ({ time, value: random.int(1000) - 500 }));
+      const samples = times.map((time) => ({ time, value: random.int(1000) - 500, series: random.int(SERIES) }));
       const accumulation = ACCUMULATIONS[kind];
-      const panes = new GrowingColumns(accumulation, windows.panes);
+      const panes = new PaneStore(accumulation, windows.panes);
       const locator = windows.locator(windows.originNs);
-      for (const { time, value } of random.int(2) ? samples : samples.toReversed()) {
+      for (const { time, value, series } of random.int(2) ? samples : samples.toReversed()) {
         const pane = locator.pane(time);
-        if (pane >= 0) panes.add(pane, value, time, 0);
+        if (pane >= 0) panes.add(series, pane, value, time, 0);
       }
-      const { from, columns } = slide(panes.span(), windows, accumulation);
-      for (const [window, values] of bruteForce(samples, windows.steps, windows.stepNs, windows.rangeNs).entries()) {
-        const count = columns[0][window - from] ?? 0;
-        assert.equal(count, values.length, `count of window ${window}`);
-        if (count === 0) continue;
-        assert.ok(Math.abs(columns[1][window - from] - expected[kind](values)) < 1e-9, `${kind} of window ${window}`);
-        if (kind === 'moments') {
-          const squares = sum(values.map((value) => (value - mean(values)) ** 2));
-          assert.ok(Math.abs(columns[2][window - from] - squares) < 1e-6 * (1 + squares));
-        }
+      for (let series = 0; series < SERIES; series++) {
+        const { from, columns } = slide(panes.span(series), windows, accumulation);
+        const own = samples.filter((sample) => sample.series === series);
+        checkWindows(kind, bruteForce(own, windows.steps, windows.stepNs, windows.rangeNs), from, columns);
       }
     });
+  }
+}
+
+function checkWindows(kind: string, windows: number[][], from: number, columns: Columns): void {
+  for (const [window, values] of windows.entries()) {
+    const count = columns[0][window - from] ?? 0;
+    assert.equal(count, values.length, `count of window ${window}`);
+    if (count === 0) continue;
+    assert.ok(Math.abs(columns[1][window - from] - expected[kind](values)) < 1e-9, `${kind} of window ${window}`);
+    if (kind === 'moments') {
+      const squares = sum(values.map((value) => (value - mean(values)) ** 2));
+      assert.ok(Math.abs(columns[2][window - from] - squares) < 1e-6 * (1 + squares));
+    }
   }
 }
 
@@ -165,22 +174,25 @@ for (let seed = 1; seed <= 20; seed++) {
     const steps = 1 + random.int(12);
     const stepNs = 1 + random.int(50);
     const windows = new Windows({ startNs: BASE, endNs: BASE + BigInt((steps - 1) * stepNs), stepNs }, 1 + random.int(200), 0);
-    const samples = Array.from({ length: 40 }, () => ({ time: 1 + random.int(300), value: random.int(20) }));
+    const samples = Array.from({ length: 80 }, () => ({ time: 1 + random.int(300), value: random.int(20), series: random.int(SERIES) }));
     const raw = new RawSamples();
     const locator = windows.locator(windows.originNs);
-    for (const { time, value } of samples.filter((sample) => sample.time <= Number(windows.toNs - windows.fromNs))) {
+    for (const { time, value, series } of samples.filter((sample) => sample.time <= Number(windows.toNs - windows.fromNs))) {
       const pane = locator.pane(time);
-      if (pane >= 0) raw.add(pane, value, time);
+      if (pane >= 0) raw.add(series, pane, value, time);
     }
-    const { columns } = raw.evaluate(windows, quantileOf(0.75));
-    for (const [window, values] of bruteForce(samples, windows.steps, windows.stepNs, windows.rangeNs).entries()) {
-      assert.equal(columns[0][window], values.length);
-      if (values.length === 0) continue;
-      values.sort((a, b) => a - b);
-      const position = 0.75 * (values.length - 1);
-      const low = values[Math.floor(position)];
-      const high = values[Math.ceil(position)];
-      assert.ok(Math.abs(columns[1][window] - (low + (high - low) * (position % 1))) < 1e-9);
+    for (let series = 0; series < SERIES; series++) {
+      const { columns } = raw.evaluate(series, windows, quantileOf(0.75));
+      const own = samples.filter((sample) => sample.series === series);
+      for (const [window, values] of bruteForce(own, windows.steps, windows.stepNs, windows.rangeNs).entries()) {
+        assert.equal(columns[0][window], values.length);
+        if (values.length === 0) continue;
+        values.sort((a, b) => a - b);
+        const position = 0.75 * (values.length - 1);
+        const low = values[Math.floor(position)];
+        const high = values[Math.ceil(position)];
+        assert.ok(Math.abs(columns[1][window] - (low + (high - low) * (position % 1))) < 1e-9);
+      }
     }
   });
 }
@@ -231,7 +243,7 @@ test('windows of a counter know where they start', () => {
   const windows = new Windows({ startNs: BASE, endNs: BASE + 60_000_000_000n, stepNs: 60e9 }, 60e9, 0);
   const raw = new RawSamples();
   for (const second of [10, 20, 30, 40, 50, 70, 80, 90, 100, 110]) {
-    raw.add(windows.locator(windows.originNs).pane(second * 1e9), 1000 + second, second * 1e9);
+    raw.add(0, windows.locator(windows.originNs).pane(second * 1e9), 1000 + second, second * 1e9);
   }
-  assert.deepEqual([...raw.evaluate(windows, counterRateOf(60e9)).columns[1]], [1, 1]);
+  assert.deepEqual([...raw.evaluate(0, windows, counterRateOf(60e9)).columns[1]], [1, 1]);
 });
