@@ -26,7 +26,7 @@ export async function pushOne(kind: SystemKind, url: string, body: Buffer): Prom
     const response = await kind.push(url, body);
     const text = await response.text();
     if (response.ok) return attempt;
-    if ((response.status !== 429 && response.status !== 503) || attempt === ATTEMPTS)
+    if (![429, 503, 504].includes(response.status) || attempt === ATTEMPTS)
       return `a push was refused with ${response.status}: ${text.slice(0, 200)}`;
     await sleep(Number(response.headers.get('retry-after') ?? 0.2) * 1_000);
   }

@@ -16,6 +16,13 @@ const MODES: Readonly<Record<string, { usage: string; what: string; run: () => P
   regex: { usage: '[--kib 2048] [--path NAME]', what: 'evil patterns', run: () => import('./regex.ts') },
   hostile: { usage: '[--mib 128] [--runs 5]', what: 'hostile queries beside small ones', run: () => import('./hostile.ts') },
   beside: { usage: '[--mib 256] [--runs 5]', what: 'heavy queries beside small ones', run: () => import('./beside.ts') },
+  streams: { usage: '[100000] [--minutes 10] [--entries-per-minute 5]', what: 'many active streams', run: () => import('./streams.ts') },
+  'needle-store': { usage: '[--gb 20] [--reps 10]', what: 'one line of a large store', run: () => import('./needle-store.ts') },
+  compaction: {
+    usage: '[--mib 256] [--runs 5] [--mb-per-s 5] [--push-kb 100]',
+    what: 'pushes while storage is compacted',
+    run: () => import('./compaction.ts'),
+  },
 };
 
 const USAGE = `usage: npm run bench -- [options] [NAME=KIND|URL|PID[|DATA_DIR]...]
