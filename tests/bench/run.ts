@@ -11,18 +11,24 @@ import { mb, round } from './measure.ts';
 import { questions } from './questions.ts';
 import { type SystemKind, systemKinds } from './systems.ts';
 
-/** What is measured instead, by the option that asks for it; what each wants and promises is told at the top of its file. */
-const MODES: Readonly<Record<string, { usage: string; what: string; run: () => Promise<unknown> }>> = {
-  regex: { usage: '[--kib 2048] [--path NAME]', what: 'evil patterns', run: () => import('./regex.ts') },
-  hostile: { usage: '[--mib 128] [--runs 5]', what: 'hostile queries beside small ones', run: () => import('./hostile.ts') },
-  beside: { usage: '[--mib 256] [--runs 5]', what: 'heavy queries beside small ones', run: () => import('./beside.ts') },
-  streams: { usage: '[100000] [--minutes 10] [--entries-per-minute 5]', what: 'many active streams', run: () => import('./streams.ts') },
-  'needle-store': { usage: '[--gb 20] [--reps 10]', what: 'one line of a large store', run: () => import('./needle-store.ts') },
+/** What is measured instead, by the option that asks for it; what each promises is told at the top of its file. */
+const MODES: Readonly<Record<string, { options: string; what: string; run: () => Promise<unknown> }>> = {
+  regex: { options: '[--kib 2048] [--path NAME]', what: 'evil patterns', run: () => import('./regex.ts') },
+  hostile: { options: '[--mib 128] [--runs 5]', what: 'small queries beside hostile ones', run: () => import('./hostile.ts') },
+  beside: { options: '[--mib 256] [--runs 5]', what: 'small queries beside heavy ones', run: () => import('./beside.ts') },
+  streams: {
+    options: '[100000] [--minutes 10] [--entries-per-minute 5] [--few 30]',
+    what: 'many active streams',
+    run: () => import('./streams.ts'),
+  },
+  'needle-store': { options: '[--gb 20] [--reps 10]', what: 'one line of a large store', run: () => import('./needle-store.ts') },
   compaction: {
-    usage: '[--mib 256] [--runs 5] [--mb-per-s 5] [--push-kb 100]',
+    options: '[--mib 256] [--runs 5] [--mb-per-s 5] [--push-kb 100] [--seconds 60]',
     what: 'pushes while storage is compacted',
     run: () => import('./compaction.ts'),
   },
+  stored: { options: '[--mib 256] [--logs FOLDER]', what: 'what is stored, beside zstd -3', run: () => import('./stored.ts') },
+  micro: { options: '[--mib 32] [--rounds 7]', what: 'single stages beside what the machine can do', run: () => import('./micro.ts') },
 };
 
 const USAGE = `usage: npm run bench -- [options] [NAME=KIND|URL|PID[|DATA_DIR]...]
@@ -39,10 +45,10 @@ KIND is loki or vlogs. CPU time and memory are those of PID, disk use that of DA
   --no-ours      only the peers
   --no-push      the peers hold the corpus already
 
-Instead of this, with options of their own:
+Instead of that, with options of their own; each is explained at the top of its file:
 
 ${Object.entries(MODES)
-  .map(([name, { usage, what }]) => `  --${name} ${usage}`.padEnd(62).concat(` ${what}`).trimEnd())
+  .map(([name, mode]) => `  --${name} ${mode.options}\n      ${mode.what}`)
   .join('\n')}`;
 
 interface System {
