@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { metric } from '../support/client.ts';
 import { mb } from './measure.ts';
@@ -7,11 +9,14 @@ const RUNS_METRIC = 'loki_boltdb_shipper_compact_tables_operation_total';
 export const DUE_METRIC = 'millrace_compactor_due_compactions';
 export const COMPACTIONS_METRIC = 'millrace_compactor_compactions_total';
 
+/** A compaction that takes half of this is given up. */
+const DELETION_DELAY_MS = 60_000;
+
 /** Of a server that compacts and deletes all that it can at once. */
 export const COMPACTING = [
   '-compactor.compaction-interval=500ms',
   '-compactor.level-zero-age=1ms',
-  '-compactor.deletion-delay=20s',
+  `-compactor.deletion-delay=${DELETION_DELAY_MS}ms`,
   '-querier.query-timeout=8s',
   '-querier.max-listing-age=1s',
 ];
@@ -63,6 +68,21 @@ export async function compacted(url: string): Promise<void> {
     await sleep(250);
     if ((await metric(url, RUNS_METRIC)) >= before + 2 && (await metric(url, DUE_METRIC)) === 0) return;
   }
+}
+
+/** Resolves when a server with COMPACTING, which has compacted all that there is, has deleted what that was made from; returns the bytes of segments. */
+export async function deleted(dataDir: string): Promise<number> {
+  for (let before = Number.NaN; ; ) {
+    const now = segmentsSize(dataDir);
+    if (now === before) return now;
+    before = now;
+    await sleep(DELETION_DELAY_MS + 5_000);
+  }
+}
+
+function segmentsSize(dataDir: string): number {
+  const names = readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.seg'));
+  return names.reduce((sum, name) => sum + (statSync(join(dataDir, name), { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
 export const told = ({ lines, bytes }: { lines: number; bytes: number }): string => `${lines} lines, ${mb(bytes)} MB`;

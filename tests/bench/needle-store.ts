@@ -1,4 +1,4 @@
-// A needle in a large store: npm run bench -- --needle-store [--gb 20] [--reps 10]
+// A needle in a large store: npm run bench -- --needle-store [--gb 20] [--reps 10] [--copy-mib 256]
 // The store is made once, in .cache, by pushing copies of the corpus that differ in time and ids through a server, and compacted. Then a server that has just been
 // started is asked for the one line with an id, over the whole time range, and another one for an id that no line has. Fails if either is answered wrongly.
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { readBodies } from './bodies.ts';
 import { Copier, Masks } from './copies.ts';
 import { type Corpus, cacheFolder, corpusIn } from './corpus.ts';
 import { LIFTED } from './lifted.ts';
-import { COMPACTING, compacted, flush, NOT_COMPACTING, pushAll, told } from './load.ts';
+import { COMPACTING, compacted, deleted, flush, NOT_COMPACTING, pushAll, told } from './load.ts';
 import { mb, round } from './measure.ts';
 
 const { values: options } = parseArgs({
@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     'needle-store': { type: 'boolean' },
     gb: { type: 'string', default: '20' },
     reps: { type: 'string', default: '10' },
+    'copy-mib': { type: 'string', default: '256' },
   },
 });
 
@@ -33,7 +34,7 @@ interface Store {
 }
 
 const gb = Number(options.gb);
-const CORPUS_MIB = Math.min(256, Math.ceil((gb * 1e9) / MiB));
+const CORPUS_MIB = Math.min(Number(options['copy-mib']), Math.ceil((gb * 1e9) / MiB));
 /** Of the lines: stored twice before what was compacted is deleted, and the log. */
 const DISK_SHARE = 0.7;
 const LEAST_DISK = 1e9;
@@ -68,6 +69,7 @@ async function makeStore(folder: string): Promise<Store> {
   console.log('compacting it');
   await using server = await TestServer.start({ dataDir: join(folder, 'data'), flags: [...OLD, ...COMPACTING] });
   await compacted(server.url);
+  console.log(`${mb(await deleted(server.dataDir))} MB of segments`);
   await server.stop();
   writeFileSync(join(folder, 'meta.json'), `${JSON.stringify(store, null, 1)}\n`);
   return store;

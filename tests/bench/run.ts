@@ -21,7 +21,11 @@ const MODES: Readonly<Record<string, { options: string; what: string; run: () =>
     what: 'many active streams',
     run: () => import('./streams.ts'),
   },
-  'needle-store': { options: '[--gb 20] [--reps 10]', what: 'one line of a large store', run: () => import('./needle-store.ts') },
+  'needle-store': {
+    options: '[--gb 20] [--reps 10] [--copy-mib 256]',
+    what: 'one line of a large store',
+    run: () => import('./needle-store.ts'),
+  },
   compaction: {
     options: '[--mib 256] [--runs 5] [--mb-per-s 5] [--push-kb 100] [--seconds 60]',
     what: 'pushes while storage is compacted',

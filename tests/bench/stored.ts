@@ -5,7 +5,6 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { KiB, MiB } from '../../ops/base/bytes.ts';
 import { zstd } from '../../storage/chunk/zstd.ts';
@@ -13,7 +12,7 @@ import { TestServer } from '../support/server.ts';
 import { entry, openBody, pushBodyOf, readBodies } from './bodies.ts';
 import { cacheFolder, corpusIn } from './corpus.ts';
 import { LIFTED } from './lifted.ts';
-import { COMPACTING, compacted, flush, NOT_COMPACTING, pushAll } from './load.ts';
+import { COMPACTING, compacted, deleted, flush, NOT_COMPACTING, pushAll } from './load.ts';
 import { mb } from './measure.ts';
 
 const { values: options } = parseArgs({
@@ -22,8 +21,6 @@ const { values: options } = parseArgs({
 
 /** Read at most: the texts of streams are in memory at once. */
 const MOST_LOG_BYTES = 1024 * MiB;
-/** A little more than COMPACTING's delay of deletions. */
-const DELETED_AFTER_MS = 25_000;
 const NO_FILTERS = '-compactor.filtered-size=1000GB';
 const NEWLINE = 10;
 const HOUR_MS = 3_600_000;
@@ -70,18 +67,7 @@ async function segmentBytes(set: DataSet, flags: readonly string[]): Promise<num
   }
   await using compacting = await server([...COMPACTING, ...flags]);
   await compacted(compacting.url);
-  for (let before = Number.NaN; ; ) {
-    // Twice the same, longer apart than deletions wait: nothing more is deleted.
-    const now = sizeOfSegments(folder.path);
-    if (now === before) return now;
-    before = now;
-    await sleep(DELETED_AFTER_MS);
-  }
-}
-
-function sizeOfSegments(folder: string): number {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.seg'));
-  return names.reduce((sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+  return deleted(folder.path);
 }
 
 function corpusSet(mib: number): DataSet {
