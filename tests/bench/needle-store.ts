@@ -38,6 +38,8 @@ const CORPUS_MIB = Math.min(Number(options['copy-mib']), Math.ceil((gb * 1e9) / 
 /** Of the lines: stored twice before what was compacted is deleted, and the log. */
 const DISK_SHARE = 0.7;
 const LEAST_DISK = 1e9;
+/** Of a machine that is busy. */
+const READY_WITHIN_MS = 300_000;
 const ABSENT = 'deadbeefdeadbeefdeadbeefdeadbeef';
 const OLD = [...LIFTED, '-validation.reject-old-samples=false'];
 const folder = cacheFolder(`needle-store-${options.gb}`);
@@ -67,7 +69,11 @@ async function makeStore(folder: string): Promise<Store> {
   console.log(`making a store of ${copies} copies of ${mb(corpus.bytes)} MB in ${folder}`);
   const store = await pushCopies(folder, corpusFolder, corpus, copies);
   console.log('compacting it');
-  await using server = await TestServer.start({ dataDir: join(folder, 'data'), flags: [...OLD, ...COMPACTING] });
+  await using server = await TestServer.start({
+    dataDir: join(folder, 'data'),
+    readyWithinMs: READY_WITHIN_MS,
+    flags: [...OLD, ...COMPACTING],
+  });
   await compacted(server.url);
   console.log(`${mb(await deleted(server.dataDir))} MB of segments`);
   await server.stop();
@@ -84,7 +90,7 @@ async function pushCopies(folder: string, corpusFolder: string, corpus: Corpus, 
     '-compactor.level-zero-age=2h',
     '-compactor.deletion-delay=60s',
   ];
-  await using server = await TestServer.start({ dataDir: join(folder, 'data'), flags });
+  await using server = await TestServer.start({ dataDir: join(folder, 'data'), readyWithinMs: READY_WITHIN_MS, flags });
   const copier = new Copier(readBodies(corpusFolder));
   const spanS = Math.ceil((corpus.endMs - corpus.startMs) / 1_000);
   const startS = Math.floor(Date.now() / 1_000) - copies * spanS;
@@ -109,7 +115,11 @@ async function pushCopies(folder: string, corpusFolder: string, corpus: Corpus, 
 
 /** Asks a server that has just been started. */
 async function ask(what: string, id: string, expected: number): Promise<void> {
-  await using server = await TestServer.start({ dataDir: join(folder, 'data'), flags: [...OLD, ...NOT_COMPACTING] });
+  await using server = await TestServer.start({
+    dataDir: join(folder, 'data'),
+    readyWithinMs: READY_WITHIN_MS,
+    flags: [...OLD, ...NOT_COMPACTING],
+  });
   const params = { query: `{env="prod"} |= "${id}"`, start: `${store.startMs}000000`, end: `${store.endMs}000000`, limit: '100' };
   const times: number[] = [];
   for (let repeat = 0; repeat < Number(options.reps); repeat++) {
