@@ -1,7 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compressSync } from 'snappy';
-import { ByteWriter, MiB } from '../../ops/base/bytes.ts';
+import { fileURLToPath } from 'node:url';
+import { MiB } from '../../ops/base/bytes.ts';
+import { BodyWriter, entry } from './bodies.ts';
 
 /** What a corpus holds. `needle` is a trace id that one line has. */
 export interface Corpus {
@@ -37,11 +38,11 @@ const MESSAGES = [
 ];
 const LEVELS = ['info', 'info', 'info', 'info', 'info', 'debug', 'debug', 'warn', 'error'];
 
-/** Writes push bodies (protobuf in snappy, 1 MiB of lines each) to push.bin, each after its length (u32, little-endian), and meta.json beside it.
+/** Writes push bodies of 1 MiB of lines each, and meta.json beside them.
  *  The same options give the same bytes. A third of the lines each is JSON, logfmt and an access log. */
 export function writeCorpus(folder: string, { mib, seed, streams, startMs }: CorpusOptions): Corpus {
   mkdirSync(folder, { recursive: true });
-  const file = openSync(join(folder, 'push.bin'), 'w');
+  const file = new BodyWriter(folder);
   const line = lineMaker(seed);
   const perApp = Math.max(1, Math.floor(streams / APPS.length));
   const corpus: Corpus = {
@@ -57,15 +58,8 @@ export function writeCorpus(folder: string, { mib, seed, streams, startMs }: Cor
   let batch = new Map<string, Buffer[]>();
   let batchBytes = 0;
   const flush = (): void => {
-    const body = compressSync(
-      Buffer.concat([...batch].map(([labels, entries]) => field(1, Buffer.concat([field(1, Buffer.from(labels)), ...entries])))),
-    );
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(body.length);
-    writeSync(file, length);
-    writeSync(file, body);
+    corpus.compressed += file.write(batch);
     corpus.bodies += 1;
-    corpus.compressed += body.length;
     batch = new Map();
     batchBytes = 0;
   };
@@ -84,7 +78,7 @@ export function writeCorpus(folder: string, { mib, seed, streams, startMs }: Cor
     if (batchBytes > MiB) flush();
   }
   flush();
-  closeSync(file);
+  file.close();
   writeFileSync(join(folder, 'meta.json'), `${JSON.stringify(corpus, null, 1)}\n`);
   return corpus;
 }
@@ -92,28 +86,24 @@ export function writeCorpus(folder: string, { mib, seed, streams, startMs }: Cor
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
+/** Where what takes long to make is kept. */
+export const cacheFolder = (name: string): string => fileURLToPath(new URL(`../../.cache/${name}`, import.meta.url));
+
+/** The meta.json of what was made in the folder, unless that was more than a day ago: servers might refuse its entries. */
+export function madeToday<Meta extends { startMs: number }>(folder: string): Meta | undefined {
+  const meta = join(folder, 'meta.json');
+  if (!existsSync(meta)) return undefined;
+  const made = JSON.parse(readFileSync(meta, 'utf8')) as Meta;
+  return Date.now() - made.startMs < DAY_MS ? made : undefined;
+}
+
 /** The corpus in the folder; made anew if there is none or it is more than a day old. */
 export function corpusIn(folder: string, mib: number): Corpus {
-  const meta = join(folder, 'meta.json');
-  if (existsSync(meta)) {
-    const corpus = JSON.parse(readFileSync(meta, 'utf8')) as Corpus;
-    if (Date.now() - corpus.startMs < DAY_MS) return corpus;
-  }
+  const made = madeToday<Corpus>(folder);
+  if (made !== undefined) return made;
   console.log(`making a corpus of ${mib} MiB in ${folder}`);
   const hoursBack = 3 + Math.ceil(mib / 150); // 256 MiB span 1.8 h
   return writeCorpus(folder, { mib, seed: 1, streams: 30, startMs: Math.floor(Date.now() / HOUR_MS) * HOUR_MS - hoursBack * HOUR_MS });
-}
-
-/** The push bodies of a corpus, as views into one buffer. */
-export function readBodies(folder: string): Buffer[] {
-  const file = readFileSync(join(folder, 'push.bin'));
-  const bodies: Buffer[] = [];
-  for (let at = 0; at < file.length; ) {
-    const length = file.readUInt32LE(at);
-    bodies.push(file.subarray(at + 4, at + 4 + length));
-    at += 4 + length;
-  }
-  return bodies;
 }
 
 /** Makes a line of an application (0: JSON, 1: logfmt, 2: an access log) at an ISO time; the same seed makes the same lines. */
@@ -153,26 +143,4 @@ export function lineMaker(seed: number): (kind: number, time: string) => string 
       ` ${pick([200, 200, 304, 404, 500])} ${between(100, 100_000)} "-" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36" ${between(1, 2_000) / 1_000}`,
   ];
   return (kind, time) => makers[kind](time);
-}
-
-/** An EntryAdapter of Loki's push.proto: timestamp (seconds, nanos) and line. */
-function entry(timeMs: number, line: string): Buffer {
-  const time = new ByteWriter(16)
-    .varint(1 << 3)
-    .varint(Math.floor(timeMs / 1_000))
-    .varint(2 << 3)
-    .varint((timeMs % 1_000) * 1e6)
-    .view();
-  return field(2, Buffer.concat([field(1, time), field(2, Buffer.from(line))]));
-}
-
-/** A length-delimited protobuf field. */
-function field(number: number, content: Buffer): Buffer {
-  return Buffer.concat([
-    new ByteWriter(12)
-      .varint((number << 3) | 2)
-      .varint(content.length)
-      .view(),
-    content,
-  ]);
 }

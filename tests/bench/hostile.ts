@@ -1,24 +1,19 @@
 // Hostile queries beside small ones: npm run bench -- --hostile [--mib 128] [--runs 5]
 // Prints how each hostile query ends, the peak of memory, and the p99 of small queries and of pushes with and without hostile ones, as medians of several runs.
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { get, mustPush, nowNs } from '../support/client.ts';
+import { get, nowNs } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
-import { type Corpus, corpusIn, readBodies } from './corpus.ts';
+import { readBodies } from './bodies.ts';
+import { cacheFolder, corpusIn } from './corpus.ts';
 import { LIFTED } from './lifted.ts';
-import { systemKinds } from './systems.ts';
+import { pushAll, told } from './load.ts';
+import { checkLatencies, type Latency, medianLatency, pushSmall, SMALL_QUERIES, smallLatency } from './small.ts';
 
 const { values: options } = parseArgs({
   options: { hostile: { type: 'boolean' }, mib: { type: 'string', default: '128' }, runs: { type: 'string', default: '5' } },
 });
 const RUNS = Number(options.runs);
-const SMALL_QUERIES = 300;
-/** Between small queries, as a dashboard leaves. */
-const PAUSE_MS = 5;
 const HOSTILE_AT_ONCE = 3;
-const MOST_RATIO = 5;
-const MOST_MS = 50;
 
 const HOSTILE: readonly [what: string, query: string][] = [
   ['a series for each line', 'count_over_time({app="checkout"} | json [1d])'],
@@ -32,15 +27,12 @@ const HOSTILE: readonly [what: string, query: string][] = [
   ['many leaves', Array.from({ length: 60 }, (_, index) => `count_over_time({env="prod"} |= "${index}" [1d])`).join(' + ')],
 ];
 
-interface Latency {
-  readonly queryMs: number;
-  readonly pushMs: number;
-}
-
 await using server = await TestServer.start({ flags: [...LIFTED, '-querier.query-timeout=20s', '-querier.max-query-series=500'] });
-const folder = fileURLToPath(new URL(`../../.cache/corpus${options.mib}`, import.meta.url));
+const folder = cacheFolder(`corpus${options.mib}`);
 const corpus = corpusIn(folder, Number(options.mib));
-await load(corpus);
+await pushAll(server.url, readBodies(folder), 1);
+await pushSmall(server.url);
+console.log(`${told(corpus)}; ${RUNS} runs of ${SMALL_QUERIES} small queries and pushes`);
 const idle = await latencies('idle');
 const outcomes = new Map<string, string>();
 const stop = new AbortController();
@@ -50,68 +42,15 @@ stop.abort();
 await Promise.all(attackers);
 for (const [what] of HOSTILE) console.log(`  ${what}: ${outcomes.get(what) ?? 'not reached'}`);
 console.log(`peak memory ${Math.round(server.process.peakMemory() / 1e6)} MB`);
-let failed = false;
-for (const what of ['queryMs', 'pushMs'] as const) {
-  const limit = Math.max(MOST_RATIO * idle[what], MOST_MS);
-  const isWithin = attacked[what] <= limit;
-  failed ||= !isWithin;
-  console.log(
-    `${what}: p99 ${idle[what]} ms idle, ${attacked[what]} ms attacked, limit ${limit.toFixed(1)} ms: ${isWithin ? 'kept' : 'MISSED'}`,
-  );
-}
-process.exitCode = failed ? 1 : 0;
+checkLatencies(idle, attacked, 'attacked');
 
-async function load({ bytes, lines }: Corpus): Promise<void> {
-  for (const body of readBodies(folder)) {
-    const response = await systemKinds.loki.push(server.url, body);
-    if (!response.ok) throw new Error(`push: ${response.status} ${await response.text()}`);
-  }
-  await mustPush(server.url, [
-    { stream: { app: 'small' }, values: Array.from({ length: 1_000 }, (_, at) => [String(nowNs() - BigInt(at) * 1_000n), `n=${at}`]) },
-  ]);
-  console.log(`${lines} lines, ${(bytes / 1e6).toFixed(0)} MB; ${RUNS} runs of ${SMALL_QUERIES} small queries and pushes`);
-}
-
-/** Medians over the runs of the p99. */
+/** Medians over the runs. */
 async function latencies(when: string): Promise<Latency> {
   const runs: Latency[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    const queries: number[] = [];
-    const pushes: number[] = [];
-    for (let index = 0; index < SMALL_QUERIES; index++) {
-      queries.push(await timed(smallQuery));
-      pushes.push(await timed(smallPush));
-      await sleep(PAUSE_MS);
-    }
-    runs.push({ queryMs: p99(queries), pushMs: p99(pushes) });
-  }
-  const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
-  const result = { queryMs: median(runs.map(({ queryMs }) => queryMs)), pushMs: median(runs.map(({ pushMs }) => pushMs)) };
+  for (let run = 0; run < RUNS; run++) runs.push(await smallLatency(server.url));
+  const result = medianLatency(runs);
   console.log(`${when}: p99 of small queries ${result.queryMs} ms, of pushes ${result.pushMs} ms`);
   return result;
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
-}
-
-function p99(values: number[]): number {
-  return Math.round(values.sort((a, b) => a - b)[Math.floor(values.length * 0.99)] * 10) / 10;
-}
-
-async function smallQuery(): Promise<void> {
-  const { status, text } = await get(server.url, '/loki/api/v1/query_range', {
-    query: '{app="small"} |= "n=1"',
-    since: '10m',
-    limit: '10',
-  });
-  if (status !== 200 || !text.includes('n=1')) throw new Error(`small query: ${status} ${text.slice(0, 300)}`);
-}
-
-async function smallPush(): Promise<void> {
-  await mustPush(server.url, [{ stream: { app: 'pushed' }, values: [[String(nowNs()), 'hello']] }]);
 }
 
 /** One hostile query after the other, until told to stop. */

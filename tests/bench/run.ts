@@ -1,13 +1,39 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { TestServer } from '../support/server.ts';
-import { type Corpus, corpusIn, readBodies } from './corpus.ts';
+import { readBodies } from './bodies.ts';
+import { type Corpus, cacheFolder, corpusIn } from './corpus.ts';
 import { LIFTED } from './lifted.ts';
+import { pushOne } from './load.ts';
+import { mb, round } from './measure.ts';
 import { questions } from './questions.ts';
 import { type SystemKind, systemKinds } from './systems.ts';
+
+/** What is measured instead, by the option that asks for it; what each promises is told at the top of its file. */
+const MODES: Readonly<Record<string, { options: string; what: string; run: () => Promise<unknown> }>> = {
+  regex: { options: '[--kib 2048] [--path NAME]', what: 'evil patterns', run: () => import('./regex.ts') },
+  hostile: { options: '[--mib 128] [--runs 5]', what: 'small queries beside hostile ones', run: () => import('./hostile.ts') },
+  beside: { options: '[--mib 256] [--runs 5]', what: 'small queries beside heavy ones', run: () => import('./beside.ts') },
+  streams: {
+    options: '[100000] [--minutes 10] [--entries-per-minute 5] [--few 30]',
+    what: 'many active streams',
+    run: () => import('./streams.ts'),
+  },
+  'needle-store': {
+    options: '[--gb 20] [--reps 10] [--copy-mib 256]',
+    what: 'one line of a large store',
+    run: () => import('./needle-store.ts'),
+  },
+  compaction: {
+    options: '[--mib 256] [--runs 5] [--mb-per-s 5] [--push-kb 100] [--seconds 60]',
+    what: 'pushes while storage is compacted',
+    run: () => import('./compaction.ts'),
+  },
+  stored: { options: '[--mib 256] [--logs FOLDER]', what: 'what is stored, beside zstd -3', run: () => import('./stored.ts') },
+  micro: { options: '[--mib 32] [--rounds 7]', what: 'single stages beside what the machine can do', run: () => import('./micro.ts') },
+};
 
 const USAGE = `usage: npm run bench -- [options] [NAME=KIND|URL|PID[|DATA_DIR]...]
 
@@ -22,8 +48,12 @@ KIND is loki or vlogs. CPU time and memory are those of PID, disk use that of DA
   --json FILE    write everything there
   --no-ours      only the peers
   --no-push      the peers hold the corpus already
-  --regex        not this, but evil patterns: see regex.ts
-  --hostile      not this, but hostile queries beside small ones: see hostile.ts`;
+
+Instead of that, with options of their own; each is explained at the top of its file:
+
+${Object.entries(MODES)
+  .map(([name, mode]) => `  --${name} ${mode.options}\n      ${mode.what}`)
+  .join('\n')}`;
 
 interface System {
   name: string;
@@ -39,7 +69,9 @@ interface Outcome {
   peakMb: number;
 }
 
+const mode = Object.keys(MODES).find((name) => process.argv.includes(`--${name}`));
 const { values: options, positionals } = parseArgs({
+  args: mode === undefined ? process.argv.slice(2) : [],
   allowPositionals: true,
   options: {
     mib: { type: 'string', default: '256' },
@@ -50,18 +82,13 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'string' },
     'no-ours': { type: 'boolean', default: false },
     'no-push': { type: 'boolean', default: false },
-    regex: { type: 'boolean', default: false },
-    hostile: { type: 'boolean', default: false },
-    runs: { type: 'string' },
-    kib: { type: 'string' },
-    path: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 
 async function main(): Promise<void> {
   const peers = positionals.map(peer);
-  const folder = fileURLToPath(new URL(`../../.cache/corpus${options.mib}`, import.meta.url));
+  const folder = cacheFolder(`corpus${options.mib}`);
   const corpus = corpusIn(folder, Number(options.mib));
   console.log(`${corpus.lines} lines, ${mb(corpus.bytes)} MB in ${corpus.bodies} pushes, ${corpus.streams} streams`);
   const outcomes: Record<string, Outcome> = {};
@@ -83,7 +110,6 @@ function peer(text: string): System {
   return { name: match[1], kind, url: match[3], pid: Number(match[4]), dataDir: match[5] };
 }
 
-/** The corpus in the cache, made if it is missing or so old that servers would refuse it. */
 async function measure(system: System, folder: string, corpus: Corpus, pushing: boolean): Promise<Outcome> {
   const outcome: Outcome = { queries: {}, peakMb: 0 };
   if (pushing) {
@@ -121,7 +147,12 @@ async function ingest(system: System, bodies: readonly Buffer[], corpus: Corpus)
   let next = 0;
   let refused = 0;
   const client = async (): Promise<void> => {
-    while (next < bodies.length) if (!(await pushOne(system, bodies[next++]))) refused += 1;
+    while (next < bodies.length) {
+      const outcome = await pushOne(system.kind, system.url, bodies[next++]);
+      if (typeof outcome === 'number') continue;
+      console.error(`${system.name}: ${outcome}`);
+      refused += 1;
+    }
   };
   await Promise.all(Array.from({ length: Number(options.conc) }, client));
   const wallS = (performance.now() - started) / 1_000;
@@ -136,20 +167,6 @@ async function ingest(system: System, bodies: readonly Buffer[], corpus: Corpus)
     peakMb: peakMb(system.pid),
     diskMb: system.dataDir === undefined ? undefined : Number(execFileSync('du', ['-sm', system.dataDir]).toString().split('\t')[0]),
   };
-}
-
-/** Pushes until the server accepts or refuses; false if it refused for good. */
-async function pushOne({ name, kind, url }: System, body: Buffer): Promise<boolean> {
-  for (let attempt = 0; ; attempt++) {
-    const response = await kind.push(url, body);
-    const text = await response.text();
-    if (response.ok) return true;
-    if ((response.status !== 429 && response.status !== 503) || attempt === 100) {
-      console.error(`${name}: a push was refused with ${response.status}: ${text.slice(0, 200)}`);
-      return false;
-    }
-    await sleep(Number(response.headers.get('retry-after') ?? 0.2) * 1_000);
-  }
 }
 
 /** A fast wrong answer is worth nothing. Wants systems that speak the same language. */
@@ -175,10 +192,6 @@ function peakMb(pid: number): number {
   return Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
 }
 
-const round = (value: number): number => Math.round(value * 10) / 10;
-const mb = (bytes: number): number => round(bytes / 1e6);
-
 if (options.help) console.log(USAGE);
-else if (options.regex) await import('./regex.ts');
-else if (options.hostile) await import('./hostile.ts');
+else if (mode !== undefined) await MODES[mode].run();
 else await main();
