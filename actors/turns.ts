@@ -1,9 +1,7 @@
 import type { World } from '../ops/base/world.ts';
 
-/** Work gives way to others after this long. */
-const SLICE_MS = 4;
-/** As long as light work is about, which waits for messages more often than for its turn, and for a slice of others each time. */
-const SHORT_SLICE_MS = 1;
+/** Work gives way to others after this long. A push or a small query comes through the thread's event loop several times, and waits for a slice each time. */
+export const SLICE_MS = 1;
 /** Work that has taken less than this is light: it waits for no place. */
 const LIGHT_MS = 40;
 
@@ -21,22 +19,11 @@ export class Turns {
   readonly #forPlace: (() => void)[] = [];
   readonly #forTurn: Waiting[] = [];
   #isScheduled = false;
-  #light = 0;
 
   /** `places`: pieces of work that are not light at a time; any number unless said. */
   constructor(world: World, places = Number.POSITIVE_INFINITY) {
     this.#world = world;
     this.#freePlaces = places;
-  }
-
-  /** How long a slice is now. */
-  get sliceMs(): number {
-    return this.#light > 0 ? SHORT_SLICE_MS : SLICE_MS;
-  }
-
-  /** Counts light work that begins (1), ends or is light no more (-1). */
-  countLight(by: 1 | -1): void {
-    this.#light += by;
   }
 
   /** For one piece of work; nobody waits for it any more once `signal` is aborted. To be ended. */
@@ -104,7 +91,6 @@ export class Slices {
   readonly #signal: AbortSignal;
   #startMs: number;
   #workedMs = 0;
-  #isLight = true;
   #leave: (() => void) | undefined;
 
   constructor(world: World, turns: Turns, signal: AbortSignal) {
@@ -112,23 +98,14 @@ export class Slices {
     this.#turns = turns;
     this.#signal = signal;
     this.#startMs = world.clock.monotonicMs();
-    turns.countLight(1);
-  }
-
-  /** How long the work may go on until it is to give way. */
-  get sliceMs(): number {
-    return this.#turns.sliceMs;
   }
 
   /** To be awaited between parts of the work that take no longer than a slice. Throws the signal's reason once it is aborted. */
   async giveWay(): Promise<void> {
     const tookMs = this.#world.clock.monotonicMs() - this.#startMs;
-    if (tookMs > this.sliceMs) {
+    if (tookMs > SLICE_MS) {
       this.#workedMs += tookMs;
-      if (this.#workedMs > LIGHT_MS) {
-        this.#lightNoMore();
-        this.#leave ??= await this.#turns.place(this.#signal);
-      }
+      if (this.#workedMs > LIGHT_MS) this.#leave ??= await this.#turns.place(this.#signal);
       await this.#turns.turn(this.#workedMs, this.#signal);
       this.#startMs = this.#world.clock.monotonicMs();
     }
@@ -136,13 +113,7 @@ export class Slices {
   }
 
   end(): void {
-    this.#lightNoMore();
     this.#leave?.();
     this.#leave = undefined;
-  }
-
-  #lightNoMore(): void {
-    if (this.#isLight) this.#turns.countLight(-1);
-    this.#isLight = false;
   }
 }

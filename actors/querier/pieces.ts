@@ -1,7 +1,7 @@
 import type { Block } from '../../logql/model.ts';
 import { KiB, MiB } from '../../ops/base/bytes.ts';
 import { MemoryBlock } from '../../storage/chunk/memory-block.ts';
-import type { Slices } from '../turns.ts';
+import { SLICE_MS } from '../turns.ts';
 
 /** About what of a block in memory is scanned in one go, as much as a stored block has: heads, and blocks that were merged, can be far larger. */
 const PIECE_ROWS = 65_536;
@@ -15,18 +15,16 @@ const FASTER = 16;
 export class Pace {
   readonly adapts: boolean;
   bytes: number;
-  readonly #slices: Pick<Slices, 'sliceMs'>;
 
-  /** `adapts`: to how long what was scanned took, as `took` tells, and how long a slice is. */
-  constructor(adapts: boolean, slices: Pick<Slices, 'sliceMs'>) {
+  /** `adapts`: to how long what was scanned took, as `took` tells. */
+  constructor(adapts: boolean) {
     this.adapts = adapts;
-    this.#slices = slices;
     this.bytes = adapts ? FIRST_PIECE_BYTES : PIECE_BYTES;
   }
 
   took(bytes: number, ms: number): void {
     if (!this.adapts) return;
-    const fitting = ms === 0 ? Number.POSITIVE_INFINITY : (bytes * this.#slices.sliceMs) / ms;
+    const fitting = ms === 0 ? Number.POSITIVE_INFINITY : (bytes * SLICE_MS) / ms;
     this.bytes = Math.min(PIECE_BYTES, Math.max(LEAST_PIECE_BYTES, Math.min(fitting, this.bytes * FASTER)));
   }
 }

@@ -67,7 +67,7 @@ export interface ScanDeps {
 /** Feeds the groups' blocks to `scanner` in the order given. */
 export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, slices, stats } = deps;
-  const pace = new Pace(scanner.demanding === true, slices);
+  const pace = new Pace(scanner.demanding === true);
   const skipper = new GroupSkipper(groups, scanner.needs, deps);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
   let next = 0;

@@ -52,7 +52,7 @@ async function* tail(
   const question = { kind: 'tail' as const, matchers: [...execution.matchers], ...(resume && { resume }) };
   const live = deps.messenger.stream(ingesterProtocol, deps.neighbour, question, askOptions(asked))[Symbol.asyncIterator]();
   const slices = new Turns(world).begin(asked.signal);
-  const pace = new Pace(true, slices);
+  const pace = new Pace(true);
   tails.running++;
   try {
     let { next } = await nextOf(live);
