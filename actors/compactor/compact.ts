@@ -51,7 +51,7 @@ export async function compact(
     const { body, fetchedBytes, duplicates } = await mergeDay({ ...compaction, info }, { blobs, giveWay, filters });
     const reason = await whyNot(plan, survey.startedMs, deps);
     if (reason !== undefined) return { kind: 'given_up', reason };
-    await putIfAbsent(blobs, key, body);
+    await putIfAbsent(blobs, key, body, giveWay);
     return { kind: 'done', key, fetchedBytes, storedBytes: lengthOf(body), duplicates };
   } catch (error) {
     if (error instanceof Fault && error.code === 'not_found') return { kind: 'given_up', reason: error.message };
@@ -77,9 +77,9 @@ async function whyNot(
   return ageMs > mostAgeMs ? `it took ${Math.round(ageMs)} ms, more than ${mostAgeMs}` : undefined;
 }
 
-async function putIfAbsent(blobs: BlobStore, key: string, body: readonly Uint8Array[]): Promise<void> {
+async function putIfAbsent(blobs: BlobStore, key: string, body: readonly Uint8Array[], pace: () => Promise<void>): Promise<void> {
   try {
-    await blobs.put(key, body, { ifAbsent: true });
+    await blobs.put(key, body, { ifAbsent: true, pace });
   } catch (error) {
     // The key says what was merged: another, or an earlier try, was as far.
     if (!(error instanceof Fault) || error.code !== 'exists') throw error;

@@ -9,7 +9,7 @@ import { garbage, storeClock } from './collect.ts';
 import { type CompactOutcome, compact } from './compact.ts';
 import type { CompactorDeps } from './compactor.ts';
 import { type CompactorMetrics, compactorMetrics } from './compactor-metrics.ts';
-import { IdlePace } from './idle-pace.ts';
+import { IdlePace, shareWhenLate } from './idle-pace.ts';
 import { dueCompaction, type PlannedCompaction } from './plan.ts';
 import { type StorageSurvey, Surveyor } from './survey.ts';
 
@@ -19,6 +19,8 @@ export interface CompactorState {
   /** Compactions due by the last survey, and stored bytes that they take. */
   due: number;
   dueBytes: number;
+  /** For how long the one that has been due the longest has been. */
+  lateMs: number;
   /** Since the start. */
   compacted: number;
   givenUp: number;
@@ -28,13 +30,13 @@ export interface CompactorState {
 
 /** Runs of a compactor, one at a time. */
 export class CompactorRuns {
-  readonly state: CompactorState = { running: false, due: 0, dueBytes: 0, compacted: 0, givenUp: 0, failed: 0, deleted: 0 };
+  readonly state: CompactorState = { running: false, due: 0, dueBytes: 0, lateMs: 0, compacted: 0, givenUp: 0, failed: 0, deleted: 0 };
   readonly #deps: CompactorDeps;
   readonly #blobs: BlobStore;
   readonly #world: World;
   readonly #instruments: Instruments;
   readonly #metrics: CompactorMetrics;
-  readonly #giveWay: () => Promise<void>;
+  readonly #pace: IdlePace;
   readonly #surveyor: Surveyor;
   readonly #signal: AbortSignal;
   #run: Promise<CompactorReply['compact']> | undefined;
@@ -49,7 +51,7 @@ export class CompactorRuns {
     this.#metrics = compactorMetrics(instruments);
     this.#metrics.running.set(1);
     this.#signal = incarnation.signal;
-    this.#giveWay = new IdlePace(world, incarnation.signal, deps.busy).giveWay;
+    this.#pace = new IdlePace(world, incarnation.signal, deps.busy);
     // A survey mostly waits for storage, which is no work.
     const slices = new Turns(world).begin(incarnation.signal);
     this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, () => slices.giveWay());
@@ -114,7 +116,10 @@ export class CompactorRuns {
     const due = days.flatMap((day) => dueCompaction(day, options) ?? []);
     this.state.due = due.length;
     this.state.dueBytes = due.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+    this.state.lateMs = due.reduce((most, { dueSinceMs }) => Math.max(most, options.nowMs - dueSinceMs), 0);
+    this.#pace.share = shareWhenLate(this.state.lateMs);
     this.#metrics.due.set(due.length);
+    this.#metrics.late.set(this.state.lateMs / 1000);
     this.#metrics.levelZeroBytes.set(
       days.reduce((sum, { levelZero }) => sum + levelZero.reduce((all, part) => all + part.storedBytes, 0), 0),
     );
@@ -134,7 +139,7 @@ export class CompactorRuns {
         blobs: this.#blobs,
         world: this.#world,
         surveyor: this.#surveyor,
-        giveWay: this.#giveWay,
+        giveWay: this.#pace.giveWay,
         filters: { leastLineBytes: this.#deps.options.filteredSize },
         mostAgeMs: this.#graceMs / 2,
       });
@@ -173,7 +178,7 @@ export class CompactorRuns {
       await this.#blobs.delete(key);
       this.state.deleted++;
       this.#metrics.deleted.add(1);
-      await this.#giveWay();
+      await this.#pace.giveWay();
     }
   }
 }

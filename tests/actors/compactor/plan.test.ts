@@ -74,6 +74,33 @@ for (const [what, hour, levelZero, segments, merged] of cases) {
   });
 }
 
+const lateness: [what: string, hour: number, levelZero: string[], segments: string[], hours: number][] = [
+  ['flushed long ago', 14, ['11:10', '12:10'], [], 12],
+  ['half a segment', 17, ['11:300', '12:200'], [], 12],
+  ['half a segment, long after the first of it', 17, ['11:300', '16:200'], [], 13],
+  ['many small segments', 20, [], eight((hour) => `1@${hour}:10`), 17],
+  ['two small segments of a day that is over', 27, [], ['1@10:10', '1@11:10'], 26],
+  ['two that came after it was over', 40, [], ['1@30:10', '1@31:10'], 31],
+];
+
+for (const [what, hour, levelZero, segments, sinceHour] of lateness) {
+  test(`since when a compaction is due: ${what}`, () => {
+    const options = { segmentBytes: SIZE, levelZeroAgeMs: 2 * HOUR_MS, nowMs: START_MS + hour * HOUR_MS + 1 };
+    const due = dueCompaction(day(levelZero, segments), options);
+    assert.equal((due!.dueSinceMs - START_MS) / HOUR_MS, sinceHour);
+  });
+}
+
+test('choosing among very many small parts takes no time to speak of', () => {
+  const one = part('10:1');
+  const levelZero = Array.from({ length: 20_000 }, (_, number) => ({ ...one, key: `${number}`, first: String(number).padStart(5, '0') }));
+  const options = { segmentBytes: 100_000, levelZeroAgeMs: 0, nowMs: START_MS + 12 * HOUR_MS };
+  const startMs = performance.now();
+  const due = dueCompaction({ ...day([], []), levelZero }, options);
+  assert.ok(performance.now() - startMs < 500);
+  assert.equal(due!.parts.length, 20_000);
+});
+
 /** How many bytes compactions write for a flushed one, over a day of equal flushes and the day after, and how many segments are left. */
 function written(flushes: number, bytes: number): { ratio: number; segments: number } {
   let levelZero: SurveyedPart[] = [];
