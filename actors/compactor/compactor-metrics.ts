@@ -7,6 +7,7 @@ export interface CompactorMetrics {
   readonly lastSuccess: Gauge;
   readonly due: Gauge;
   readonly late: Gauge;
+  readonly damaged: Gauge;
   readonly levelZeroBytes: Gauge;
   readonly compactions: Counter;
   readonly readBytes: Counter;
@@ -28,6 +29,10 @@ export function compactorMetrics(instruments: Instruments): CompactorMetrics {
     late: gauge(
       'millrace_compactor_late_seconds',
       'For how long the compaction that has been due the longest had been at the last look: the pace rises with it.',
+    ),
+    damaged: gauge(
+      'millrace_compactor_damaged_objects',
+      'Objects in storage that are left out of compaction because they cannot be read, in whole or in part.',
     ),
     levelZeroBytes: gauge('millrace_compactor_level_zero_bytes', 'Stored bytes of flushed parts that are in no segment yet.'),
     compactions: counter('millrace_compactor_compactions_total', 'Compactions, by how they ended.', ['outcome']),

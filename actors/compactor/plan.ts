@@ -1,6 +1,7 @@
 import { MiB } from '../../ops/base/bytes.ts';
 import { DAY_NS } from '../../storage/batch/batch.ts';
 import { byArrival } from '../../storage/segment/arrival.ts';
+import type { PartName } from './damaged-parts.ts';
 import type { SurveyedDay, SurveyedPart } from './survey.ts';
 
 export interface PlanOptions {
@@ -10,6 +11,8 @@ export interface PlanOptions {
   readonly levelZeroAgeMs: number;
   /** Wall clock. */
   readonly nowMs: number;
+  /** Whether it is to be left out; its neighbours are no neighbours then. */
+  readonly isDamaged?: (part: PartName) => boolean;
 }
 
 /** What is to be merged into one segment: parts of one day and level, oldest first. */
@@ -39,10 +42,10 @@ const DAY_MS = DAY_NS / 1e6;
  *  of a level are enough. Only neighbours in the order of arrival are merged, so that entries of one time stay in that order. */
 export function dueCompaction({ tenant, day, live, levelZero }: SurveyedDay, options: PlanOptions): PlannedCompaction | undefined {
   const closed = options.nowMs > closesMs(day, options);
-  const runs = runsOf(
-    [...levelZero.map((part) => ({ part, level: 0 })), ...live.accepted.map((part) => ({ part, level: part.level }))],
-    options,
-  );
+  const { isDamaged = () => false } = options;
+  const isWhole = ({ key }: SurveyedPart): boolean => !isDamaged({ tenant, day, key });
+  const all = [...levelZero.map((part) => ({ part, level: 0 })), ...live.accepted.map((part) => ({ part, level: part.level }))];
+  const runs = runsOf(all, isWhole, options);
   for (const { level, parts } of runs.sort((a, b) => a.level - b.level)) {
     if (!(level === 0 ? isDue(parts, options) : isWorthIt(parts, closed, options))) continue;
     const fits = fitting(parts, options);
@@ -82,11 +85,15 @@ interface Run {
 }
 
 /** Neighbours in the order of arrival that are of one level and small, or not in a segment yet. */
-function runsOf(parts: readonly { readonly part: SurveyedPart; readonly level: number }[], options: PlanOptions): Run[] {
+function runsOf(
+  parts: readonly { readonly part: SurveyedPart; readonly level: number }[],
+  isWhole: (part: SurveyedPart) => boolean,
+  options: PlanOptions,
+): Run[] {
   const runs: Run[] = [];
   let run: Run | undefined;
   for (const { part, level } of parts.toSorted((a, b) => byArrival(a.part, b.part))) {
-    if (level > 0 && isHalf([part], options)) run = undefined;
+    if (!isWhole(part) || (level > 0 && isHalf([part], options))) run = undefined;
     else if (run?.level === level) run.parts.push(part);
     else {
       run = { level, parts: [part] };

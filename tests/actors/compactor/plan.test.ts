@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PartName } from '../../../actors/compactor/damaged-parts.ts';
 import { dueCompaction } from '../../../actors/compactor/plan.ts';
 import type { SurveyedDay, SurveyedPart, SurveyedSegment } from '../../../actors/compactor/survey.ts';
 import { Closure } from '../../../storage/segment/closure.ts';
@@ -29,7 +30,7 @@ function part(text: string): SurveyedPart {
 /** `2@12:300`: of level 2. */
 function segment(text: string): SurveyedSegment {
   const [level, rest] = text.split('@');
-  return { ...part(rest), key: text, level: Number(level), closure: Closure.EMPTY, cover: new Map() };
+  return { ...part(rest), key: text, level: Number(level), seenMs: 0, closure: Closure.EMPTY, cover: new Map() };
 }
 
 const day = (levelZero: string[], segments: string[]): SurveyedDay => ({
@@ -73,6 +74,15 @@ for (const [what, hour, levelZero, segments, merged] of cases) {
     );
   });
 }
+
+test('what is damaged is left out, and what is on either side of it does not become one', () => {
+  const options = { segmentBytes: SIZE, levelZeroAgeMs: 2 * HOUR_MS, nowMs: START_MS + 20 * HOUR_MS };
+  const isDamaged = ({ tenant, day, key }: PartName): boolean => tenant === 't' && day === DAY && key === '12:10';
+  const due = (...levelZero: string[]) => dueCompaction(day(levelZero, []), { ...options, isDamaged })?.parts.map(({ key }) => key);
+  assert.deepEqual(due('10:10', '11:10', '12:10', '13:10', '14:10'), ['10:10', '11:10']);
+  assert.deepEqual(due('12:10', '13:10', '14:10'), ['13:10', '14:10']);
+  assert.deepEqual(due('12:10'), undefined);
+});
 
 const lateness: [what: string, hour: number, levelZero: string[], segments: string[], hours: number][] = [
   ['flushed long ago', 14, ['11:10', '12:10'], [], 12],
@@ -133,6 +143,7 @@ function written(flushes: number, bytes: number): { ratio: number; segments: num
         ...first,
         key: `s${made++}`,
         createdMs: options.nowMs,
+        seenMs: 0,
         sizeBytes: storedBytes,
         storedBytes,
         lineBytes: storedBytes,
