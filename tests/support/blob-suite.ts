@@ -146,6 +146,12 @@ export function blobSuite(name: string, open: () => Promise<BlobStore>): void {
         '*',
         'con',
         "()!'_-.*",
+        'A'.repeat(85),
+        'A'.repeat(86),
+        'a'.repeat(86),
+        'T'.repeat(150),
+        `${'T'.repeat(149)}t`,
+        "(!)'".repeat(37),
       ];
       for (const tenant of tenants) await store.put(`${keyPart(tenant)}/x`, Buffer.from(tenant), { ifAbsent: true });
       for (const tenant of tenants) {
