@@ -15,6 +15,6 @@ export function namingObject(key: string, error: unknown): unknown {
   return isDamage(error) ? new DamagedObject(key, error) : error;
 }
 
-export function isDamage(error: unknown): error is Fault {
+function isDamage(error: unknown): error is Fault {
   return error instanceof Fault && !(error instanceof DamagedObject) && (error.code === 'corrupt' || error.code === 'unsupported');
 }

@@ -8,7 +8,7 @@ import { isFullBlock } from '../chunk/chunk.ts';
 import type { MemoryBlock } from '../chunk/memory-block.ts';
 import { mergeInWindows } from '../chunk/merge.ts';
 import { groupOverlapping, type Unit } from '../chunk/overlap.ts';
-import { isDamage, namingObject } from './damaged-object.ts';
+import { namingObject } from './damaged-object.ts';
 import { DayWriter } from './day-writer.ts';
 import type { FilterOptions } from './filter-writer.ts';
 import type { Footer } from './footer.ts';
@@ -199,48 +199,39 @@ class StreamMerger {
     let fromNs = waiting[0]?.minNs ?? 0n;
     for (let next = 0; next < waiting.length; ) {
       for (; next < waiting.length && bytesBetween(open, fromNs, waiting[next].minNs) < WINDOW_BYTES; next++)
-        open.push({ unit: waiting[next], block: await load(waiting[next]) });
+        open.push({ unit: waiting[next], block: await this.#load(waiting[next]) });
       const toNs = next < waiting.length ? waiting[next].minNs : BEHIND_ALL_NS;
       // Entries of one time are in the order in which they arrived.
       open.sort((a, b) => a.unit.source - b.unit.source || (a.unit.at < b.unit.at ? -1 : 1));
-      await this.#write(open, fromNs, toNs);
+      const blocks = open.map(({ block }) => block);
+      await this.#write(blocks, fromNs, toNs);
       open = open.filter(({ unit }) => unit.maxNs >= toNs);
       fromNs = toNs;
     }
   }
 
-  async #write(units: readonly LoadedUnit[], fromNs: bigint, toNs: bigint): Promise<void> {
-    const blocks = units.map(({ block }) => block);
-    try {
-      for (const window of mergeInWindows(blocks, false, { windowBytes: WINDOW_BYTES }, { fromNs, toNs }) as Iterable<MemoryBlock>) {
-        this.duplicates += window.duplicates;
-        await this.#giveWay();
-        await this.#writer.write(window);
-      }
-    } catch (error) {
-      if (isDamage(error)) for (const unit of units) checkDecoding(unit);
-      throw error;
+  async #write(blocks: readonly StoredBlock[], fromNs: bigint, toNs: bigint): Promise<void> {
+    for (const window of mergeInWindows(blocks, false, { windowBytes: WINDOW_BYTES }, { fromNs, toNs }) as Iterable<MemoryBlock>) {
+      this.duplicates += window.duplicates;
+      await this.#giveWay();
+      await this.#writer.write(window);
     }
   }
-}
 
-async function load({ reader, header, baseNs, at }: StoredUnit): Promise<StoredBlock> {
-  try {
-    return new StoredBlock(header, await reader.read(at, header.storedBytes), baseNs);
-  } catch (error) {
-    throw namingObject(reader.key, error);
-  }
-}
-
-/** Throws a DamagedObject if any column of the block cannot be decoded. */
-function checkDecoding({ unit, block }: LoadedUnit): void {
-  try {
-    block.times();
-    block.ends();
-    block.metadata();
-    block.lines();
-  } catch (error) {
-    throw namingObject(unit.reader.key, error);
+  /** Decodes the block too, so that what overlaps is not decompressed all in one go, and damage is met where it is known whose it is. */
+  async #load({ reader, header, baseNs, at }: StoredUnit): Promise<StoredBlock> {
+    try {
+      const block = new StoredBlock(header, await reader.read(at, header.storedBytes), baseNs);
+      block.times();
+      block.ends();
+      block.metadata();
+      await this.#giveWay();
+      block.lines();
+      await this.#giveWay();
+      return block;
+    } catch (error) {
+      throw namingObject(reader.key, error);
+    }
   }
 }
 
