@@ -4,7 +4,9 @@ import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { Position } from '../../storage/log/ingest-log.ts';
 import { segmentFor } from '../../storage/segment/compaction.ts';
+import { namingObject } from '../../storage/segment/damaged-object.ts';
 import type { FilterOptions } from '../../storage/segment/filter-writer.ts';
+import type { Footer } from '../../storage/segment/footer.ts';
 import { mergeDay } from '../../storage/segment/merge-day.ts';
 import { readFooter } from '../../storage/segment/reader.ts';
 import type { PlannedCompaction } from './plan.ts';
@@ -32,7 +34,7 @@ export type CompactOutcome =
     };
 
 /** Merges what is planned and puts the segment: one put takes the place of everything that was merged. Until then nothing is changed, and whatever ends this before is
- *  of no consequence. Throws what the store throws. */
+ *  of no consequence. Throws DamagedObject, Fault internal rather than lose an entry, and what the store throws. */
 export async function compact(
   plan: PlannedCompaction,
   survey: { readonly startedMs: number; readonly floors: ReadonlyMap<string, Position> },
@@ -43,7 +45,7 @@ export async function compact(
   try {
     const inputs = [];
     for (const { key, sizeBytes, oldestMs } of plan.parts) {
-      inputs.push({ key, oldestMs, footer: await readFooter(blobs, key, sizeBytes) });
+      inputs.push({ key, oldestMs, footer: await footerOf(blobs, key, sizeBytes) });
       await giveWay();
     }
     const compaction = { tenant, day, inputs };
@@ -51,11 +53,19 @@ export async function compact(
     const { body, fetchedBytes, duplicates } = await mergeDay({ ...compaction, info }, { blobs, giveWay, filters });
     const reason = await whyNot(plan, survey.startedMs, deps);
     if (reason !== undefined) return { kind: 'given_up', reason };
-    await putIfAbsent(blobs, key, body);
+    await putIfAbsent(blobs, key, body, giveWay);
     return { kind: 'done', key, fetchedBytes, storedBytes: lengthOf(body), duplicates };
   } catch (error) {
     if (error instanceof Fault && error.code === 'not_found') return { kind: 'given_up', reason: error.message };
     throw error;
+  }
+}
+
+async function footerOf(blobs: BlobStore, key: string, sizeBytes: number): Promise<Footer> {
+  try {
+    return await readFooter(blobs, key, sizeBytes);
+  } catch (error) {
+    throw namingObject(key, error);
   }
 }
 
@@ -77,9 +87,9 @@ async function whyNot(
   return ageMs > mostAgeMs ? `it took ${Math.round(ageMs)} ms, more than ${mostAgeMs}` : undefined;
 }
 
-async function putIfAbsent(blobs: BlobStore, key: string, body: readonly Uint8Array[]): Promise<void> {
+async function putIfAbsent(blobs: BlobStore, key: string, body: readonly Uint8Array[], pace: () => Promise<void>): Promise<void> {
   try {
-    await blobs.put(key, body, { ifAbsent: true });
+    await blobs.put(key, body, { ifAbsent: true, pace });
   } catch (error) {
     // The key says what was merged: another, or an earlier try, was as far.
     if (!(error instanceof Fault) || error.code !== 'exists') throw error;

@@ -6,6 +6,8 @@ export interface CompactorMetrics {
   readonly seconds: Gauge;
   readonly lastSuccess: Gauge;
   readonly due: Gauge;
+  readonly late: Gauge;
+  readonly damaged: Gauge;
   readonly levelZeroBytes: Gauge;
   readonly compactions: Counter;
   readonly readBytes: Counter;
@@ -24,6 +26,14 @@ export function compactorMetrics(instruments: Instruments): CompactorMetrics {
     seconds: gauge(`${loki}_duration_seconds`, 'How long the last run of the compactor took.'),
     lastSuccess: gauge(`${loki}_last_successful_run_timestamp_seconds`, 'When the last run of the compactor that succeeded ended.'),
     due: gauge('millrace_compactor_due_compactions', 'Compactions that were due at the last look: 0, nothing is left to do.'),
+    late: gauge(
+      'millrace_compactor_late_seconds',
+      'For how long the compaction that has been due the longest had been at the last look: the pace rises with it.',
+    ),
+    damaged: gauge(
+      'millrace_compactor_damaged_objects',
+      'Objects in storage that are left out of compaction because they cannot be read, in whole or in part.',
+    ),
     levelZeroBytes: gauge('millrace_compactor_level_zero_bytes', 'Stored bytes of flushed parts that are in no segment yet.'),
     compactions: counter('millrace_compactor_compactions_total', 'Compactions, by how they ended.', ['outcome']),
     readBytes: counter('millrace_compactor_read_bytes_total', 'Bytes that compactions read.'),

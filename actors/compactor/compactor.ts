@@ -13,7 +13,7 @@ export const compactorOptions = section('compactor', 'compactor', {
   levelZeroAge: duration('2h', 'What was flushed is compacted after this time even if it is little.'),
   deletionDelay: duration(
     '15m',
-    'What was compacted is deleted this long after; at least twice the longest query and the age of listings (querier.max-listing-age) together. Not to be less than 12m where puts can hang.',
+    'What was compacted is deleted this long after the compactor first saw what took its place; at least twice the longest query and the age of listings (querier.max-listing-age) together. Not to be less than 12m where puts can hang.',
   ),
 });
 

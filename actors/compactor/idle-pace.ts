@@ -2,13 +2,22 @@ import type { World } from '../../ops/base/world.ts';
 
 /** Work gives way to other messages of the thread after this long. */
 const SLICE_MS = 5;
-/** While somebody waits for an answer, the work rests this many times as long as it worked. */
-const REST = 9;
 /** A step that waited for storage looks like work: it is not rested for at any length. */
-const MOST_REST_MS = 500;
+const MOST_REST_MS = 1_000;
+/** Of the time, for work that is not late. */
+const LEAST_SHARE = 1 / 15;
+const HOUR_MS = 3_600_000;
 
-/** The pace of work that nobody waits for: in slices, and a tenth of the time only while anybody waits for something else. */
+/** What share of the time work may take while somebody waits for an answer, when some of it has been due for so long: as many fifteenths as it is hours, one at
+ *  least. So work that a fifteenth is too little for gets what it needs, if need be all of the time, and never falls behind for ever. */
+export function shareWhenLate(lateMs: number): number {
+  return Math.min(1, LEAST_SHARE * Math.max(1, lateMs / HOUR_MS));
+}
+
+/** The pace of work that nobody waits for: in slices, and only a share of the time while anybody waits for something else. */
 export class IdlePace {
+  /** See {@link shareWhenLate}. */
+  share = LEAST_SHARE;
   readonly #world: World;
   readonly #signal: AbortSignal;
   readonly #busy: () => boolean;
@@ -26,8 +35,8 @@ export class IdlePace {
     const { clock, timers } = this.#world;
     const workedMs = clock.monotonicMs() - this.#startMs;
     if (workedMs >= SLICE_MS) {
-      if (this.#busy()) await timers.sleep(Math.min(workedMs * REST, MOST_REST_MS), this.#signal);
-      else await timers.yield();
+      const restMs = this.#busy() ? Math.min(workedMs * (1 / this.share - 1), MOST_REST_MS) : 0;
+      await (restMs > 0 ? timers.sleep(restMs, this.#signal) : timers.yield());
       this.#startMs = clock.monotonicMs();
     }
     this.#signal.throwIfAborted();

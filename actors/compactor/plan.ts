@@ -1,6 +1,7 @@
 import { MiB } from '../../ops/base/bytes.ts';
 import { DAY_NS } from '../../storage/batch/batch.ts';
 import { byArrival } from '../../storage/segment/arrival.ts';
+import type { PartName } from './damaged-parts.ts';
 import type { SurveyedDay, SurveyedPart } from './survey.ts';
 
 export interface PlanOptions {
@@ -10,6 +11,8 @@ export interface PlanOptions {
   readonly levelZeroAgeMs: number;
   /** Wall clock. */
   readonly nowMs: number;
+  /** Whether it is to be left out; its neighbours are no neighbours then. */
+  readonly isDamaged?: (part: PartName) => boolean;
 }
 
 /** What is to be merged into one segment: parts of one day and level, oldest first. */
@@ -18,6 +21,8 @@ export interface PlannedCompaction {
   readonly day: number;
   readonly parts: readonly SurveyedPart[];
   readonly storedBytes: number;
+  /** About since when it has been due, wall clock. */
+  readonly dueSinceMs: number;
 }
 
 /** So many small parts of one level are merged while a day is being written. */
@@ -36,15 +41,17 @@ const DAY_MS = DAY_NS / 1e6;
  *  twice in all; or when there are FAN_IN of a level, so that a quiet day is written again by the logarithm of its flushes to that base. When the day is over, two
  *  of a level are enough. Only neighbours in the order of arrival are merged, so that entries of one time stay in that order. */
 export function dueCompaction({ tenant, day, live, levelZero }: SurveyedDay, options: PlanOptions): PlannedCompaction | undefined {
-  const closed = options.nowMs > (day + 1) * DAY_MS + options.levelZeroAgeMs;
-  const runs = runsOf(
-    [...levelZero.map((part) => ({ part, level: 0 })), ...live.accepted.map((part) => ({ part, level: part.level }))],
-    options,
-  );
+  const closed = options.nowMs > closesMs(day, options);
+  const { isDamaged = () => false } = options;
+  const isWhole = ({ key }: SurveyedPart): boolean => !isDamaged({ tenant, day, key });
+  const all = [...levelZero.map((part) => ({ part, level: 0 })), ...live.accepted.map((part) => ({ part, level: part.level }))];
+  const runs = runsOf(all, isWhole, options);
   for (const { level, parts } of runs.sort((a, b) => a.level - b.level)) {
     if (!(level === 0 ? isDue(parts, options) : isWorthIt(parts, closed, options))) continue;
     const fits = fitting(parts, options);
-    if (level === 0 || fits.length > 1) return { tenant, day, parts: fits, storedBytes: storedBytesOf(fits) };
+    if (level > 0 && fits.length < 2) continue;
+    const dueSinceMs = level === 0 ? dueSince(fits, options) : worthItSince(fits, day, options);
+    return { tenant, day, parts: fits, storedBytes: storedBytesOf(fits), dueSinceMs };
   }
   return undefined;
 }
@@ -54,10 +61,23 @@ function isDue(parts: readonly SurveyedPart[], options: PlanOptions): boolean {
   return options.nowMs - parts[0].createdMs >= options.levelZeroAgeMs || parts.length >= FAN_IN || isHalf(parts, options);
 }
 
+function dueSince(parts: readonly SurveyedPart[], { levelZeroAgeMs }: PlanOptions): number {
+  return Math.min(newestOf(parts), parts[0].createdMs + levelZeroAgeMs);
+}
+
 /** Segments of one level are to become one of the next. */
 function isWorthIt(parts: readonly SurveyedPart[], closed: boolean, options: PlanOptions): boolean {
   return parts.length >= (closed ? FAN_IN_CLOSED : FAN_IN) || (parts.length > 1 && isHalf(parts, options));
 }
+
+function worthItSince(parts: readonly SurveyedPart[], day: number, options: PlanOptions): number {
+  return isWorthIt(parts, false, options) ? newestOf(parts) : Math.max(newestOf(parts), closesMs(day, options));
+}
+
+const newestOf = (parts: readonly SurveyedPart[]): number => parts.reduce((newest, { createdMs }) => Math.max(newest, createdMs), 0);
+
+/** When the day counts as over. */
+const closesMs = (day: number, { levelZeroAgeMs }: PlanOptions): number => (day + 1) * DAY_MS + levelZeroAgeMs;
 
 interface Run {
   readonly level: number;
@@ -65,11 +85,15 @@ interface Run {
 }
 
 /** Neighbours in the order of arrival that are of one level and small, or not in a segment yet. */
-function runsOf(parts: readonly { readonly part: SurveyedPart; readonly level: number }[], options: PlanOptions): Run[] {
+function runsOf(
+  parts: readonly { readonly part: SurveyedPart; readonly level: number }[],
+  isWhole: (part: SurveyedPart) => boolean,
+  options: PlanOptions,
+): Run[] {
   const runs: Run[] = [];
   let run: Run | undefined;
   for (const { part, level } of parts.toSorted((a, b) => byArrival(a.part, b.part))) {
-    if (level > 0 && isHalf([part], options)) run = undefined;
+    if (!isWhole(part) || (level > 0 && isHalf([part], options))) run = undefined;
     else if (run?.level === level) run.parts.push(part);
     else {
       run = { level, parts: [part] };
@@ -88,14 +112,12 @@ function isHalf(parts: readonly SurveyedPart[], { segmentBytes }: PlanOptions): 
 
 /** The first of the parts that make one segment; one at least. */
 function fitting<P extends SurveyedPart>(parts: readonly P[], { segmentBytes }: PlanOptions): P[] {
-  const fits: P[] = [];
-  let footerBytes = 0;
-  for (const part of parts) {
-    const more = [...fits, part];
+  let [storedBytes, lineBytes, footerBytes] = [0, 0, 0];
+  const end = parts.findIndex((part, index) => {
+    storedBytes += part.storedBytes;
+    lineBytes += part.lineBytes;
     footerBytes += part.footerBytes;
-    const tooMuch = storedBytesOf(more) > segmentBytes || lineBytesOf(more) > segmentBytes * MOST_RATIO || footerBytes > MOST_FOOTER_BYTES;
-    if (tooMuch && fits.length > 0) break;
-    fits.push(part);
-  }
-  return fits;
+    return index > 0 && (storedBytes > segmentBytes || lineBytes > segmentBytes * MOST_RATIO || footerBytes > MOST_FOOTER_BYTES);
+  });
+  return end < 0 ? [...parts] : parts.slice(0, end);
 }

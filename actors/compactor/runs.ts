@@ -1,15 +1,17 @@
 import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { DamagedObject } from '../../storage/segment/damaged-object.ts';
 import { floors } from '../../storage/segment/garbage.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { CompactorReply } from '../protocol/jobs.ts';
 import { Turns } from '../turns.ts';
-import { garbage, storeClock } from './collect.ts';
+import { garbage } from './collect.ts';
 import { type CompactOutcome, compact } from './compact.ts';
 import type { CompactorDeps } from './compactor.ts';
 import { type CompactorMetrics, compactorMetrics } from './compactor-metrics.ts';
-import { IdlePace } from './idle-pace.ts';
+import { DamagedParts, type PartName } from './damaged-parts.ts';
+import { IdlePace, shareWhenLate } from './idle-pace.ts';
 import { dueCompaction, type PlannedCompaction } from './plan.ts';
 import { type StorageSurvey, Surveyor } from './survey.ts';
 
@@ -19,6 +21,8 @@ export interface CompactorState {
   /** Compactions due by the last survey, and stored bytes that they take. */
   due: number;
   dueBytes: number;
+  /** For how long the one that has been due the longest has been. */
+  lateMs: number;
   /** Since the start. */
   compacted: number;
   givenUp: number;
@@ -28,18 +32,17 @@ export interface CompactorState {
 
 /** Runs of a compactor, one at a time. */
 export class CompactorRuns {
-  readonly state: CompactorState = { running: false, due: 0, dueBytes: 0, compacted: 0, givenUp: 0, failed: 0, deleted: 0 };
+  readonly state: CompactorState = { running: false, due: 0, dueBytes: 0, lateMs: 0, compacted: 0, givenUp: 0, failed: 0, deleted: 0 };
   readonly #deps: CompactorDeps;
   readonly #blobs: BlobStore;
   readonly #world: World;
   readonly #instruments: Instruments;
   readonly #metrics: CompactorMetrics;
-  readonly #giveWay: () => Promise<void>;
+  readonly #pace: IdlePace;
   readonly #surveyor: Surveyor;
   readonly #signal: AbortSignal;
+  readonly #damaged: DamagedParts;
   #run: Promise<CompactorReply['compact']> | undefined;
-  /** Whether the last survey found what can be deleted one day: only then the time matters. */
-  #waits = true;
 
   constructor(deps: CompactorDeps, { world, instruments, incarnation }: StartContext) {
     this.#deps = deps;
@@ -49,7 +52,8 @@ export class CompactorRuns {
     this.#metrics = compactorMetrics(instruments);
     this.#metrics.running.set(1);
     this.#signal = incarnation.signal;
-    this.#giveWay = new IdlePace(world, incarnation.signal, deps.busy).giveWay;
+    this.#pace = new IdlePace(world, incarnation.signal, deps.busy);
+    this.#damaged = new DamagedParts(world.clock);
     // A survey mostly waits for storage, which is no work.
     const slices = new Turns(world).begin(incarnation.signal);
     this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, () => slices.giveWay());
@@ -88,16 +92,15 @@ export class CompactorRuns {
     const tried = new Set<string>();
     const before = { ...this.state };
     for (;;) {
-      const nowMs = this.#waits ? await storeClock(this.#blobs) : Number.NEGATIVE_INFINITY;
       const survey = await this.#surveyor.survey();
-      await this.#collect(survey, nowMs);
+      await this.#collect(survey);
       const plans = this.#due(survey).filter((plan) => !tried.has(nameOf(plan)));
       if (plans.length === 0) break;
       for (const [index, plan] of plans.entries()) {
         // What takes too long by its survey is given up, so the later ones get a new one; the first is tried in any case, so that every round ends with less.
         if (index > 0 && this.#world.clock.monotonicMs() - survey.startedMs > this.#graceMs / 4) break;
         tried.add(nameOf(plan));
-        await this.#compact(plan, survey, nowMs).catch((error) => {
+        await this.#compact(plan, survey).catch((error) => {
           this.#signal.throwIfAborted();
           errors.push(error);
         });
@@ -108,13 +111,19 @@ export class CompactorRuns {
   }
 
   /** What is due, the largest first. */
-  #due({ days }: StorageSurvey): PlannedCompaction[] {
+  #due({ days, unreadable }: StorageSurvey): PlannedCompaction[] {
+    this.#damaged.keepOnly(days);
+    this.#metrics.damaged.set(unreadable + this.#damaged.objects);
     const { segmentSize: segmentBytes, levelZeroAge: levelZeroAgeMs } = this.#deps.options;
-    const options = { segmentBytes, levelZeroAgeMs, nowMs: this.#world.clock.nowMs() };
+    const isDamaged = (part: PartName): boolean => this.#damaged.has(part);
+    const options = { segmentBytes, levelZeroAgeMs, nowMs: this.#world.clock.nowMs(), isDamaged };
     const due = days.flatMap((day) => dueCompaction(day, options) ?? []);
     this.state.due = due.length;
     this.state.dueBytes = due.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+    this.state.lateMs = due.reduce((most, { dueSinceMs }) => Math.max(most, options.nowMs - dueSinceMs), 0);
+    this.#pace.share = shareWhenLate(this.state.lateMs);
     this.#metrics.due.set(due.length);
+    this.#metrics.late.set(this.state.lateMs / 1000);
     this.#metrics.levelZeroBytes.set(
       days.reduce((sum, { levelZero }) => sum + levelZero.reduce((all, part) => all + part.storedBytes, 0), 0),
     );
@@ -125,16 +134,16 @@ export class CompactorRuns {
     return Math.max(this.#deps.options.deletionDelay, 2 * this.#deps.recentObjectsMs());
   }
 
-  async #compact(plan: PlannedCompaction, survey: StorageSurvey, nowMs: number): Promise<void> {
+  async #compact(plan: PlannedCompaction, survey: StorageSurvey): Promise<void> {
     const { tenant, day, parts } = plan;
     const { clock } = this.#world;
     const beganMs = clock.monotonicMs();
     try {
-      const outcome = await compact(plan, this.#known(survey, nowMs), {
+      const outcome = await compact(plan, this.#known(survey), {
         blobs: this.#blobs,
         world: this.#world,
         surveyor: this.#surveyor,
-        giveWay: this.#giveWay,
+        giveWay: this.#pace.giveWay,
         filters: { leastLineBytes: this.#deps.options.filteredSize },
         mostAgeMs: this.#graceMs / 2,
       });
@@ -143,13 +152,18 @@ export class CompactorRuns {
       this.#signal.throwIfAborted();
       this.state.failed++;
       this.#metrics.compactions.add(1, { outcome: 'failed' });
-      this.#instruments.log.error('compaction failed', { tenant, day, parts: parts.length, error: String(error) });
+      const { log } = this.#instruments;
+      if (error instanceof DamagedObject) {
+        const { key, message } = error;
+        if (!this.#damaged.add({ tenant, day, key })) return; // told already
+        log.error('object is damaged, it is left out of compaction', { tenant, day, key, error: message });
+      } else log.error('compaction failed', { tenant, day, parts: parts.length, error: String(error) });
       throw error;
     }
   }
 
-  #known({ startedMs, levelZero, live }: StorageSurvey, nowMs: number): { startedMs: number; floors: ReadonlyMap<string, number> } {
-    return { startedMs, floors: floors({ levelZero, live, nowMs, graceMs: this.#graceMs }) };
+  #known({ startedMs, levelZero, live }: StorageSurvey): { startedMs: number; floors: ReadonlyMap<string, number> } {
+    return { startedMs, floors: floors({ levelZero, live, nowMs: startedMs, graceMs: this.#graceMs }) };
   }
 
   #tellOf(outcome: CompactOutcome, fields: Record<string, unknown>): void {
@@ -167,13 +181,12 @@ export class CompactorRuns {
     this.#instruments.log.info('compacted', { ...fields, key, stored_bytes: storedBytes, duplicates });
   }
 
-  async #collect(survey: StorageSurvey, nowMs: number): Promise<void> {
-    this.#waits = garbage(survey, { nowMs: Number.POSITIVE_INFINITY, graceMs: 0 }).length > 0;
-    for (const key of garbage(survey, { nowMs, graceMs: this.#graceMs })) {
+  async #collect(survey: StorageSurvey): Promise<void> {
+    for (const key of garbage(survey, this.#graceMs)) {
       await this.#blobs.delete(key);
       this.state.deleted++;
       this.#metrics.deleted.add(1);
-      await this.#giveWay();
+      await this.#pace.giveWay();
     }
   }
 }

@@ -5,7 +5,7 @@ import type { BlobInfo, BlobStore } from '../../storage/blob/blob-store.ts';
 import type { Arrival } from '../../storage/segment/arrival.ts';
 import type { Closure } from '../../storage/segment/closure.ts';
 import type { Footer, Part } from '../../storage/segment/footer.ts';
-import type { ListedLevelZero } from '../../storage/segment/garbage.ts';
+import type { ListedLevelZero, Seen } from '../../storage/segment/garbage.ts';
 import { levelZeroPrefix, parseLevelZeroKey, parseSegmentKey, segmentPrefix } from '../../storage/segment/keys.ts';
 import { type ListedSegment, type LiveSet, liveSet, standIn } from '../../storage/segment/live-set.ts';
 import { readFooter } from '../../storage/segment/reader.ts';
@@ -24,7 +24,7 @@ export interface SurveyedPart extends Arrival {
   readonly footerBytes: number;
 }
 
-export interface SurveyedSegment extends ListedSegment, SurveyedPart {}
+export interface SurveyedSegment extends ListedSegment, SurveyedPart, Seen {}
 
 export interface SurveyedDay {
   readonly tenant: string;
@@ -47,8 +47,10 @@ export interface StorageSurvey {
   readonly unreadable: number;
 }
 
-/** What is remembered of an object as long as it is listed. */
-interface Known {
+/** What is remembered of an object as long as it is listed. A grace is counted from `seenMs`, not from when the store says that it was created: the store's clock may
+ *  step. So it begins anew with each Surveyor. */
+interface Known extends Seen {
+  readonly createdMs: number;
   readonly level: number;
   readonly to: number;
   readonly footerBytes: number;
@@ -68,6 +70,8 @@ export class Surveyor {
   readonly #log: Logger;
   readonly #giveWay: () => Promise<void>;
   #known = new Map<string, Known>();
+  /** Objects that cannot be read. */
+  #unread = new Map<string, Seen>();
 
   constructor(blobs: BlobStore, clock: Clock, log: Logger, giveWay: () => Promise<void>) {
     this.#blobs = blobs;
@@ -81,11 +85,14 @@ export class Surveyor {
     const startedMs = this.#clock.monotonicMs();
     const listed: BlobInfo[] = [];
     for await (const info of this.#blobs.list('')) listed.push(info);
+    const seenMs = this.#clock.monotonicMs();
     const known = new Map<string, Known>();
-    const unread = new Set<string>();
-    const look = async ({ key, sizeBytes }: BlobInfo): Promise<void> => {
-      const read = this.#known.get(key) ?? (await this.#read(key, sizeBytes));
-      if (read === 'unreadable') unread.add(key);
+    const unread = new Map<string, Seen>();
+    const look = async (info: BlobInfo): Promise<void> => {
+      const { key } = info;
+      const before = this.#known.get(key);
+      const read = before?.createdMs === info.createdMs ? before : await this.#read(info, seenMs);
+      if (read === 'unreadable') unread.set(key, this.#unread.get(key) ?? { seenMs });
       else if (read !== 'gone') known.set(key, read);
       await this.#giveWay();
     };
@@ -102,7 +109,8 @@ export class Surveyor {
       if (ofDay.length > 1 || flushed.has(name)) for (const { info } of ofDay) await look(info);
     }
     this.#known = known;
-    return await this.#surveyOf(startedMs, listed, unread);
+    this.#unread = unread;
+    return await this.#surveyOf(startedMs, listed);
   }
 
   /** The day's segments by a new listing, and which of the level-0 objects named are still there; other keys are passed over. Throws Fault corrupt, not_found and what the store throws. */
@@ -111,7 +119,7 @@ export class Surveyor {
     const parts: SurveyedPart[] = [];
     for await (const info of this.#blobs.list(`${segmentPrefix(tenant)}${day}/`)) {
       if (parseSegmentKey(info.key) === undefined) continue;
-      const known = this.#known.get(info.key) ?? knownOf(await readFooter(this.#blobs, info.key, info.sizeBytes));
+      const known = this.#known.get(info.key) ?? (await this.#footerOf(info, this.#clock.monotonicMs()));
       segments.push(segmentOf(info, known, partOf(info, known, tenant, day)!));
     }
     const wanted = new Set(levelZero);
@@ -125,19 +133,24 @@ export class Surveyor {
     return dayOf(tenant, day, segments, parts);
   }
 
-  async #read(key: string, sizeBytes: number): Promise<Known | 'gone' | 'unreadable'> {
+  async #footerOf({ key, sizeBytes, createdMs }: BlobInfo, seenMs: number): Promise<Known> {
+    return { ...contentsOf(await readFooter(this.#blobs, key, sizeBytes)), createdMs, seenMs };
+  }
+
+  async #read(info: BlobInfo, seenMs: number): Promise<Known | 'gone' | 'unreadable'> {
     try {
-      return knownOf(await readFooter(this.#blobs, key, sizeBytes));
+      return await this.#footerOf(info, seenMs);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (error.code === 'not_found') return 'gone';
       if (error.code !== 'corrupt' && error.code !== 'unsupported') throw error;
-      this.#log.error('object cannot be read, its day is not compacted', { key, error: error.message });
+      const { key } = info;
+      if (!this.#unread.has(key)) this.#log.error('object cannot be read, its day is not compacted', { key, error: error.message });
       return 'unreadable';
     }
   }
 
-  async #surveyOf(startedMs: number, listed: readonly BlobInfo[], unread: ReadonlySet<string>): Promise<StorageSurvey> {
+  async #surveyOf(startedMs: number, listed: readonly BlobInfo[]): Promise<StorageSurvey> {
     const levelZero: ListedLevelZero[] = [];
     const byDay = new Map<string, { tenant: string; day: number; segments: SurveyedSegment[]; parts: SurveyedPart[]; whole: boolean }>();
     const of = (tenant: string, day: number) => {
@@ -155,13 +168,14 @@ export class Surveyor {
       const start = parseLevelZeroKey(info.key);
       const segment = parseSegmentKey(info.key);
       if (known === undefined) {
-        if (!unread.has(info.key)) continue;
+        const unread = this.#unread.get(info.key);
+        if (unread === undefined) continue;
         // It stays in its log's order: what holds of the log ends at it.
-        if (start !== undefined) levelZero.push({ key: info.key, ...start, to: start.from, createdMs: info.createdMs, parts: undefined });
+        if (start !== undefined) levelZero.push({ key: info.key, ...start, to: start.from, ...unread, parts: undefined });
         else if (segment !== undefined) of(segment.tenant, segment.day).whole = false;
       } else if (start !== undefined) {
         const parts = [...known.parts].flatMap(([tenant, days]) => days.map(({ day }) => ({ tenant, day })));
-        levelZero.push({ key: info.key, ...start, to: known.to, createdMs: info.createdMs, parts });
+        levelZero.push({ key: info.key, ...start, to: known.to, seenMs: known.seenMs, parts });
         for (const { tenant, day } of parts) of(tenant, day).parts.push(partOf(info, known, tenant, day)!);
       } else if (segment !== undefined) {
         const { tenant, day } = segment;
@@ -174,7 +188,7 @@ export class Surveyor {
     const days = whole.map(({ tenant, day, segments, parts }) => dayOf(tenant, day, segments, parts));
     const byName = new Map(days.map((day) => [nameOf(day.tenant, day.day), day]));
     const live = (tenant: string, day: number) => byName.get(nameOf(tenant, day))?.live;
-    return { startedMs, levelZero, days, live, unreadable: unread.size };
+    return { startedMs, levelZero, days, live, unreadable: this.#unread.size };
   }
 }
 
@@ -189,11 +203,11 @@ function dayOf(tenant: string, day: number, segments: readonly SurveyedSegment[]
   return { tenant, day, live, levelZero };
 }
 
-function segmentOf({ createdMs }: BlobInfo, { level, closure, cover }: Known, part: SurveyedPart): SurveyedSegment {
-  return { ...part, createdMs, level, closure, cover };
+function segmentOf({ createdMs }: BlobInfo, { level, closure, cover, seenMs }: Known, part: SurveyedPart): SurveyedSegment {
+  return { ...part, createdMs, seenMs, level, closure, cover };
 }
 
-function knownOf(footer: Footer): Known {
+function contentsOf(footer: Footer): Omit<Known, 'createdMs' | 'seenMs'> {
   const { level, to, sizeBytes, oldestMs, closure, cover } = footer;
   const parts = new Map(footer.tenants().map((tenant) => [tenant, footer.parts(tenant)]));
   let weight = 0;

@@ -74,7 +74,11 @@ class QuerierJobs {
     const { footerCache, maxListingAge, maxMemory, maxConcurrent: longJobs } = deps.options;
     this.#memory = new SharedMemory(`querier ${start.instance}`, maxMemory);
     const reading = { footerBytes: footerCache, maxListingAgeMs: maxListingAge, memory: this.#memory, longJobs };
-    this.#reader = new SourceReader({ ...deps, ...reading }, start.world);
+    const damagedPages = start.instruments.counter(
+      'millrace_querier_damaged_filter_pages_total',
+      'Pages of skip filters that were damaged: the blocks were read instead.',
+    );
+    this.#reader = new SourceReader({ ...deps, ...reading, damagedPages }, start.world);
   }
 
   observe(): Record<string, unknown> {

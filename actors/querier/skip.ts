@@ -61,7 +61,7 @@ export class GroupSkipper {
     }
   }
 
-  /** Whether the group holds nothing. Units that are to be merged are skipped together or not at all. Throws Fault corrupt, and what the store throws. */
+  /** Whether the group holds nothing. Units that are to be merged are skipped together or not at all. Throws what the store throws. */
   async skips({ units }: ScanGroup): Promise<boolean> {
     for (const unit of units) {
       const object = unit.kind === 'stored' ? this.#byKey.get(unit.key) : undefined;

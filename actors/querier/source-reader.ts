@@ -1,5 +1,6 @@
 import { MemoryBudget, type MemoryPool } from '../../logql/engine/memory-budget.ts';
 import { Fault } from '../../ops/base/fault.ts';
+import type { Counter } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { ReadMeter } from '../../storage/chunk/block.ts';
@@ -22,6 +23,8 @@ export interface SourceReaderDeps {
   readonly memory: MemoryPool;
   /** Jobs at a time that are not soon done. */
   readonly longJobs: number;
+  /** Counts pages of skip filters that are damaged, and so ruled nothing out. */
+  readonly damagedPages?: Counter;
 }
 
 /** What a job does with streams, bound to its question. */
@@ -79,7 +82,7 @@ export class SourceReader {
   }
 
   #tools(asked: AskContext, memory: MemoryBudget, slices: Slices): JobTools {
-    const { asker, ingesters, blobs } = this.#deps;
+    const { asker, ingesters, blobs, damagedPages } = this.#deps;
     const [catalog, world] = [this.catalog, this.#world];
     return {
       memory,
@@ -94,6 +97,7 @@ export class SourceReader {
         await scan(groups, { blobs, world, slices, stats, meter, memory }, scanner);
         stats.fetchedBytes = meter.fetchedBytes;
         stats.filterBytes = meter.filterBytes;
+        if (meter.damagedPages > 0) damagedPages?.add(meter.damagedPages);
         stats.compressedBytes = meter.storedBytes;
         stats.decompressedBytes = meter.rawBytes;
         stats.decompressMs = meter.decompressMs;

@@ -3,9 +3,10 @@ import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { fileFault } from '../../ops/base/file-fault.ts';
 import { errno, type World } from '../../ops/base/world.ts';
-import { type BlobInfo, type BlobStore, PUT_LIMIT_MS } from './blob-store.ts';
+import { type BlobInfo, type BlobStore, PIECE_BYTES, PUT_LIMIT_MS, type PutOptions } from './blob-store.ts';
 import { fileName, partOfFileName } from './file-names.ts';
 import { checkKey, compareKeys } from './keys.ts';
+import { piecesOf } from './pieces.ts';
 
 const TEMP = '.tmp';
 const STATS_AT_ONCE = 32;
@@ -38,14 +39,14 @@ export class FsBlobStore implements BlobStore {
     this.#world = world;
   }
 
-  async put(key: string, body: Uint8Array | readonly Uint8Array[], { ifAbsent = false } = {}): Promise<void> {
+  async put(key: string, body: Uint8Array | readonly Uint8Array[], { ifAbsent = false, pace }: PutOptions = {}): Promise<void> {
     const { folders, path } = this.#place(key);
     const { files, random } = this.#world;
     const temp = join(this.#root, TEMP, random.id());
     try {
       const folder = await this.#makeFolders(folders);
       try {
-        await this.#writeTemp(temp, body instanceof Uint8Array ? [body] : body);
+        await this.#writeTemp(temp, body instanceof Uint8Array ? [body] : body, pace);
         await (ifAbsent ? files.link(temp, path) : files.rename(temp, path));
       } catch (error) {
         await files.unlink(temp).catch(() => {});
@@ -133,11 +134,16 @@ export class FsBlobStore implements BlobStore {
     }
   }
 
-  async #writeTemp(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  async #writeTemp(path: string, chunks: readonly Uint8Array[], pace: PutOptions['pace']): Promise<void> {
     const file = await this.#world.files.create(path);
     try {
-      await file.append(chunks);
-      await file.sync();
+      let first = true;
+      for (const piece of pace === undefined ? [chunks] : piecesOf(chunks, PIECE_BYTES)) {
+        if (!first) await pace?.(); // not after the last, whose time is the object's
+        first = false;
+        await file.append(piece);
+        await file.sync();
+      }
     } finally {
       await file.close();
     }

@@ -1,6 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { Clock } from '../../ops/base/world.ts';
-import type { BlobInfo, BlobStore } from './blob-store.ts';
+import { type BlobInfo, type BlobStore, PIECE_BYTES, type PutOptions } from './blob-store.ts';
 import { checkKey, compareKeys } from './keys.ts';
 
 /** Objects in memory, for tests and for processes that keep nothing. */
@@ -12,10 +12,12 @@ export class MemoryBlobStore implements BlobStore {
     this.#clock = clock;
   }
 
-  async put(key: string, body: Uint8Array | readonly Uint8Array[], { ifAbsent = false } = {}): Promise<void> {
+  async put(key: string, body: Uint8Array | readonly Uint8Array[], { ifAbsent = false, pace }: PutOptions = {}): Promise<void> {
     checkKey(key);
+    const bytes = Buffer.concat(body instanceof Uint8Array ? [body] : body);
+    if (pace !== undefined) for (let at = PIECE_BYTES; at < bytes.length; at += PIECE_BYTES) await pace();
     if (ifAbsent && this.#objects.has(key)) throw new Fault('exists', `object ${key} is there already`);
-    this.#objects.set(key, { body: Buffer.concat(body instanceof Uint8Array ? [body] : body), createdMs: this.#clock.nowMs() });
+    this.#objects.set(key, { body: bytes, createdMs: this.#clock.nowMs() });
   }
 
   async get(key: string, range?: readonly [from: number, to: number]): Promise<Buffer> {

@@ -150,8 +150,9 @@ export class ReadMeter {
   storedBytes = 0;
   rawBytes = 0;
   decompressMs = 0;
-  /** Bytes of skip filters read. */
+  /** Bytes of skip filters read, and how many of their pages were damaged. */
   filterBytes = 0;
+  damagedPages = 0;
   readonly clock: Clock;
   constructor(clock: Clock) {
     this.clock = clock;

@@ -82,11 +82,13 @@ export class DayWriter {
     await this.#giveWay();
   }
 
-  /** The object's bytes, to be written one after the other; owned by the caller. */
-  async finish(info: SegmentInfo): Promise<Uint8Array[]> {
+  /** The object's bytes, to be written one after the other and owned by the caller, and how many rows its index counts. */
+  async finish(info: SegmentInfo): Promise<{ body: Uint8Array[]; rows: number }> {
     this.#endStream();
     const { pages, sections } = await this.#filters.finish(this.#data.length);
-    return [...this.#data.parts(), ...pages, ...writeSegmentFooter(info, this.#contents.finish(), sections)];
+    const contents = this.#contents.finish();
+    const rows = contents.parts.reduce((sum, part) => sum + part.rows, 0);
+    return { body: [...this.#data.parts(), ...pages, ...writeSegmentFooter(info, contents, sections)], rows };
   }
 
   #store(bytes: Uint8Array): void {

@@ -1,11 +1,11 @@
-import { type ByteReader, type ByteWriter, MiB } from '../../ops/base/bytes.ts';
+import { type ByteReader, type ByteWriter, KiB } from '../../ops/base/bytes.ts';
 import { MAX_LOG2_BITS, MIN_LOG2_BITS } from '../chunk/skip-filter.ts';
 import { countOf } from './segment-info.ts';
 
 /** After the bits of a page. */
 export const PAGE_CRC_BYTES = 4;
-/** The most of a page that a reader takes. */
-const MAX_PAGE_BYTES = 16 * MiB;
+/** The most of a page that a reader takes, many times what a writer makes: so the pages that a query reads at one time are nothing to keep count of. */
+export const MAX_PAGE_BYTES = 64 * KiB;
 
 /** Filters of one size. */
 export interface FilterSize {

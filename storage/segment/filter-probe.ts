@@ -1,5 +1,4 @@
 import { crc32 } from '../../ops/base/bytes.ts';
-import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import type { ReadMeter } from '../chunk/block.ts';
 import { type FilterSection, PAGE_CRC_BYTES } from './filter-directory.ts';
@@ -24,17 +23,13 @@ export interface FilterSource {
   readonly meter?: ReadMeter;
 }
 
-/** Those of the blocks that cannot hold what is looked for. Pages of filters are read only as long as the blocks in question are larger than they. Throws Fault
- *  corrupt, and what the store throws. */
+/** Those of the blocks that cannot hold what is looked for. Pages of filters are read only as long as the blocks in question are larger than they. A page that is
+ *  damaged says nothing: the blocks are whole all the same. Settles when nothing is being read any more; throws what the store throws. */
 export async function blocksWithout({ hashes, blocks }: FilterQuestion, source: FilterSource): Promise<ReadonlySet<number>> {
   const without = new Set<number>();
   const probes = source.sections.map((section) => new SectionProbe(section, hashes, blocks));
-  await Promise.all(
-    probes.map(async (probe) => {
-      await probe.run(source);
-      for (const at of probe.without) without.add(at);
-    }),
-  );
+  await allSettled(probes.map((probe) => probe.run(source)));
+  for (const probe of probes) for (const at of probe.without) without.add(at);
   return without;
 }
 
@@ -68,9 +63,15 @@ class SectionProbe {
       const round = this.#pages.slice(next, next + ROUND_PAGES);
       const before = this.#candidates.length;
       if (this.#bytesInQuestion() <= round.length * this.#section.pageBytes) return;
-      const pages = await Promise.all(round.map(([number]) => readPage(blobs, key, this.#section, number)));
-      if (meter !== undefined) meter.filterBytes += round.length * this.#section.pageBytes;
-      for (const [index, [, hashes]] of round.entries()) this.#narrow(pages[index], hashes);
+      const pages = await allSettled(round.map(([number]) => readPage(blobs, key, this.#section, number)));
+      if (meter !== undefined) {
+        meter.filterBytes += round.length * this.#section.pageBytes;
+        meter.damagedPages += pages.filter((page) => page === undefined).length;
+      }
+      for (const [index, [, hashes]] of round.entries()) {
+        const page = pages[index];
+        if (page !== undefined) this.#narrow(page, hashes);
+      }
       // Where most of them hold it, more pages would not tell more.
       if (this.#candidates.length <= FEW_BLOCKS || this.#candidates.length * 2 > before) return;
     }
@@ -106,10 +107,18 @@ function candidatesOf({ log2Pages, sizes }: FilterSection, blocks: ReadonlyMap<n
   return candidates;
 }
 
-async function readPage(blobs: BlobStore, key: string, section: FilterSection, number: number): Promise<Buffer> {
+/** Undefined: it is damaged. */
+async function readPage(blobs: BlobStore, key: string, section: FilterSection, number: number): Promise<Buffer | undefined> {
   const page = await blobs.get(key, section.rangeOf(number));
   const bits = page.subarray(0, -PAGE_CRC_BYTES);
-  if (page.length !== section.pageBytes || crc32(bits) !== page.readUInt32LE(bits.length))
-    throw new Fault('corrupt', `filters of ${key}: checksum does not match`);
-  return bits;
+  return page.length === section.pageBytes && crc32(bits) === page.readUInt32LE(bits.length) ? bits : undefined;
+}
+
+/** The results once all are there; rejects as the first that was rejected, but not before the others are done too. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }

@@ -1,13 +1,18 @@
 import type { Position } from '../log/ingest-log.ts';
 import { type ListedSegment, type LiveSet, standIn } from './live-set.ts';
 
+/** Since when somebody has seen an object in listings. */
+export interface Seen {
+  /** When the first listing that had it ended, by a clock that never steps. */
+  readonly seenMs: number;
+}
+
 /** A listed level-0 object. */
-export interface ListedLevelZero {
+export interface ListedLevelZero extends Seen {
   readonly key: string;
   readonly log: string;
   readonly from: Position;
   readonly to: Position;
-  readonly createdMs: number;
   /** Undefined: it could not be read, so nothing is known of it but where it begins. */
   readonly parts: readonly { readonly tenant: string; readonly day: number }[] | undefined;
 }
@@ -17,8 +22,8 @@ export interface Survey {
   /** By log and position. */
   readonly levelZero: readonly ListedLevelZero[];
   /** The live set of a tenant's day. Undefined: something of it could not be read, so nothing is known of it. */
-  live(tenant: string, day: number): LiveSet<ListedSegment> | undefined;
-  /** The store's clock. */
+  live(tenant: string, day: number): LiveSet<ListedSegment & Seen> | undefined;
+  /** When the listing began, by the clock of `seenMs`. */
   readonly nowMs: number;
   /** Longer than anybody reads by a listing. */
   readonly graceMs: number;
@@ -30,7 +35,7 @@ function isSettled({ log, from, parts }: ListedLevelZero, { live, nowMs, graceMs
   return parts.every(({ tenant, day }) => {
     const set = live(tenant, day);
     const segment = set === undefined ? undefined : standIn(set, log, from);
-    return segment !== undefined && segment.createdMs + graceMs <= nowMs;
+    return segment !== undefined && segment.seenMs + graceMs <= nowMs;
   });
 }
 
@@ -40,14 +45,17 @@ export function levelZeroGarbage(survey: Survey): string[] {
   const { levelZero, nowMs, graceMs } = survey;
   return levelZero.flatMap((object, index) => {
     const next = levelZero[index + 1];
-    const followed = next?.log === object.log && next.createdMs + graceMs <= nowMs;
+    const followed = next?.log === object.log && next.seenMs + graceMs <= nowMs;
     return followed && isSettled(object, survey) ? [object.key] : [];
   });
 }
 
 /** Keys of a day's segments that can be deleted, the lowest level first. */
-export function segmentGarbage({ obstacles }: LiveSet<ListedSegment>, { nowMs, graceMs }: Pick<Survey, 'nowMs' | 'graceMs'>): string[] {
-  const old = ({ createdMs }: ListedSegment): boolean => createdMs + graceMs <= nowMs;
+export function segmentGarbage(
+  { obstacles }: LiveSet<ListedSegment & Seen>,
+  { nowMs, graceMs }: Pick<Survey, 'nowMs' | 'graceMs'>,
+): string[] {
+  const old = ({ seenMs }: Seen): boolean => seenMs + graceMs <= nowMs;
   const garbage = [...obstacles].filter(([segment, obstacle]) => old(segment) && old(obstacle));
   return garbage.sort(([a], [b]) => a.level - b.level).map(([{ key }]) => key);
 }

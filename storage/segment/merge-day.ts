@@ -8,6 +8,7 @@ import { isFullBlock } from '../chunk/chunk.ts';
 import type { MemoryBlock } from '../chunk/memory-block.ts';
 import { mergeInWindows } from '../chunk/merge.ts';
 import { groupOverlapping, type Unit } from '../chunk/overlap.ts';
+import { namingObject } from './damaged-object.ts';
 import { DayWriter } from './day-writer.ts';
 import type { FilterOptions } from './filter-writer.ts';
 import type { Footer } from './footer.ts';
@@ -27,6 +28,8 @@ export interface DayMerge {
 
 export interface MergedDay {
   readonly body: readonly Uint8Array[];
+  /** As many as the inputs have, without the duplicates. */
+  readonly rows: number;
   /** Blocks taken over as they were. */
   readonly copiedBlocks: number;
   readonly duplicates: number;
@@ -47,9 +50,14 @@ interface StoredUnit extends Unit {
   readonly at: number;
 }
 
+interface LoadedUnit {
+  readonly unit: StoredUnit;
+  readonly block: StoredBlock;
+}
+
 /** Merges what several objects hold of one tenant and day: every stream's entries in the order of time, each once. Streams and blocks are read one after the
  *  other; in memory are the inputs' indexes, the result, and the blocks that overlap at one time. `giveWay` is awaited between steps of a few milliseconds.
- *  Throws Fault corrupt, and what the store throws. */
+ *  Throws DamagedObject, and what the store throws. */
 export async function mergeDay(
   { tenant, day, inputs, info }: DayMerge,
   { blobs, giveWay, filters }: { blobs: BlobStore; giveWay: () => Promise<void>; filters: FilterOptions },
@@ -75,7 +83,16 @@ export async function mergeDay(
   }
   const { copiedBlocks, duplicates } = streams;
   const fetchedBytes = cursors.reduce((sum, { reader }) => sum + reader.fetchedBytes, 0);
-  return { body: await writer.finish(info), copiedBlocks, duplicates, fetchedBytes };
+  const { body, rows } = await writer.finish(info);
+  const rowsIn = inputs.reduce((sum, { footer }) => sum + rowsOf(footer, tenant, day), 0);
+  if (rowsIn !== rows + duplicates)
+    throw new Fault('internal', `${rowsIn} rows of ${tenant}, day ${day}, became ${rows} and ${duplicates} duplicates`);
+  return { body, rows, copiedBlocks, duplicates, fetchedBytes };
+}
+
+/** By what the object's index says of the day as a whole. */
+function rowsOf(footer: Footer, tenant: string, day: number): number {
+  return footer.parts(tenant).find((part) => part.day === day)?.rows ?? 0;
 }
 
 function smallestLabels(cursors: readonly SeriesCursor[]): string | undefined {
@@ -107,8 +124,16 @@ class SeriesCursor {
     this.current = undefined;
     const count = this.#footer.seriesCount(this.#tenant);
     while (this.current === undefined && this.#next < count) {
-      const series = this.#footer.seriesAt(this.#tenant, this.#next++, this.#dayNs, this.#dayNs + BigInt(DAY_NS));
+      const series = this.#seriesAt(this.#next++);
       if (series.chunks.length > 0) this.current = series;
+    }
+  }
+
+  #seriesAt(number: number): SegmentSeries {
+    try {
+      return this.#footer.seriesAt(this.#tenant, number, this.#dayNs, this.#dayNs + BigInt(DAY_NS));
+    } catch (error) {
+      throw namingObject(this.reader.key, error);
     }
   }
 
@@ -157,28 +182,29 @@ class StreamMerger {
   }
 
   async #copy({ reader, header, baseNs, at }: StoredUnit): Promise<void> {
-    const bytes = await reader.read(at, header.storedBytes);
-    checkBlock(header, bytes);
-    this.copiedBlocks++;
-    await this.#writer.copy({ header, baseNs, bytes });
+    try {
+      const bytes = await reader.read(at, header.storedBytes);
+      checkBlock(header, bytes);
+      this.copiedBlocks++;
+      await this.#writer.copy({ header, baseNs, bytes });
+    } catch (error) {
+      throw namingObject(reader.key, error);
+    }
   }
 
   /** Merges the units; loads each when its time has come, and forgets it when that is over. */
   async #mergeRun(units: readonly StoredUnit[]): Promise<void> {
     const waiting = [...units].sort((a, b) => (a.minNs < b.minNs ? -1 : a.minNs > b.minNs ? 1 : a.source - b.source));
-    let open: { readonly unit: StoredUnit; readonly block: StoredBlock }[] = [];
+    let open: LoadedUnit[] = [];
     let fromNs = waiting[0]?.minNs ?? 0n;
     for (let next = 0; next < waiting.length; ) {
       for (; next < waiting.length && bytesBetween(open, fromNs, waiting[next].minNs) < WINDOW_BYTES; next++)
-        open.push({ unit: waiting[next], block: await load(waiting[next]) });
+        open.push({ unit: waiting[next], block: await this.#load(waiting[next]) });
       const toNs = next < waiting.length ? waiting[next].minNs : BEHIND_ALL_NS;
       // Entries of one time are in the order in which they arrived.
       open.sort((a, b) => a.unit.source - b.unit.source || (a.unit.at < b.unit.at ? -1 : 1));
-      await this.#write(
-        open.map(({ block }) => block),
-        fromNs,
-        toNs,
-      );
+      const blocks = open.map(({ block }) => block);
+      await this.#write(blocks, fromNs, toNs);
       open = open.filter(({ unit }) => unit.maxNs >= toNs);
       fromNs = toNs;
     }
@@ -191,12 +217,22 @@ class StreamMerger {
       await this.#writer.write(window);
     }
   }
-}
 
-async function load({ reader, header, baseNs, at }: StoredUnit): Promise<StoredBlock> {
-  const bytes = await reader.read(at, header.storedBytes);
-  if (bytes.length < header.storedBytes) throw new Fault('corrupt', `an object ends within a block of ${header.storedBytes} bytes`);
-  return new StoredBlock(header, bytes, baseNs);
+  /** Decodes the block too, so that what overlaps is not decompressed all in one go, and damage is met where it is known whose it is. */
+  async #load({ reader, header, baseNs, at }: StoredUnit): Promise<StoredBlock> {
+    try {
+      const block = new StoredBlock(header, await reader.read(at, header.storedBytes), baseNs);
+      block.times();
+      block.ends();
+      block.metadata();
+      await this.#giveWay();
+      block.lines();
+      await this.#giveWay();
+      return block;
+    } catch (error) {
+      throw namingObject(reader.key, error);
+    }
+  }
 }
 
 /** About how many bytes of the blocks lie in the times [fromNs, toNs), taken as evenly spread. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Activity } from '../../actors/activity.ts';
-import { IdlePace } from '../../actors/compactor/idle-pace.ts';
+import { IdlePace, shareWhenLate } from '../../actors/compactor/idle-pace.ts';
 import { fakeWorld } from '../../ops/base/world-fake.ts';
 
 test('what one thread does another sees, also when it is over already', () => {
@@ -25,16 +25,19 @@ test('what a thread had begun when it died does not count any more', () => {
   assert.equal(one.busy(), false);
 });
 
-const paces: [what: string, busy: boolean, workMs: number, restMs: number][] = [
-  ['a short step', true, 4, 0],
-  ['a slice while nobody waits', false, 8, 0],
-  ['a slice while somebody waits', true, 8, 72],
-  ['a long step while somebody waits', true, 200, 500],
+const paces: [what: string, busy: boolean, lateHours: number, workMs: number, restMs: number][] = [
+  ['a short step', true, 0, 4, 0],
+  ['a slice while nobody waits', false, 0, 8, 0],
+  ['a slice while somebody waits', true, 0, 8, 112],
+  ['a slice while somebody waits, of work that is three hours late', true, 3, 8, 32],
+  ['a slice while somebody waits, of work that is most of a day late', true, 20, 8, 0],
+  ['a long step while somebody waits', true, 0, 200, 1_000],
 ];
-for (const [what, busy, workMs, restMs] of paces) {
+for (const [what, busy, lateHours, workMs, restMs] of paces) {
   test(`the pace after ${what}`, async () => {
     const world = fakeWorld(1);
     const pace = new IdlePace(world, new AbortController().signal, () => busy);
+    pace.share = shareWhenLate(lateHours * 3_600_000);
     await world.advance(workMs);
     let done = false;
     const way = pace.giveWay().then(() => {

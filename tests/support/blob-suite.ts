@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { type BlobStore, PIECE_BYTES } from '../../storage/blob/blob-store.ts';
 import { keyPart } from '../../storage/blob/keys.ts';
 import { isFault } from './checks.ts';
 
@@ -28,6 +28,26 @@ export function blobSuite(name: string, open: () => Promise<BlobStore>): void {
       await store.put('empty', []);
       assert.equal((await store.get('parts')).toString(), 'abc');
       assert.equal((await store.get('empty')).length, 0);
+    });
+
+    test('a put at a pace waits between pieces, and is of no consequence if it ends there', async () => {
+      const store = await open();
+      const parts = [1, PIECE_BYTES, PIECE_BYTES - 1, 0, 2 * PIECE_BYTES, 7].map((length, part) => Buffer.alloc(length, `${part}`));
+      let waits = 0;
+      const pace = async (): Promise<void> => {
+        waits++;
+        assert.deepEqual(await keysIn(store, ''), []);
+      };
+      await store.put('a/b', parts, { ifAbsent: true, pace });
+      assert.equal(waits, 4);
+      assert.ok((await store.get('a/b')).equals(Buffer.concat(parts)));
+      await store.delete('a/b');
+      const over = (): Promise<void> => Promise.reject(new Error('over'));
+      await assert.rejects(store.put('a/b', parts, { pace: over }), /over/);
+      assert.deepEqual(await keysIn(store, ''), []);
+      await store.put('small', [Buffer.from('a')], { pace: over });
+      await store.put('empty', [], { pace: over });
+      assert.deepEqual(await keysIn(store, ''), ['empty', 'small']);
     });
 
     test('bytes put and bytes got are not shared', async () => {
@@ -126,6 +146,12 @@ export function blobSuite(name: string, open: () => Promise<BlobStore>): void {
         '*',
         'con',
         "()!'_-.*",
+        'A'.repeat(85),
+        'A'.repeat(86),
+        'a'.repeat(86),
+        'T'.repeat(150),
+        `${'T'.repeat(149)}t`,
+        "(!)'".repeat(37),
       ];
       for (const tenant of tenants) await store.put(`${keyPart(tenant)}/x`, Buffer.from(tenant), { ifAbsent: true });
       for (const tenant of tenants) {

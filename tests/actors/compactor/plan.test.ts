@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PartName } from '../../../actors/compactor/damaged-parts.ts';
 import { dueCompaction } from '../../../actors/compactor/plan.ts';
 import type { SurveyedDay, SurveyedPart, SurveyedSegment } from '../../../actors/compactor/survey.ts';
 import { Closure } from '../../../storage/segment/closure.ts';
@@ -29,7 +30,7 @@ function part(text: string): SurveyedPart {
 /** `2@12:300`: of level 2. */
 function segment(text: string): SurveyedSegment {
   const [level, rest] = text.split('@');
-  return { ...part(rest), key: text, level: Number(level), closure: Closure.EMPTY, cover: new Map() };
+  return { ...part(rest), key: text, level: Number(level), seenMs: 0, closure: Closure.EMPTY, cover: new Map() };
 }
 
 const day = (levelZero: string[], segments: string[]): SurveyedDay => ({
@@ -74,6 +75,42 @@ for (const [what, hour, levelZero, segments, merged] of cases) {
   });
 }
 
+test('what is damaged is left out, and what is on either side of it does not become one', () => {
+  const options = { segmentBytes: SIZE, levelZeroAgeMs: 2 * HOUR_MS, nowMs: START_MS + 20 * HOUR_MS };
+  const isDamaged = ({ tenant, day, key }: PartName): boolean => tenant === 't' && day === DAY && key === '12:10';
+  const due = (...levelZero: string[]) => dueCompaction(day(levelZero, []), { ...options, isDamaged })?.parts.map(({ key }) => key);
+  assert.deepEqual(due('10:10', '11:10', '12:10', '13:10', '14:10'), ['10:10', '11:10']);
+  assert.deepEqual(due('12:10', '13:10', '14:10'), ['13:10', '14:10']);
+  assert.deepEqual(due('12:10'), undefined);
+});
+
+const lateness: [what: string, hour: number, levelZero: string[], segments: string[], hours: number][] = [
+  ['flushed long ago', 14, ['11:10', '12:10'], [], 12],
+  ['half a segment', 17, ['11:300', '12:200'], [], 12],
+  ['half a segment, long after the first of it', 17, ['11:300', '16:200'], [], 13],
+  ['many small segments', 20, [], eight((hour) => `1@${hour}:10`), 17],
+  ['two small segments of a day that is over', 27, [], ['1@10:10', '1@11:10'], 26],
+  ['two that came after it was over', 40, [], ['1@30:10', '1@31:10'], 31],
+];
+
+for (const [what, hour, levelZero, segments, sinceHour] of lateness) {
+  test(`since when a compaction is due: ${what}`, () => {
+    const options = { segmentBytes: SIZE, levelZeroAgeMs: 2 * HOUR_MS, nowMs: START_MS + hour * HOUR_MS + 1 };
+    const due = dueCompaction(day(levelZero, segments), options);
+    assert.equal((due!.dueSinceMs - START_MS) / HOUR_MS, sinceHour);
+  });
+}
+
+test('choosing among very many small parts takes no time to speak of', () => {
+  const one = part('10:1');
+  const levelZero = Array.from({ length: 20_000 }, (_, number) => ({ ...one, key: `${number}`, first: String(number).padStart(5, '0') }));
+  const options = { segmentBytes: 100_000, levelZeroAgeMs: 0, nowMs: START_MS + 12 * HOUR_MS };
+  const startMs = performance.now();
+  const due = dueCompaction({ ...day([], []), levelZero }, options);
+  assert.ok(performance.now() - startMs < 500);
+  assert.equal(due!.parts.length, 20_000);
+});
+
 /** How many bytes compactions write for a flushed one, over a day of equal flushes and the day after, and how many segments are left. */
 function written(flushes: number, bytes: number): { ratio: number; segments: number } {
   let levelZero: SurveyedPart[] = [];
@@ -106,6 +143,7 @@ function written(flushes: number, bytes: number): { ratio: number; segments: num
         ...first,
         key: `s${made++}`,
         createdMs: options.nowMs,
+        seenMs: 0,
         sizeBytes: storedBytes,
         storedBytes,
         lineBytes: storedBytes,

@@ -120,6 +120,12 @@ for (const [part, name] of names) {
   });
 }
 
+test('a name that is too long is in base 32, and what would not be too long never is', () => {
+  assert.equal(fileName('A'.repeat(86)).slice(0, 10), '%-ifaucqkb');
+  assert.equal(fileName('T'.repeat(150)).length, 242);
+  for (const name of ['%-', '%-ifa', '%-me', '%-IFAUCQKB', `%-${'i'.repeat(239)}`]) assert.equal(partOfFileName(name), undefined, name);
+});
+
 test('a part whose file name is too long is refused', async () => {
   const store = await open(emptyFiles());
   await store.put('a'.repeat(255), Buffer.alloc(1));

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { lengthOf } from '../../../ops/base/bytes.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import type { Files } from '../../../ops/base/world.ts';
 import { fakeWorld, seededRandom } from '../../../ops/base/world-fake.ts';
-import type { BlobStore } from '../../../storage/blob/blob-store.ts';
+import { type BlobStore, PIECE_BYTES } from '../../../storage/blob/blob-store.ts';
 import { openFsBlobStore } from '../../../storage/blob/fs.ts';
 import { flakyFiles } from '../../sim/flaky-files.ts';
 import { keysIn } from '../../support/blob-suite.ts';
@@ -140,4 +141,27 @@ test('an object whose put failed at the very last survives once it was listed', 
   assert.deepEqual(await keysIn(store, '_l0/log/'), ['_l0/log/0', '_l0/log/1']);
   const after = await open(files.crash('nothing', seededRandom(1)), 2);
   assert.deepEqual(await keysIn(after, '_l0/log/'), ['_l0/log/0', '_l0/log/1']);
+});
+
+test('a put at a pace never has more than a piece on its way to the disk', async () => {
+  const files = new PowerCutFiles();
+  let [unsynced, most] = [0, 0];
+  const create = files.create.bind(files);
+  files.create = async (path) => {
+    const file = await create(path);
+    const append = (chunks: readonly Uint8Array[]): Promise<void> => {
+      unsynced += lengthOf(chunks);
+      most = Math.max(most, unsynced);
+      return file.append(chunks);
+    };
+    const sync = async (): Promise<void> => {
+      await file.sync();
+      unsynced = 0;
+    };
+    return { append, sync, close: () => file.close() };
+  };
+  const store = await open(files, 1);
+  const pace = async (): Promise<void> => assert.equal(unsynced, 0);
+  await store.put('a/b', [Buffer.alloc(3 * PIECE_BYTES), Buffer.alloc(PIECE_BYTES + 1)], { pace });
+  assert.deepEqual([unsynced, most], [0, PIECE_BYTES]);
 });

@@ -24,7 +24,7 @@ for (const seed of seeds(30)) {
           return [log2Bits, ...blocks] as [number, ...number[]];
         });
       if (sizes.length === 0) sizes.push([12, 0]);
-      return new FilterSection(Math.floor(next() * 2 ** 40), Math.floor(next() * 10), sizesOf(...sizes));
+      return new FilterSection(Math.floor(next() * 2 ** 40), 7 + Math.floor(next() * 3), sizesOf(...sizes));
     });
     const reader = new ByteReader(written(sections));
     assert.deepEqual(readFilterDirectory(reader), sections);
@@ -53,7 +53,7 @@ for (const [what, section] of [
   ['no sizes', new FilterSection(0, 0, [])],
   ['a filter that is too small', new FilterSection(0, 0, sizesOf([4, 1]))],
   ['a filter that is too large', new FilterSection(0, 0, sizesOf([21, 1]))],
-  ['pages that are too large', new FilterSection(0, 0, sizesOf([20, ...Array.from({ length: 200 }, (_, at) => at)]))],
+  ['pages that are too large', new FilterSection(0, 0, sizesOf([19, 1]))],
 ] as const) {
   test(`a filter directory with ${what} is refused`, () => {
     assert.throws(() => readFilterDirectory(new ByteReader(written([section]))), RangeError);

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { KiB, MiB } from '../../../ops/base/bytes.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { realWorld } from '../../../ops/base/world.ts';
+import { fakeWorld } from '../../../ops/base/world-fake.ts';
+import type { BlobStore } from '../../../storage/blob/blob-store.ts';
 import { ReadMeter } from '../../../storage/chunk/block.ts';
 import { needleHashes } from '../../../storage/chunk/needle-hashes.ts';
 import { blocksWithout } from '../../../storage/segment/filter-probe.ts';
@@ -28,7 +30,7 @@ async function left(filters: FilteredBlocks, { texts = [], values = [], places =
   const without = await blocksWithout({ hashes: needleHashes({ texts, values }), blocks }, { ...filters, meter });
   for (const at of without) assert.ok(blocks.has(at), 'a block that nobody asked about');
   const numbers = places.filter((at) => !without.has(at)).map((at) => filters.places.indexOf(at));
-  return { numbers, bytes: meter.filterBytes };
+  return { numbers, bytes: meter.filterBytes, damaged: meter.damagedPages };
 }
 
 for (const seed of seeds(30)) {
@@ -82,7 +84,7 @@ test('what no block holds costs eight pages, and so does what one holds, or all'
   assert.equal(filters.sections.length, 1);
   assert.ok(pageBytes > 2 * KiB && pageBytes < 8 * KiB && log2Pages > 5, `2^${log2Pages} pages of ${pageBytes} bytes`);
   assert.ok(filters.turns > 2 ** log2Pages / 64 - 1, 'pages are put together without a pause');
-  assert.deepEqual(await left(filters, { texts: [hex(next, 32)] }), { numbers: [], bytes: 8 * pageBytes });
+  assert.deepEqual(await left(filters, { texts: [hex(next, 32)] }), { numbers: [], bytes: 8 * pageBytes, damaged: 0 });
   const one = await left(filters, { texts: [contents[17][99].slice(0, 38)] });
   assert.deepEqual(one.numbers, [17]);
   assert.equal(one.bytes, 8 * pageBytes);
@@ -130,17 +132,55 @@ test('objects with few lines have no filters', async () => {
   assert.deepEqual(await writer.finish(10), { pages: [], sections: [] });
 });
 
-test('a changed byte of a page is found by whoever reads it', async () => {
+test('a damaged page says nothing: what it would have ruled out is left, and it is counted', async () => {
   const next = random(9);
   const filters = await filtersOf(Array.from({ length: 9 }, () => blockOf(Array.from({ length: 20 }, () => hex(next, 60)))));
   assert.equal(filters.sections[0].log2Pages, 0);
   const object = await filters.blobs.get('o');
+  const asked = { texts: [hex(next, 32)] };
+  assert.deepEqual([(await left(filters, asked)).numbers.length, (await left(filters, asked)).damaged], [0, 0]);
   for (let at = 123; at < object.length; at += 7) {
     const damaged = Buffer.from(object);
     damaged[at] ^= 1 << (at % 8);
     await filters.blobs.put('o', damaged);
-    await assert.rejects(left(filters, { texts: [hex(next, 32)] }), (error) => error instanceof Fault && error.code === 'corrupt');
+    const { numbers, damaged: pages } = await left(filters, asked);
+    assert.deepEqual([numbers.length, pages], [9, 1]);
   }
   await filters.blobs.put('o', object.subarray(0, object.length - 1));
-  await assert.rejects(left(filters, { texts: [hex(next, 32)] }), (error) => error instanceof Fault && error.code === 'corrupt');
+  assert.equal((await left(filters, asked)).damaged, 1);
+  await filters.blobs.put('o', Buffer.alloc(0));
+  assert.equal((await left(filters, asked)).damaged, 1);
+});
+
+test('of many pages one is damaged: the others tell as much as they did', async () => {
+  const next = random(5);
+  const filters = await filtersOf(Array.from({ length: 60 }, () => blockOf(Array.from({ length: 2_000 }, () => hex(next, 32)))));
+  const needle = hex(next, 32);
+  const [section] = filters.sections;
+  const object = await filters.blobs.get('o');
+  object[section.rangeOf(section.pageOf(needleHashes({ texts: [needle], values: [] })[0]))[0]] ^= 1;
+  await filters.blobs.put('o', object);
+  const { numbers, damaged } = await left(filters, { texts: [needle] });
+  assert.ok(numbers.length <= 3 && damaged === 1, `${numbers.length} blocks left, ${damaged} pages damaged`);
+});
+
+test('a failing read rejects only when the others are done', async () => {
+  const next = random(5);
+  const filters = await filtersOf(Array.from({ length: 60 }, () => blockOf(Array.from({ length: 2_000 }, () => hex(next, 32)))));
+  const world = fakeWorld(1);
+  let [reads, underWay] = [0, 0];
+  const get = async (): Promise<Buffer> => {
+    underWay++;
+    await world.timers.sleep(reads++ === 0 ? 1 : 100);
+    underWay--;
+    throw new Fault('unavailable', 'storage is away');
+  };
+  const blobs = { get } as unknown as BlobStore;
+  const hashes = needleHashes({ texts: [hex(next, 32)], values: [] });
+  const blocks = new Map(filters.places.map((at) => [at, STORED_BYTES]));
+  const asking = blocksWithout({ hashes, blocks }, { ...filters, blobs }).catch((error) => ({ error, underWay }));
+  await world.advance(200);
+  const answer = (await asking) as { error: Fault; underWay: number };
+  assert.deepEqual([answer.error.code, answer.underWay], ['unavailable', 0]);
+  assert.ok(reads > 1);
 });

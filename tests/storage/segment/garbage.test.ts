@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Closure } from '../../../storage/segment/closure.ts';
-import { floors, type ListedLevelZero, levelZeroGarbage, type Survey } from '../../../storage/segment/garbage.ts';
+import { floors, type ListedLevelZero, levelZeroGarbage, type Seen, type Survey } from '../../../storage/segment/garbage.ts';
 import { type ListedSegment, liveSet } from '../../../storage/segment/live-set.ts';
 
 const GRACE_MS = 10;
@@ -12,16 +12,17 @@ const object = (from: number, parts: ListedLevelZero['parts']): ListedLevelZero 
   log: 'log',
   from,
   to: from + 10,
-  createdMs: 0,
+  seenMs: 0,
   parts,
 });
 
 const one = { tenant: 'one', day: 1 };
 const other = { tenant: 'other', day: 1 };
-const ofOne: ListedSegment = {
+const ofOne: ListedSegment & Seen = {
   key: 'segment',
   level: 1,
   createdMs: 0,
+  seenMs: 0,
   closure: Closure.of(
     [0, 10].map((from) => ({ log: 'log', from })),
     [],

@@ -1,5 +1,5 @@
 import { Closure } from '../../../storage/segment/closure.ts';
-import { type ListedLevelZero, levelZeroGarbage, type Survey, segmentGarbage } from '../../../storage/segment/garbage.ts';
+import { type ListedLevelZero, levelZeroGarbage, type Seen, type Survey, segmentGarbage } from '../../../storage/segment/garbage.ts';
 import { levelZeroKey, parseLevelZeroKey } from '../../../storage/segment/keys.ts';
 import { type ListedSegment, type LiveSet, liveSet, standIn } from '../../../storage/segment/live-set.ts';
 
@@ -275,19 +275,19 @@ class Exploration {
         log: LOG,
         from,
         to: from + 1,
-        createdMs: 0,
+        seenMs: 0,
         parts: this.#scope.inputs[from].map((day) => ({ tenant: day[0], day: Number(day[1]) })),
       }),
     );
     // A newer object follows, so that all of these may go.
-    const last = { key: 'last', log: LOG, from: 99, to: 100, createdMs: 0, parts: [] };
+    const last = { key: 'last', log: LOG, from: 99, to: 100, seenMs: 0, parts: [] };
     const survey: Survey = {
       levelZero: [...objects, last],
-      live: (tenant, day) => this.#withStandIns(state, `${tenant}${day}`),
+      live: (tenant, day) => seen(this.#withStandIns(state, `${tenant}${day}`)),
       nowMs: NOW_MS,
       graceMs,
     };
-    const segments = this.#days.flatMap((day) => segmentGarbage(this.#dayOf(state, day).set, survey));
+    const segments = this.#days.flatMap((day) => segmentGarbage(seen(this.#dayOf(state, day).set), survey));
     return [...order([...levelZeroGarbage(survey), ...segments])];
   }
 
@@ -346,4 +346,13 @@ function wayTo(key: string, cameFrom: ReadonlyMap<string, { from: string; event:
   const way: string[] = [];
   for (let at = cameFrom.get(key); at !== undefined; at = cameFrom.get(at.from)) way.unshift(at.event);
   return way;
+}
+
+/** The collector sees each segment when it is put: no later is the worst. */
+function seen(set: LiveSet<ListedSegment>): LiveSet<ListedSegment & Seen> {
+  const seen = new Map([...set.accepted, ...set.obstacles.keys()].map((segment) => [segment, { ...segment, seenMs: segment.createdMs }]));
+  return {
+    accepted: set.accepted.map((segment) => seen.get(segment)!),
+    obstacles: new Map([...set.obstacles].map(([segment, obstacle]) => [seen.get(segment)!, seen.get(obstacle)!])),
+  };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Closure } from '../../../storage/segment/closure.ts';
-import { floors, type ListedLevelZero, levelZeroGarbage, type Survey } from '../../../storage/segment/garbage.ts';
+import { floors, type ListedLevelZero, levelZeroGarbage, type Seen, type Survey } from '../../../storage/segment/garbage.ts';
 import { type ListedSegment, type LiveSet, liveSet, standIn } from '../../../storage/segment/live-set.ts';
 import { explore, type Input, type Rules, type Scope, shipped } from './live-set-model.ts';
 
@@ -104,25 +104,26 @@ test('of these, the third is about the order alone: from below upwards nothing i
 const NOW = 10_000;
 const GRACE = 1_000;
 
-const segment = (positions: number[], { createdMs = 0, cover = 0 } = {}): ListedSegment => ({
+const segment = (positions: number[], { seenMs = 0, cover = 0 } = {}): ListedSegment & Seen => ({
   key: `t/0/1-${positions}`,
   level: 1,
-  createdMs,
+  createdMs: 0,
+  seenMs,
   closure: Closure.of(
     positions.map((from) => ({ log: LOG, from })),
     [],
   ),
   cover: new Map([[LOG, cover]]),
 });
-const object = (from: number, to: number, parts: string[] = ['t'], createdMs = 0): ListedLevelZero => ({
+const object = (from: number, to: number, parts: string[] = ['t'], seenMs = 0): ListedLevelZero => ({
   key: `${from}`,
   log: LOG,
   from,
   to,
-  createdMs,
+  seenMs,
   parts: parts.map((tenant) => ({ tenant, day: 0 })),
 });
-const survey = (levelZero: ListedLevelZero[], live: Record<string, ListedSegment[]>): Survey => ({
+const survey = (levelZero: ListedLevelZero[], live: Record<string, (ListedSegment & Seen)[]>): Survey => ({
   levelZero,
   live: (tenant) => (live[tenant] === undefined ? undefined : liveSet(live[tenant])),
   nowMs: NOW,
@@ -133,7 +134,7 @@ const levelZeroCases: [what: string, Survey, garbage: string[], floor: number | 
   ['all merged: the last stays', survey([object(0, 5), object(5, 9)], { t: [segment([0, 5])] }), ['0'], 9],
   ['one day not merged yet', survey([object(0, 5, ['t', 'u']), object(5, 9)], { t: [segment([0, 5])], u: [] }), [], undefined],
   ['one day that cannot be read', survey([object(0, 5, ['t', 'u']), object(5, 9)], { t: [segment([0, 5])] }), [], undefined],
-  ['merged just now', survey([object(0, 5), object(5, 9)], { t: [segment([0, 5], { createdMs: NOW - 999 })] }), [], undefined],
+  ['merged just now', survey([object(0, 5), object(5, 9)], { t: [segment([0, 5], { seenMs: NOW - 999 })] }), [], undefined],
   ['followed just now', survey([object(0, 5), object(5, 9, ['t'], NOW - 999)], { t: [segment([0])] }), [], 5],
   ['without entries', survey([object(0, 5, []), object(5, 9)], { t: [] }), ['0'], 5],
   [

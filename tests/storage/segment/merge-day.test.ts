@@ -213,8 +213,48 @@ test('damage in an input is not carried over', async () => {
   const rig = new Rig();
   const object = Buffer.concat(await segmentOf([{ tenant: 't', labels: { app: 'a' }, rows: long(0, 5_000) }]));
   object[1_000] ^= 1;
-  await rig.put('l0', [object]);
-  await assert.rejects(rig.merge(['l0']), { code: 'corrupt' });
+  await rig.put('damaged', [object]);
+  await assert.rejects(rig.merge(['damaged']), { code: 'corrupt', key: 'damaged', message: /^object damaged: / });
+});
+
+for (const [what, at] of [
+  ['times', 2],
+  ['lines', -40],
+] as const) {
+  test(`damage among blocks that overlap names its object: ${what}`, async () => {
+    const rig = new Rig();
+    const keys = ['l0-0', 'l0-1', 'l0-2'];
+    for (const [index, key] of keys.entries())
+      await rig.put(key, await segmentOf([{ tenant: 't', labels: { app: 'a' }, rows: long(index, 200) }]));
+    const { footer } = await rig.input('l0-1');
+    const [{ chunks }] = footer.select('t', [], 0n, 2n ** 70n);
+    const object = await rig.blobs.get('l0-1');
+    object[at < 0 ? chunks[0].at + chunks[0].blocks[0].storedBytes + at : at] ^= 1;
+    await rig.put('l0-1', [object]);
+    await assert.rejects(rig.merge(keys), { code: 'corrupt', key: 'l0-1', message: /^object l0-1: / });
+  });
+}
+
+test('a merge that would lose entries, or make some up, fails', async () => {
+  const rig = new Rig();
+  const streams = ['a', 'b', 'c'].map((app): PlainStream => ({ tenant: 't', labels: { app }, rows: long(0, 10) }));
+  const { key, footer } = await rig.input(await rig.put('l0', await segmentOf(streams)));
+  const info = { level: 1, deletesApplied: 0, oldestMs: 1, closure: Closure.of([], ['l0']), cover: new Map() };
+  const merge = (series: number, rows: number): Promise<MergedDay> => {
+    const [part] = footer.parts('t');
+    const lying = {
+      seriesCount: () => series,
+      seriesAt: (...args: Parameters<Footer['seriesAt']>) => footer.seriesAt(...args),
+      parts: () => [{ ...part, rows }],
+    } as unknown as Footer;
+    return mergeDay(
+      { tenant: 't', day: DAY, inputs: [{ key, footer: lying }], info },
+      { blobs: rig.blobs, giveWay: async () => {}, filters: { leastLineBytes: 0 } },
+    );
+  };
+  assert.equal((await merge(3, 30)).rows, 30);
+  await assert.rejects(merge(2, 30), { code: 'internal', message: /30 rows of t, day \d+, became 20 and 0 duplicates/ });
+  await assert.rejects(merge(3, 29), { code: 'internal' });
 });
 
 const golden = (): Buffer => readFileSync(new URL('../../golden/segment/v2/segment.bin', import.meta.url));
