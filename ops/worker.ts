@@ -14,6 +14,7 @@ import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts'
 import { FsBlobStore } from '../storage/blob/fs.ts';
 import { Router } from '../topology/transport/thread.ts';
 import { reportProgress } from '../topology/transport/thread-watch.ts';
+import { lowerThreadPriority } from './base/thread-priority.ts';
 import { realWorld } from './base/world.ts';
 import { type LogLevel, Logs } from './log.ts';
 import type { WorkerOptions } from './sections.ts';
@@ -21,6 +22,7 @@ import { Telemetry } from './telemetry.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerData {
+  /** Those below `workers` have a shard each; the one behind them has what is done at an idle priority. */
   readonly index: number;
   readonly workers: number;
   readonly logRoot: string;
@@ -46,7 +48,8 @@ export type WorkerOrder = { readonly kind: 'stop' } | { readonly kind: 'override
 const PROGRESS_EVERY_MS = 200;
 
 const data = workerData as WorkerData;
-const name = `worker-${data.index}`;
+const hasShard = data.index < data.workers;
+const name = hasShard ? `worker-${data.index}` : 'compactor';
 const instance = String(data.index);
 const instances = Array.from({ length: data.workers }, (_, index) => String(index));
 const world = realWorld();
@@ -97,41 +100,55 @@ const shard = { index: data.index, of: data.workers };
 const recentObjectsMs = () => querierOptions.maxListingAge + tenantLimits.most('queryTimeout');
 
 await system.spawn(thread, null, { instance });
-await system.spawn(
-  ingester,
-  {
-    options: ingesterOptions,
-    logRoot: data.logRoot,
-    blobs,
-    shard,
-    limits,
-    shared,
-    countedStreams: new Int32Array(data.countedStreams),
-    recentObjectsMs,
-  },
-  { instance },
-);
-await system.spawn(
-  countedAsActivity(querier, activity),
-  { options: querierOptions, asker: system, ingesters: instances, blobs },
-  { instance },
-);
-const { maxListingAge: maxListingAgeMs } = querierOptions;
-await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs }, { instance });
-await system.spawn(tailer, { messenger: system, neighbour: instance, shard, limits }, { instance });
-await system.spawn(
-  countedAsActivity(distributor, activity),
-  { asker: system, ingesters: instances, limits, shared, otlp: data.options.otlp },
-  { instance },
-);
-// One is enough for all shards.
-if (data.index === 0) {
-  const busy = () => activity.busy();
-  await system.spawn(compactor, { options: data.options.compactor, blobs, recentObjectsMs, busy }, { instance });
-}
+await (hasShard ? spawnShard() : spawnCompactor());
 tell({ kind: 'started' });
 
 parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop() : tenantLimits.replace(order.overrides)));
+
+async function spawnShard(): Promise<void> {
+  await system.spawn(
+    ingester,
+    {
+      options: ingesterOptions,
+      logRoot: data.logRoot,
+      blobs,
+      shard,
+      limits,
+      shared,
+      countedStreams: new Int32Array(data.countedStreams),
+      recentObjectsMs,
+    },
+    { instance },
+  );
+  await system.spawn(
+    countedAsActivity(querier, activity),
+    { options: querierOptions, asker: system, ingesters: instances, blobs },
+    { instance },
+  );
+  const { maxListingAge: maxListingAgeMs } = querierOptions;
+  await system.spawn(
+    patternIngester,
+    { options: patternOptions, maxListingAgeMs, asker: system, ingesters: instances, blobs },
+    { instance },
+  );
+  await system.spawn(tailer, { messenger: system, neighbour: instance, shard, limits }, { instance });
+  await system.spawn(
+    countedAsActivity(distributor, activity),
+    { asker: system, ingesters: instances, limits, shared, otlp: data.options.otlp },
+    { instance },
+  );
+}
+
+/** One is enough for all shards. On a thread with a shard each of its steps would hold up the messages of that, some for 20 ms. */
+async function spawnCompactor(): Promise<void> {
+  if (!lowerThreadPriority())
+    logs.of(name).info('this system does not give threads priorities of their own: compaction has that of the process');
+  await system.spawn(
+    compactor,
+    { options: data.options.compactor, blobs, recentObjectsMs, busy: () => activity.busy() },
+    { instance: '0' },
+  );
+}
 
 async function stop(): Promise<void> {
   await system.stop();

@@ -32,7 +32,10 @@ const ASK_MS = 2_000;
 
 /** The worker threads of the process: started, watched, and started again when they end unasked. What a thread's actors knew is recovered from what is durable. */
 export class Workers {
+  /** Of the actors that threads with a shard have. */
   readonly instances: readonly string[];
+  /** Of all threads: behind those with a shard the compactor's. */
+  readonly #all: readonly string[];
   readonly #deps: WorkersDeps;
   readonly #log: Logger;
   /** Those that have not ended. */
@@ -50,19 +53,20 @@ export class Workers {
     this.#log = deps.instruments.log;
     this.#overrides = deps.data.overrides;
     this.instances = Array.from({ length: deps.data.workers }, (_, index) => String(index));
-    this.#activity = Activity.memoryFor(deps.data.workers);
+    this.#all = [...this.instances, String(deps.data.workers)];
+    this.#activity = Activity.memoryFor(this.#all.length);
     // As large as the limits' own memory, so with room for a number for each tenant.
-    this.#countedStreams = this.instances.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
+    this.#countedStreams = this.#all.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
   }
 
   /** Resolves once every thread's actors run. */
   async start(): Promise<void> {
-    await Promise.all(this.instances.map((_, index) => this.#spawn(index)));
+    await Promise.all(this.#all.map((_, index) => this.#spawn(index)));
   }
 
   #spawn(index: number): Promise<void> {
     const { world, router, logs, data } = this.#deps;
-    const name = `worker-${index}`;
+    const name = index < data.workers ? `worker-${index}` : 'compactor';
     const port = router.admit(name);
     const progress = progressCounter();
     const countedStreams = this.#countedStreams[index];
@@ -132,7 +136,7 @@ export class Workers {
   async metrics(): Promise<MetricsSnapshot[]> {
     const { asker } = this.#deps;
     await Promise.all(
-      this.instances.map(async (instance) => {
+      this.#all.map(async (instance) => {
         try {
           const { snapshot } = await asker.ask(threadProtocol, instance, { kind: 'metrics' }, this.#options());
           this.#lastMetrics.set(instance, snapshot as MetricsSnapshot);
@@ -146,7 +150,7 @@ export class Workers {
 
   /** Every actor of the worker threads; a thread that does not answer shows as itself. */
   async observe(): Promise<ActorState[]> {
-    const threads = this.instances.map(async (instance) => {
+    const threads = this.#all.map(async (instance) => {
       try {
         return (await this.#deps.asker.ask(threadProtocol, instance, { kind: 'observe' }, this.#options())).actors;
       } catch {
@@ -158,7 +162,7 @@ export class Workers {
 
   async setLogLevel(level: LogLevel): Promise<void> {
     await Promise.allSettled(
-      this.instances.map((instance) => this.#deps.asker.ask(threadProtocol, instance, { kind: 'log_level', level }, this.#options())),
+      this.#all.map((instance) => this.#deps.asker.ask(threadProtocol, instance, { kind: 'log_level', level }, this.#options())),
     );
   }
 
