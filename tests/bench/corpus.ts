@@ -98,12 +98,12 @@ export function madeToday<Meta extends { startMs: number }>(folder: string): Met
 }
 
 /** The corpus in the folder; made anew if there is none or it is more than a day old. */
-export function corpusIn(folder: string, mib: number): Corpus {
+export function corpusIn(folder: string, mib: number, streams = 30): Corpus {
   const made = madeToday<Corpus>(folder);
   if (made !== undefined) return made;
   console.log(`making a corpus of ${mib} MiB in ${folder}`);
   const hoursBack = 3 + Math.ceil(mib / 150); // 256 MiB span 1.8 h
-  return writeCorpus(folder, { mib, seed: 1, streams: 30, startMs: Math.floor(Date.now() / HOUR_MS) * HOUR_MS - hoursBack * HOUR_MS });
+  return writeCorpus(folder, { mib, seed: 1, streams, startMs: Math.floor(Date.now() / HOUR_MS) * HOUR_MS - hoursBack * HOUR_MS });
 }
 
 /** Makes a line of an application (0: JSON, 1: logfmt, 2: an access log) at an ISO time; the same seed makes the same lines. */

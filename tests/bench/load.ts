@@ -10,7 +10,7 @@ export const DUE_METRIC = 'millrace_compactor_due_compactions';
 export const COMPACTIONS_METRIC = 'millrace_compactor_compactions_total';
 
 /** A compaction that takes half of this is given up. */
-const DELETION_DELAY_MS = 60_000;
+export const DELETION_DELAY_MS = 60_000;
 
 /** Of a server that compacts and deletes all that it can at once. */
 export const COMPACTING = [

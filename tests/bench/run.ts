@@ -6,7 +6,7 @@ import { TestServer } from '../support/server.ts';
 import { readBodies } from './bodies.ts';
 import { type Corpus, cacheFolder, corpusIn } from './corpus.ts';
 import { LIFTED } from './lifted.ts';
-import { pushOne } from './load.ts';
+import { COMPACTING, compacted, DELETION_DELAY_MS, pushOne } from './load.ts';
 import { mb, round } from './measure.ts';
 import { questions } from './questions.ts';
 import { type SystemKind, systemKinds } from './systems.ts';
@@ -44,6 +44,7 @@ KIND is loki or vlogs. CPU time and memory are those of PID, disk use that of DA
   --reps N       times each question is asked (3)
   --only ID      one question
   --conc N       pushes in flight (4)
+  --of-streams N streams of the corpus (30)
   --settle MS    wait between flush and questions (5000)
   --json FILE    write everything there
   --no-ours      only the peers
@@ -61,13 +62,26 @@ interface System {
   url: string;
   pid: number;
   dataDir: string | undefined;
+  /** Ours: questions are asked when there is nothing left to compact, and what was compacted is deleted. */
+  compacts: boolean;
 }
 
 interface Outcome {
-  ingest?: { mbPerS: number; cpuS: number; cpuFlushedS: number; refused: number; peakMb: number; diskMb: number | undefined };
+  ingest?: {
+    mbPerS: number;
+    cpuS: number;
+    cpuFlushedS: number;
+    cpuSettledS: number;
+    refused: number;
+    peakMb: number;
+    diskMb: number | undefined;
+  };
   queries: Record<string, { firstMs: number; bestMs: number; bestCpuMs: number; answer: string }>;
   peakMb: number;
 }
+
+/** Between the runs of our compactor: the whole of a small corpus is pushed before the first. */
+const SWEEP_MS = 10_000;
 
 const mode = Object.keys(MODES).find((name) => process.argv.includes(`--${name}`));
 const { values: options, positionals } = parseArgs({
@@ -78,6 +92,7 @@ const { values: options, positionals } = parseArgs({
     reps: { type: 'string', default: '3' },
     only: { type: 'string' },
     conc: { type: 'string', default: '4' },
+    'of-streams': { type: 'string', default: '30' },
     settle: { type: 'string', default: '5000' },
     json: { type: 'string' },
     'no-ours': { type: 'boolean', default: false },
@@ -88,13 +103,21 @@ const { values: options, positionals } = parseArgs({
 
 async function main(): Promise<void> {
   const peers = positionals.map(peer);
-  const folder = cacheFolder(`corpus${options.mib}`);
-  const corpus = corpusIn(folder, Number(options.mib));
+  const streams = Number(options['of-streams']);
+  const folder = cacheFolder(streams === 30 ? `corpus${options.mib}` : `corpus${options.mib}-${streams}`);
+  const corpus = corpusIn(folder, Number(options.mib), streams);
   console.log(`${corpus.lines} lines, ${mb(corpus.bytes)} MB in ${corpus.bodies} pushes, ${corpus.streams} streams`);
   const outcomes: Record<string, Outcome> = {};
   if (!options['no-ours']) {
-    await using server = await TestServer.start({ flags: LIFTED });
-    const ours: System = { name: 'millrace', kind: systemKinds.loki, url: server.url, pid: server.process.pid, dataDir: server.dataDir };
+    await using server = await TestServer.start({ flags: [...LIFTED, ...COMPACTING, `-compactor.compaction-interval=${SWEEP_MS}ms`] });
+    const ours: System = {
+      name: 'millrace',
+      kind: systemKinds.loki,
+      url: server.url,
+      pid: server.process.pid,
+      dataDir: server.dataDir,
+      compacts: true,
+    };
     outcomes[ours.name] = await measure(ours, folder, corpus, true);
   }
   for (const system of peers) outcomes[system.name] = await measure(system, folder, corpus, !options['no-push']);
@@ -107,7 +130,7 @@ function peer(text: string): System {
   const match = /^([^=]+)=(\w+)\|([^|]+)\|(\d+)(?:\|(.+))?$/.exec(text);
   const kind = match === null ? undefined : systemKinds[match[2]];
   if (match === null || kind === undefined) throw new Error(`not NAME=KIND|URL|PID[|DATA_DIR]: ${text}\n${USAGE}`);
-  return { name: match[1], kind, url: match[3], pid: Number(match[4]), dataDir: match[5] };
+  return { name: match[1], kind, url: match[3], pid: Number(match[4]), dataDir: match[5], compacts: false };
 }
 
 async function measure(system: System, folder: string, corpus: Corpus, pushing: boolean): Promise<Outcome> {
@@ -158,11 +181,16 @@ async function ingest(system: System, bodies: readonly Buffer[], corpus: Corpus)
   const wallS = (performance.now() - started) / 1_000;
   const cpuS = round(cpuSeconds(system.pid) - cpu);
   await (await system.kind.flush(system.url)).text();
-  await sleep(Number(options.settle));
+  const cpuFlushedS = round(cpuSeconds(system.pid) - cpu);
+  if (system.compacts) {
+    await compacted(system.url);
+    await sleep(DELETION_DELAY_MS + SWEEP_MS);
+  } else await sleep(Number(options.settle));
   return {
     mbPerS: round(corpus.bytes / 1e6 / wallS),
     cpuS,
-    cpuFlushedS: round(cpuSeconds(system.pid) - cpu),
+    cpuFlushedS,
+    cpuSettledS: round(cpuSeconds(system.pid) - cpu),
     refused,
     peakMb: peakMb(system.pid),
     diskMb: system.dataDir === undefined ? undefined : Number(execFileSync('du', ['-sm', system.dataDir]).toString().split('\t')[0]),
