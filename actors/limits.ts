@@ -70,7 +70,7 @@ export const limitsOptions = section('limits_config', 'limits', {
   }),
   maxEntriesLimitPerQuery: int('5000', 'Most entries that a query may ask for; 0: any number.', { flag: 'validation.max-entries-limit' }),
   maxQuerySeries: int('500', 'Most series of a metric query.', { flag: 'querier.max-query-series' }),
-  maxQueryMemory: bytes('96MB', 'Memory that a query may hold on each querier, and again for its answer; 0: any amount.', {
+  maxQueryMemory: bytes('64MB', 'Memory that a query may hold on each querier, and again for its answer; 0: any amount.', {
     flag: 'querier.max-query-memory',
   }),
   maxQueryLength: duration('30d1h', 'Longest time range of a query; 0: any.', { flag: 'store.max-query-length' }),

@@ -21,7 +21,7 @@ export const frontendOptions = section('frontend', 'frontend', {
     min: 0,
   }),
   maxMemory: bytes(
-    '384MB',
+    '192MB',
     'What the queries that are worked on may hold of their answers together; beyond, one more is refused, to be tried again.',
   ),
 });

@@ -16,7 +16,7 @@ export async function streamSizes(ask: Ask<'stream_sizes'>, tools: JobTools): Pr
   const sizes = new Map(streams.map((stream) => [stream, new StreamSize(fromNs, toNs)]));
   await tools.scan(scanGroups(streams), stats, {
     backward: false,
-    lineless: true,
+    lineless: () => true,
     wanted: () => true,
     header: ({ stream }, outline) => counted(stats, sizes.get(stream)!.header(outline)),
     block: ({ stream }, block) => sizes.get(stream)!.block(block),
@@ -47,7 +47,7 @@ export async function volumes(ask: Ask<'volumes'>, tools: JobTools): Promise<Que
   let scanned: ScanGroup | undefined;
   await tools.scan(scanGroups(streams), stats, {
     backward: false,
-    lineless: true,
+    lineless: () => true,
     wanted: () => true,
     header: (group, outline) => counted(stats, volumeOf(group).header(outline)),
     block: (group, block) => {

@@ -28,7 +28,7 @@ export const querierOptions = section('querier', 'querier', {
   }),
   multiTenantQueriesEnabled: bool('false', 'Let queries span several tenants, whose ids stand in X-Scope-OrgID with a | between them.'),
   maxListingAge: duration('1m', 'A listing of object storage older than this is made anew before it is used.'),
-  maxMemory: bytes('128MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
+  maxMemory: bytes('96MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
   tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
   footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
 });
@@ -134,6 +134,7 @@ class QuerierJobs {
     await tools.scan(scanGroups(streams), stats, {
       backward: false,
       demanding: execution.demanding,
+      lineless: (outline) => execution.lineless(outline),
       needs: needsOf(execution, ask),
       wanted: () => true,
       header: (group, outline) => streamOf(group).header(outline),

@@ -41,8 +41,9 @@ const READ_AHEAD = 4;
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
   readonly backward: boolean;
-  /** Looks at no line: lines are not fetched, and overlapping units that cannot repeat each other come one by one, without regard to time. */
-  readonly lineless?: true;
+  /** Whether no line of a block with this outline is looked at: then lines are not fetched, and overlapping units that cannot repeat each other come one by one,
+   *  without regard to time. Lines are fetched if absent. */
+  lineless?(outline: BlockOutline): boolean;
   /** Looks at lines in ways of which nobody knows how long they take: then even a block comes in pieces. */
   readonly demanding?: boolean;
   /** What entries must have to matter: groups without it, as far as skip filters tell, are not fetched. */
@@ -90,7 +91,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
           } else {
             const sizeBytes = memoryOf(group);
             deps.memory.take(sizeBytes);
-            const loaded = loadGroup(group, deps, scanner.lineless === true);
+            const loaded = loadGroup(group, deps, isLineless(group, scanner));
             loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
             ahead.push({ group, loaded, sizeBytes });
           }
@@ -159,6 +160,10 @@ interface LoadedGroup {
   readonly blocks: Block[];
   /** Whether entries may be in several of them, so that they are to be merged. */
   readonly repeat: boolean;
+}
+
+function isLineless({ units }: ScanGroup, scanner: Scanner): boolean {
+  return units.every((unit) => scanner.lineless?.(outlineOf(unit)) === true);
 }
 
 async function loadGroup({ units }: ScanGroup, { blobs, meter }: ScanDeps, lineless: boolean): Promise<LoadedGroup> {

@@ -10,6 +10,11 @@ const TABLE_SIZE = 65_536;
 const MOST_KEYS = 8_192;
 const NO_LABELS = formatLabels([]);
 
+/** Whether metadata of `block` was pushed under the name of the error label, so that each row has to be asked. */
+export function hasPushedErrors(block: BlockOutline): boolean {
+  return block.metadataBytes > 0 && block.metadataKeys().includes(ERROR);
+}
+
 /** Finds the series of one stream's entries, as numbers. */
 export class RowSeries {
   readonly #keep: SeriesLabels;
@@ -32,11 +37,6 @@ export class RowSeries {
   /** Whether every row of `block`, as it was pushed, has the series that the stream's labels give. */
   isStreamWide(block: BlockOutline): boolean {
     return this.#fixed || block.metadataBytes === 0 || !block.metadataKeys().some((key) => this.#isRelevant(key));
-  }
-
-  /** Whether metadata of `block` was pushed under the name of the error label, so that each row has to be asked. */
-  hasPushedErrors(block: BlockOutline): boolean {
-    return block.metadataBytes > 0 && block.metadataKeys().includes(ERROR);
   }
 
   /** Whether a metadata column can tell rows apart. A key that a label of the stream has too is known by another name. */

@@ -13,7 +13,7 @@ import { tooManySeries } from './evaluate.ts';
 import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import { RowSeries } from './row-series.ts';
+import { hasPushedErrors, RowSeries } from './row-series.ts';
 import { encodeSampleFrame, type SeriesSpan } from './sample-frame.ts';
 import { type SeriesStore, seriesStore } from './series-store.ts';
 import { type Steps, sorted } from './steps.ts';
@@ -32,6 +32,8 @@ export interface SampleExecution {
   /** Labels that every entry must have to count before the first stage; for skip filters. */
   readonly requiredLabels: readonly Label[];
   readonly stats: ExecutionStats;
+  /** Whether no line of a block with this outline is looked at. Then the order of blocks does not matter either. */
+  lineless(outline: BlockOutline): boolean;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
   frame(): Steps<Uint8Array[]>;
@@ -127,6 +129,10 @@ class LeafExecution implements SampleExecution {
     this.store = seriesStore(leaf.range, windows, memory);
   }
 
+  lineless(outline: BlockOutline): boolean {
+    return this.pipeline.empty && this.sample !== 'value' && !hasPushedErrors(outline);
+  }
+
   stream(labels: Labels): StreamSamples {
     return new StreamExecution(this, labels);
   }
@@ -173,7 +179,7 @@ class StreamExecution implements StreamSamples {
   }
 
   header(block: BlockOutline): boolean {
-    const { windows, stats, pipeline, sample } = this.#execution;
+    const { windows, stats, sample } = this.#execution;
     const from = Number(this.#execution.fromNs - block.baseNs);
     const to = Number(windows.toNs - block.baseNs);
     if (block.rows === 0 || block.maxOffset < from || block.minOffset >= to) return true;
@@ -181,7 +187,7 @@ class StreamExecution implements StreamSamples {
     const locator = windows.locator(block.baseNs);
     const pane = locator.pane(block.minOffset);
     if (block.maxOffset > locator.until) return false;
-    const isCount = pipeline.empty && sample !== 'value' && this.#rowSeries.isStreamWide(block) && !this.#rowSeries.hasPushedErrors(block);
+    const isCount = this.#execution.lineless(block) && this.#rowSeries.isStreamWide(block);
     if (pane >= 0 && !isCount) return false;
     countBlock(stats, block);
     stats.blocksByHeader++;
@@ -202,7 +208,7 @@ class StreamExecution implements StreamSamples {
     const first = block.minOffset >= from ? 0 : lowerBound(times, from, 0, block.rows);
     const end = block.maxOffset < to ? block.rows : lowerBound(times, to, first, block.rows);
     if (first === end) return;
-    if (sample === 'value' || !pipeline.columnsOnly || this.#rowSeries.hasPushedErrors(block))
+    if (sample === 'value' || !pipeline.columnsOnly || hasPushedErrors(block))
       this.#byRow(block, times, first, end, locator);
     else if (pipeline.empty && this.#rowSeries.isStreamWide(block)) this.#byRun(block, times, first, end, locator);
     else this.#byColumn(block, times, first, end, locator);

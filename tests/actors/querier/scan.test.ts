@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { distributorProtocol } from '../../../actors/protocol/ingest.ts';
 import { frontendProtocol, querierProtocol } from '../../../actors/protocol/query.ts';
@@ -74,6 +75,37 @@ test('blocks that overlap in time are fetched to count what both have once, othe
   const { stats } = await samples(one, 'sum(count_over_time({app="a"}[2h]))');
   assert.deepEqual([stats.lines, stats.duplicates, stats.blocksByHeader], [5, 1, 2]); // of the two, one was merged
   assert.equal(await one.store.count('{app="a"}'), 5);
+});
+
+test('lines are fetched for a count only where overlapping blocks may hold the same entry', async () => {
+  const one = await rig();
+  const line = randomBytes(60_000).toString('hex');
+  const flushed = async (...offsets: bigint[]) => {
+    await push(
+      one,
+      offsets.map((offset): [bigint, string] => [START_NS + offset, line]),
+    );
+    await one.store.flush();
+  };
+  const read = async () => {
+    const { stats } = await samples(one, 'sum(bytes_over_time({app="a"}[2h]))');
+    return [stats.matchedLines, stats.compressedBytes > line.length / 2];
+  };
+  await flushed(0n, 10n);
+  await flushed(5n, 15n);
+  assert.deepEqual(await read(), [4, false]);
+  await flushed(7n, 15n);
+  assert.deepEqual(await read(), [5, true]);
+});
+
+test('the bytes of entries that were pushed with an error are counted where the query lets errors be', async () => {
+  const one = await rig();
+  const values = [[String(START_NS), 'four', { __error__: 'X', __preserve_error__: 'true' }]];
+  const { fault } = await one.store.system.ask(distributorProtocol, '0', pushAsk([{ stream: { app: 'a' }, values }]), ASKED);
+  assert.equal(fault, undefined);
+  await one.store.flush();
+  const { stats } = await samples(one, 'sum(bytes_over_time({app="a"}[2h]))');
+  assert.equal(stats.matchedLines, 1);
 });
 
 test('entries with ever new metadata keys, pushed twice, are found once: in several heads, in one object, in both', async () => {
