@@ -1,6 +1,7 @@
 // Hostile queries beside small ones: npm run bench -- --hostile [--mib 128] [--runs 5]
 // Prints how each hostile query ends, the peak of memory, and the p99 of small queries and of pushes with and without hostile ones, as medians of several runs.
 import { parseArgs } from 'node:util';
+import { MiB } from '../../ops/base/bytes.ts';
 import { get, nowNs } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
 import { readBodies } from './bodies.ts';
@@ -14,6 +15,12 @@ const { values: options } = parseArgs({
 });
 const RUNS = Number(options.runs);
 const HOSTILE_AT_ONCE = 3;
+/** Those of a server by default, named so that the share of queries follows from them. */
+const WORKERS = 2;
+const QUERIER_MIB = 96;
+const FRONTEND_MIB = 192;
+const SHARE = (WORKERS * QUERIER_MIB + FRONTEND_MIB) * MiB;
+const SHARES = [`-server.workers=${WORKERS}`, `-querier.max-memory=${QUERIER_MIB}MB`, `-frontend.max-memory=${FRONTEND_MIB}MB`];
 
 const HOSTILE: readonly [what: string, query: string][] = [
   ['a series for each line', 'count_over_time({app="checkout"} | json [1d])'],
@@ -27,13 +34,14 @@ const HOSTILE: readonly [what: string, query: string][] = [
   ['many leaves', Array.from({ length: 60 }, (_, index) => `count_over_time({env="prod"} |= "${index}" [1d])`).join(' + ')],
 ];
 
-await using server = await TestServer.start({ flags: [...LIFTED, '-querier.query-timeout=20s', '-querier.max-query-series=500'] });
+await using server = await TestServer.start({ flags: [...LIFTED, ...SHARES, '-querier.query-timeout=20s', '-querier.max-query-series=500'] });
 const folder = cacheFolder(`corpus${options.mib}`);
 const corpus = corpusIn(folder, Number(options.mib));
 await pushAll(server.url, readBodies(folder), 1);
 await pushSmall(server.url);
 console.log(`${told(corpus)}; ${RUNS} runs of ${SMALL_QUERIES} small queries and pushes`);
 const idle = await latencies('idle');
+const idleMemory = server.process.peakMemory();
 const outcomes = new Map<string, string>();
 const stop = new AbortController();
 const attackers = Array.from({ length: HOSTILE_AT_ONCE }, (_, index) => attack(index, stop.signal));
@@ -41,7 +49,12 @@ const attacked = await latencies('attacked');
 stop.abort();
 await Promise.all(attackers);
 for (const [what] of HOSTILE) console.log(`  ${what}: ${outcomes.get(what) ?? 'not reached'}`);
-console.log(`peak memory ${Math.round(server.process.peakMemory() / 1e6)} MB`);
+const peakMemory = server.process.peakMemory();
+const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+console.log(
+  `peak memory ${megabytes(peakMemory)} MB, ${megabytes(idleMemory)} of them without hostile queries; the share of queries is ${megabytes(SHARE)}: ` +
+    (peakMemory - idleMemory <= SHARE ? 'kept' : 'MISSED'),
+);
 checkLatencies(idle, attacked, 'attacked');
 
 /** Medians over the runs. */

@@ -100,11 +100,12 @@ test('lines are fetched for a count only where overlapping blocks may hold the s
 
 test('the bytes of entries that were pushed with an error are counted where the query lets errors be', async () => {
   const one = await rig();
-  const values = [[String(START_NS), 'four', { __error__: 'X', __preserve_error__: 'true' }]];
+  const entry = (timeNs: bigint) => [String(timeNs), 'four', { __error__: 'X', __preserve_error__: 'true' }];
+  const values = [entry(START_NS), entry(START_NS + 1n)];
   const { fault } = await one.store.system.ask(distributorProtocol, '0', pushAsk([{ stream: { app: 'a' }, values }]), ASKED);
   assert.equal(fault, undefined);
   await one.store.flush();
-  const { stats } = await samples(one, 'sum(bytes_over_time({app="a"}[2h]))');
+  const { stats } = await samples(one, 'sum(bytes_over_time({app="a"}[1h]))'); // a part of the block, so that its header does not tell
   assert.equal(stats.matchedLines, 1);
 });
 
