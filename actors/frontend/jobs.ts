@@ -105,11 +105,30 @@ export class Jobs {
 
   /** Asks every querier for its share of the streams, or one for all of them, of each tenant; the replies are in the order of tenants and shares. If one fails, all do.
    *  Nobody is asked for a range that ends before it begins. */
-  async run<K extends QuerierAsk['kind']>(ask: Extract<JobAsk, { kind: K }>, sharded: boolean): Promise<QuerierReply[K][]> {
+  async run<K extends JobAsk['kind']>(ask: Extract<JobAsk, { kind: K }>, sharded: boolean): Promise<QuerierReply[K][]> {
     if (endsBeforeItBegins(ask)) return [];
+    try {
+      const canHelp = ask.kind === 'samples' && sharded && this.#services.queriers.length > 1;
+      if (!canHelp) return await this.#run(ask, sharded);
+      try {
+        return await this.#run(ask, sharded, this.#services.world.random.id());
+      } catch (error) {
+        // An object is gone that a job took over from another: alone, each can start over.
+        if (!(error instanceof Fault && error.code === 'not_found')) throw error;
+        return await this.#run(ask, sharded);
+      }
+    } catch (error) {
+      this.#failed.abort(error);
+      throw error;
+    }
+  }
+
+  /** `help`: a name for the jobs under which they are to help each other. */
+  async #run<K extends JobAsk['kind']>(ask: Extract<JobAsk, { kind: K }>, sharded: boolean, help?: string): Promise<QuerierReply[K][]> {
     const { asker, queriers } = this.#services;
     const of = sharded ? queriers.length : 1;
-    const signal = AbortSignal.any([this.#asked.signal, this.#failed.signal]);
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#asked.signal, this.#failed.signal, failed.signal]);
     const most = jobLimits(ask, this.#limits);
     const { maxQueryMemory: maxMemory } = this.#limits;
     const asks = askByTenant(this.#asked.tenant, ask).flatMap(({ tenant, ask: own }) => {
@@ -118,7 +137,8 @@ export class Jobs {
       return Array.from({ length: of }, (_, index) => {
         const instance = sharded ? queriers[index] : 'any';
         const shard: StreamShard = { index, of };
-        const job = { ...common, shard } as unknown as Job<K>;
+        const others = queriers.filter((querier) => querier !== instance);
+        const job = { ...common, shard, ...(help && { help: { job: `${help} of ${tenant}`, others } }) } as unknown as Job<K>;
         return this.#slots.run(() => asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context));
       });
     });
@@ -131,7 +151,7 @@ export class Jobs {
       if ('query' in ask) this.#note(ask.query, replies as QuerierReply['logs' | 'samples'][]);
       return replies;
     } catch (error) {
-      this.#failed.abort(error);
+      failed.abort(error);
       await Promise.allSettled(asks);
       throw error;
     }

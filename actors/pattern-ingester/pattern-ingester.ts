@@ -6,7 +6,8 @@ import { bool, bytes, type OptionsOf, section } from '../../ops/base/options.ts'
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import { noScanStats, type PatternAsk, type PatternReply, patternProtocol } from '../protocol/query.ts';
-import { openedOnce, type ScanGroup, scanGroups } from '../querier/scan.ts';
+import { openedOnce } from '../querier/scan.ts';
+import { type ScanGroup, scanGroups } from '../querier/scan-group.ts';
 import { type JobTools, SourceReader } from '../querier/source-reader.ts';
 
 export const patternIngesterOptions = section('pattern_ingester', 'pattern-ingester', {

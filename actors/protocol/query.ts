@@ -4,6 +4,10 @@ import type { Direction, Matcher } from '../../logql/model.ts';
 import type { PatternQuery } from '../../logql/patterns/pattern-execution.ts';
 import type { PatternFrame } from '../../logql/patterns/pattern-series.ts';
 import type { StageProfile } from '../../logql/pipeline/profile.ts';
+import type { StreamHash } from '../../storage/batch/batch.ts';
+import type { BlockHeader } from '../../storage/chunk/block.ts';
+import type { ChunkRef } from '../../storage/chunk/chunk.ts';
+import type { Unit } from '../../storage/chunk/overlap.ts';
 import { protocol } from '../kernel/define.ts';
 import type { StreamShard } from './ingest.ts';
 
@@ -14,12 +18,39 @@ export interface JobLimits {
   readonly bytes: number;
 }
 
-/** One job for a querier over one shard of the streams. */
-export type QuerierAsk = JobAsk & {
-  shard: StreamShard;
-  /** Bytes of memory that the job may hold; absent or 0: no limit of its own. */
-  maxMemory?: number;
-};
+/** Jobs of one query that take over from each other what they have not begun, each known by the same name at its querier. If a job of them fails because an object
+ *  is gone (Fault not_found), then so must the query: all of them are of one plan. */
+export interface MutualHelp {
+  readonly job: string;
+  /** The other queriers. */
+  readonly others: readonly string[];
+}
+
+/** A stretch of one stream in storage that is scanned as a whole, by whoever has it. */
+export interface SharedGroup {
+  /** Canonical text. */
+  readonly labels: string;
+  readonly hash: StreamHash;
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly units: readonly (Unit & {
+    readonly key: string;
+    /** Without its list of blocks. */
+    readonly chunk: ChunkRef;
+    readonly block: BlockHeader;
+    readonly at: number;
+  })[];
+}
+
+/** One job for a querier over one shard of the streams, or what queriers ask each other. */
+export type QuerierAsk =
+  | (JobAsk & {
+      shard: StreamShard;
+      /** Bytes of memory that the job may hold; absent or 0: no limit of its own. */
+      maxMemory?: number;
+    })
+  /** What the job of this name has not begun and can spare: about half, or nothing. Who asks takes it over; if the reply is lost, the query has to fail. */
+  | { kind: 'spare_groups'; job: string };
 
 /** A query text, or matchers. Times [fromNs, toNs) unless said otherwise. `tenantLabel`: what each stream is to have as its label `__tenant_id__`, in a query of
  *  several tenants. */
@@ -55,6 +86,7 @@ export type JobAsk =
       profile?: boolean;
       most?: JobLimits;
       tenantLabel?: string;
+      help?: MutualHelp;
     }
   /** How much would have to be read. */
   | { kind: 'read_size'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
@@ -134,6 +166,7 @@ export type QuerierReply = {
   /** A row per stream, numbers as Float64. */
   stream_sizes: { hashes: string[]; chunks: Uint8Array; entries: Uint8Array; bytes: Uint8Array; stats: ScanStats };
   volumes: { frame: Uint8Array[]; stats: ScanStats };
+  spare_groups: { groups: SharedGroup[] };
   /** Lines and metadata of all blocks and heads with times in the range, decompressed. */
   read_size: { bytes: number; stats: ScanStats };
 };

@@ -2,7 +2,8 @@ import { StreamSize } from '../../logql/engine/stream-sizes.ts';
 import { volumeExecution } from '../../logql/engine/volume-execution.ts';
 import { bytesOf } from '../../ops/base/bytes.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply, type ScanStats } from '../protocol/query.ts';
-import { openedOnce, type ScanGroup, scanGroups } from './scan.ts';
+import { openedOnce } from './scan.ts';
+import { type ScanGroup, scanGroups } from './scan-group.ts';
 import type { JobTools } from './source-reader.ts';
 import { bytesIn, type StreamSources } from './sources.ts';
 

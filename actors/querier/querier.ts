@@ -1,8 +1,6 @@
 import { logExecution } from '../../logql/engine/log-execution.ts';
 import { SharedMemory } from '../../logql/engine/memory-budget.ts';
-import { sampleExecution } from '../../logql/engine/sample-execution.ts';
-import { finishInTurns } from '../../logql/engine/steps.ts';
-import { formatLabels, type Labels } from '../../logql/model.ts';
+import { formatLabels } from '../../logql/model.ts';
 import { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { parseSelector } from '../../logql/syntax/parse.ts';
 import { MiB } from '../../ops/base/bytes.ts';
@@ -16,8 +14,10 @@ import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
 import { withTenant } from '../tenants.ts';
 import { readSize, streamSizes, volumes } from './index-jobs.ts';
-import { openedOnce, scanGroups } from './scan.ts';
-import type { ScanNeeds } from './skip.ts';
+import { groupsOfOthers, labelled, needsOf, type SamplesAsk, samples } from './samples-job.ts';
+import { openedOnce } from './scan.ts';
+import { scanGroups } from './scan-group.ts';
+import { type SharedScan, Sharing } from './sharing.ts';
 import { type JobTools, SourceReader } from './source-reader.ts';
 import { liveObjects } from './sources.ts';
 
@@ -48,7 +48,8 @@ export const querier = defineActor<QuerierAsk, QuerierReply, QuerierDeps>({
     const jobs = new QuerierJobs(deps, context);
     const handlers: Handlers<QuerierAsk, QuerierReply> = {
       logs: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.logs(ask, tools)),
-      samples: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.samples(ask, tools)),
+      samples: (ask, asked) => jobs.samples(ask, asked),
+      spare_groups: async ({ job }) => ({ groups: await jobs.sharing.spare(job) }),
       series: (ask, asked) => jobs.run(ask, asked, (tools) => jobs.series(ask, asked, tools)),
       stream_sizes: (ask, asked) => jobs.run(ask, asked, (tools) => streamSizes(ask, tools)),
       volumes: (ask, asked) => jobs.run(ask, asked, (tools) => volumes(ask, tools)),
@@ -63,6 +64,7 @@ const SERIES_BYTES = 128;
 
 class QuerierJobs {
   running = 0;
+  readonly sharing = new Sharing();
   readonly #deps: QuerierDeps;
   readonly #start: StartContext;
   readonly #memory: SharedMemory;
@@ -85,10 +87,15 @@ class QuerierJobs {
     return { running: this.running, memoryBytes: this.#memory.heldBytes };
   }
 
-  async run<T>({ maxMemory = 0 }: QuerierAsk, asked: AskContext, job: (tools: JobTools) => Promise<T>): Promise<T> {
+  async run<T>(
+    { maxMemory = 0 }: { readonly maxMemory?: number },
+    asked: AskContext,
+    job: (tools: JobTools) => Promise<T>,
+    shared?: SharedScan,
+  ): Promise<T> {
     this.running++;
     try {
-      return await this.#reader.planned(asked, maxMemory, job);
+      return await this.#reader.planned(asked, maxMemory, job, shared);
     } finally {
       this.running--;
     }
@@ -120,28 +127,14 @@ class QuerierJobs {
     return { frame: execution.frame(), stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
   }
 
-  async samples(ask: Extract<QuerierAsk, { kind: 'samples' }>, tools: JobTools): Promise<QuerierReply['samples']> {
-    const stats = noScanStats();
+  samples(ask: SamplesAsk, asked: AskContext): Promise<QuerierReply['samples']> {
+    const { help } = ask;
     const profile = this.#profileFor(ask);
-    const execution = sampleExecution(ask.query, ask, {
-      memory: tools.memory,
-      ...(ask.maxSeries !== undefined && { maxSeries: ask.maxSeries }),
-      ...(profile && { profile }),
+    if (help === undefined) return this.run(ask, asked, (tools) => samples(ask, tools, { profile }));
+    return this.sharing.during(help.job, (shared) => {
+      const others = () => groupsOfOthers(help, shared, this.#deps.asker, asked);
+      return this.run(ask, asked, (tools) => samples(ask, tools, { profile, others }), shared);
     });
-    const { matchers, fromNs, toNs } = execution;
-    const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard }, stats, ask.most);
-    const streamOf = openedOnce((labels) => execution.stream(labelled(labels, ask)));
-    await tools.scan(scanGroups(streams), stats, {
-      backward: false,
-      demanding: execution.demanding,
-      lineless: (outline) => execution.lineless(outline),
-      needs: needsOf(execution, ask),
-      wanted: () => true,
-      header: (group, outline) => streamOf(group).header(outline),
-      block: (group, block) => streamOf(group).block(block),
-    });
-    const frame = await finishInTurns(execution.frame(), () => tools.slices.giveWay());
-    return { frame, stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
   }
 
   #profileFor({ profile = false }: { profile?: boolean }): PipelineProfile | undefined {
@@ -184,15 +177,6 @@ class QuerierJobs {
     }
     return { labels: [...labels].map((text) => labelledText(text, ask)), stats };
   }
-}
-
-/** For skip filters. They know nothing of the label that a query of several tenants gives its streams. */
-function needsOf(execution: ScanNeeds, { tenantLabel }: { tenantLabel?: string }): ScanNeeds {
-  return tenantLabel === undefined ? execution : { required: execution.required, requiredLabels: [] };
-}
-
-function labelled(labels: Labels, { tenantLabel }: { tenantLabel?: string }): Labels {
-  return tenantLabel === undefined ? labels : withTenant(labels, tenantLabel);
 }
 
 function labelledText(text: string, { tenantLabel }: { tenantLabel?: string }): string {

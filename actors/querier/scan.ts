@@ -6,34 +6,15 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
-import { groupOverlapping } from '../../storage/chunk/overlap.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
+import { GroupQueue } from './group-queue.ts';
 import { Pace, piecesOf } from './pieces.ts';
 import { mayRepeat } from './repeats.ts';
+import { outlineOf, type ScanGroup } from './scan-group.ts';
+import type { SharedScan } from './sharing.ts';
 import { GroupSkipper, type ScanNeeds } from './skip.ts';
-import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
-
-/** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
-export interface ScanGroup {
-  readonly stream: StreamSources;
-  readonly units: readonly SourceUnit[];
-  readonly minNs: bigint;
-  readonly maxNs: bigint;
-}
-
-export function scanGroups(streams: readonly StreamSources[]): ScanGroup[] {
-  return streams.flatMap((stream) => groupOverlapping(stream.units).map((units) => ({ stream, units, ...spanOf(units) })));
-}
-
-function spanOf(units: readonly SourceUnit[]): { minNs: bigint; maxNs: bigint } {
-  let { minNs, maxNs } = units[0];
-  for (const unit of units) {
-    if (unit.minNs < minNs) minNs = unit.minNs;
-    if (unit.maxNs > maxNs) maxNs = unit.maxNs;
-  }
-  return { minNs, maxNs };
-}
+import { loadUnit, type StreamSources } from './sources.ts';
 
 /** How many groups are being fetched while one is scanned. */
 const READ_AHEAD = 4;
@@ -65,17 +46,19 @@ export interface ScanDeps {
   readonly memory: MemoryBudget;
 }
 
-/** Feeds the groups' blocks to `scanner` in the order given. */
-export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
+/** Feeds the groups' blocks to `scanner` in the order given, but for those that `shared` gives away. */
+export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner, shared?: SharedScan): Promise<void> {
   const { world, slices, stats } = deps;
   const pace = new Pace(scanner.demanding === true);
   const skipper = new GroupSkipper(groups, scanner.needs, deps);
+  const queue = new GroupQueue(groups);
+  shared?.open(queue, skipper);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
-  let next = 0;
   try {
     for (;;) {
-      for (; ahead.length < READ_AHEAD && next < groups.length; next++) {
-        const group = groups[next];
+      while (ahead.length < READ_AHEAD) {
+        const group = queue.take();
+        if (group === undefined) break;
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
           const askedMs = world.clock.monotonicMs();
@@ -84,10 +67,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
           if (skipped) {
             stats.blocksFiltered += group.units.length;
             // What is at hand may be all that is wanted: filters of the whole range are not asked before it was scanned.
-            if (ahead.length > 0) {
-              next++;
-              break;
-            }
+            if (ahead.length > 0) break;
           } else {
             const sizeBytes = memoryOf(group);
             deps.memory.take(sizeBytes);
@@ -126,6 +106,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
       deps.memory.give(head.sizeBytes);
     }
   } finally {
+    shared?.close();
     await Promise.allSettled([skipper.settled(), ...ahead.map(({ loaded }) => loaded)]);
   }
 }
@@ -142,13 +123,6 @@ function memoryOf({ units }: ScanGroup): number {
     bytes += (unit.kind === 'head' && units.length === 1 ? 0 : 1) * (lineBytes + metadataBytes + rows * ROW_BYTES);
   }
   return bytes;
-}
-
-function outlineOf(unit: SourceUnit): BlockOutline {
-  if (unit.kind === 'head') return unit.rows;
-  const { rows, minOffset, maxOffset, lineBytes, metadataBytes, metadata } = unit.block;
-  const { baseNs } = unit.chunk;
-  return { rows, baseNs, minOffset, maxOffset, lineBytes, metadataBytes, metadataKeys: () => metadata.map(({ key }) => key) };
 }
 
 /** One block after the other, none of them held any longer than it is looked at. */

@@ -6,7 +6,7 @@ import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { needleHashes } from '../../storage/chunk/needle-hashes.ts';
 import type { FilterSection } from '../../storage/segment/filter-directory.ts';
 import { blocksWithout } from '../../storage/segment/filter-probe.ts';
-import type { ScanGroup } from './scan.ts';
+import type { ScanGroup } from './scan-group.ts';
 
 /** What an entry must have for a query to take it. */
 export interface ScanNeeds {

@@ -9,7 +9,9 @@ import { checkSelected } from '../job-limits.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import type { JobLimits, ScanStats } from '../protocol/query.ts';
 import { type Slices, Turns } from '../turns.ts';
-import { type ScanGroup, type Scanner, scan } from './scan.ts';
+import { type Scanner, scan } from './scan.ts';
+import type { ScanGroup } from './scan-group.ts';
+import type { SharedScan } from './sharing.ts';
 import { bytesIn, gatherSources, type Selection, type StreamSources } from './sources.ts';
 
 export interface SourceReaderDeps {
@@ -34,6 +36,7 @@ export interface JobTools {
   readonly slices: Slices;
   /** Throws Fault limit_exceeded if there is more than `most`. */
   gather(selection: Selection, stats: ScanStats, most?: JobLimits): Promise<StreamSources[]>;
+  /** Scans the groups, but for those that are given away where the job is shared. */
   scan(groups: readonly ScanGroup[], stats: ScanStats, scanner: Scanner): Promise<void>;
 }
 
@@ -55,24 +58,30 @@ export class SourceReader {
   }
 
   /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. `maxMemory`: bytes that the job may hold
-   *  by itself, 0 for any number. */
-  async planned<T>(asked: AskContext, maxMemory: number, job: (tools: JobTools) => Promise<T>): Promise<T> {
+   *  by itself, 0 for any number. A job that has exchanged groups by `shared` does not start over, and throws Fault not_found. */
+  async planned<T>(asked: AskContext, maxMemory: number, job: (tools: JobTools) => Promise<T>, shared?: SharedScan): Promise<T> {
     const slices = this.#turns.begin(asked.signal);
     try {
-      return await this.#planned(asked, maxMemory, slices, job);
+      return await this.#planned(asked, maxMemory, slices, job, shared);
     } finally {
       slices.end();
     }
   }
 
-  async #planned<T>(asked: AskContext, maxMemory: number, slices: Slices, job: (tools: JobTools) => Promise<T>): Promise<T> {
+  async #planned<T>(
+    asked: AskContext,
+    maxMemory: number,
+    slices: Slices,
+    job: (tools: JobTools) => Promise<T>,
+    shared: SharedScan | undefined,
+  ): Promise<T> {
     for (let plan = 1; ; plan++) {
       const memory = new MemoryBudget(maxMemory, this.#deps.memory);
       try {
-        return await job(this.#tools(asked, memory, slices));
+        return await job(this.#tools(asked, memory, slices, shared));
       } catch (error) {
         asked.signal.throwIfAborted();
-        if (!(error instanceof Fault) || error.code !== 'not_found') throw error;
+        if (!(error instanceof Fault) || error.code !== 'not_found' || shared?.isMixed === true) throw error;
         if (plan === MAX_PLANS) throw new Fault('unavailable', error.message, { cause: error });
         await this.catalog.refresh();
       } finally {
@@ -81,7 +90,7 @@ export class SourceReader {
     }
   }
 
-  #tools(asked: AskContext, memory: MemoryBudget, slices: Slices): JobTools {
+  #tools(asked: AskContext, memory: MemoryBudget, slices: Slices, shared: SharedScan | undefined): JobTools {
     const { asker, ingesters, blobs, damagedPages } = this.#deps;
     const [catalog, world] = [this.catalog, this.#world];
     return {
@@ -94,13 +103,13 @@ export class SourceReader {
       },
       async scan(groups, stats, scanner) {
         const meter = new ReadMeter(world.clock);
-        await scan(groups, { blobs, world, slices, stats, meter, memory }, scanner);
-        stats.fetchedBytes = meter.fetchedBytes;
-        stats.filterBytes = meter.filterBytes;
+        await scan(groups, { blobs, world, slices, stats, meter, memory }, scanner, shared);
+        stats.fetchedBytes += meter.fetchedBytes;
+        stats.filterBytes += meter.filterBytes;
         if (meter.damagedPages > 0) damagedPages?.add(meter.damagedPages);
-        stats.compressedBytes = meter.storedBytes;
-        stats.decompressedBytes = meter.rawBytes;
-        stats.decompressMs = meter.decompressMs;
+        stats.compressedBytes += meter.storedBytes;
+        stats.decompressedBytes += meter.rawBytes;
+        stats.decompressMs += meter.decompressMs;
       },
     };
   }

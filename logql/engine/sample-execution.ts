@@ -208,8 +208,7 @@ class StreamExecution implements StreamSamples {
     const first = block.minOffset >= from ? 0 : lowerBound(times, from, 0, block.rows);
     const end = block.maxOffset < to ? block.rows : lowerBound(times, to, first, block.rows);
     if (first === end) return;
-    if (sample === 'value' || !pipeline.columnsOnly || hasPushedErrors(block))
-      this.#byRow(block, times, first, end, locator);
+    if (sample === 'value' || !pipeline.columnsOnly || hasPushedErrors(block)) this.#byRow(block, times, first, end, locator);
     else if (pipeline.empty && this.#rowSeries.isStreamWide(block)) this.#byRun(block, times, first, end, locator);
     else this.#byColumn(block, times, first, end, locator);
   }

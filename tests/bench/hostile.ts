@@ -34,7 +34,9 @@ const HOSTILE: readonly [what: string, query: string][] = [
   ['many leaves', Array.from({ length: 60 }, (_, index) => `count_over_time({env="prod"} |= "${index}" [1d])`).join(' + ')],
 ];
 
-await using server = await TestServer.start({ flags: [...LIFTED, ...SHARES, '-querier.query-timeout=20s', '-querier.max-query-series=500'] });
+await using server = await TestServer.start({
+  flags: [...LIFTED, ...SHARES, '-querier.query-timeout=20s', '-querier.max-query-series=500'],
+});
 const folder = cacheFolder(`corpus${options.mib}`);
 const corpus = corpusIn(folder, Number(options.mib));
 await pushAll(server.url, readBodies(folder), 1);
