@@ -13,7 +13,7 @@ export interface Leaf {
   readonly range: RangeAggregation;
   /** Grouping of the sum that is computed along with it. */
   readonly sum?: Grouping;
-  /** Results over disjoint sets of streams can be merged into the result over all. */
+  /** Results over disjoint sets of streams can be merged into the result over all. A counter's rate needs its samples in the order of time, in one place. */
   readonly mergeable: boolean;
 }
 
@@ -44,9 +44,6 @@ export function keepsSeries({ expr, leafOf }: MetricPlan): boolean {
 
 /** Sums of these over streams are sums over their entries. */
 const ADDITIVE: ReadonlySet<RangeOp> = new Set(['rate', 'count_over_time', 'bytes_rate', 'bytes_over_time', 'sum_over_time']);
-/** These need every sample of a series in one place. */
-const WHOLE: ReadonlySet<RangeOp> = new Set(['quantile_over_time', 'rate_counter']);
-
 /** Says which parts of a query run on queriers; what is around them is evaluated over their results. Throws Fault parse_error for a stage that
  *  cannot be (a template, pattern or address that is none), so that no work is begun for it. */
 export function planQuery(expr: Expr): Plan {
@@ -79,7 +76,7 @@ export function planMetricQuery(expr: MetricExpr): MetricPlan {
 
 /** `node` as a leaf, if it is one. */
 export function readLeaf(node: Expr): Leaf | undefined {
-  if (node.kind === 'range_aggregation') return { query: print(node), range: node, mergeable: !WHOLE.has(node.op) };
+  if (node.kind === 'range_aggregation') return { query: print(node), range: node, mergeable: node.op !== 'rate_counter' };
   if (node.kind !== 'vector_aggregation' || node.op !== 'sum') return undefined;
   const { inner } = node;
   if (inner.kind !== 'range_aggregation' || !ADDITIVE.has(inner.op)) return undefined;

@@ -98,7 +98,7 @@ async function leafResults(plan: MetricPlan, times: EvaluationTimes, jobs: Jobs,
 async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs, bound: { maxSeries?: number }): Promise<Matrix> {
   const replies = await jobs.run({ kind: 'samples', query: leaf.query, ...times, ...bound }, leaf.mergeable);
   const frames = replies.length === 0 ? [finish(encodeSampleFrame(stepCount(times), []))] : replies.map(({ frame }) => frame); // none: no tenant was meant
-  return jobs.inTurns(mergeSampleFrames(leaf, frames));
+  return jobs.inTurns(mergeSampleFrames(leaf, times, frames));
 }
 
 /** Entries of an answer, and what is said about those that are not in it. */

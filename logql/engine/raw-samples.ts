@@ -140,63 +140,6 @@ function sortByTime({ panes, times, values }: Page, from: number, to: number): v
 /** The value of a window that starts at `startNs`, exclusive, from its samples in the order of time; there is at least one. */
 export type WindowFunction = (times: Float64Array, values: Float64Array, startNs: number) => number;
 
-/** The φ-quantile, interpolated between the two nearest ranks. Below 0 and above 1 it is infinite, as in Prometheus. */
-export function quantileOf(parameter: number): WindowFunction {
-  let scratch = new Float64Array(0);
-  return (_times, values) => {
-    if (Number.isNaN(parameter)) return Number.NaN;
-    if (parameter < 0) return Number.NEGATIVE_INFINITY;
-    if (parameter > 1) return Number.POSITIVE_INFINITY;
-    const { length } = values;
-    if (scratch.length < length) scratch = new Float64Array(length * 2);
-    scratch.set(values);
-    const position = parameter * (length - 1);
-    const rank = Math.floor(position);
-    const low = selectRank(scratch, length, rank);
-    let high = rank + 1 < length ? scratch[rank + 1] : low;
-    for (let at = rank + 2; at < length; at++) if (scratch[at] < high) high = scratch[at];
-    // Not the difference's share: of an infinite value that gives something else, and a weight of 0 makes NaN of it.
-    return low * (1 - (position - rank)) + high * (position - rank);
-  };
-}
-
-/** Reorders values[0, length) so that none before `rank` is above the value there and none behind it is below, and returns that value. NaN counts as the
- *  lowest. Quickselect, linear on average; where its pivots are bad it sorts what is left, so that no data can make it quadratic. */
-function selectRank(values: Float64Array, length: number, rank: number): number {
-  let low = 0;
-  for (let at = 0; at < length; at++) {
-    if (!Number.isNaN(values[at])) continue;
-    values[at] = values[low];
-    values[low++] = Number.NaN;
-  }
-  let high = length - 1;
-  for (let turns = 2 * Math.log2(length); low < high && rank >= low; turns--) {
-    if (turns < 0) {
-      values.subarray(low, high + 1).sort();
-      break;
-    }
-    const pivot = median(values[low], values[(low + high) >>> 1], values[high]);
-    let left = low;
-    let right = high;
-    while (left <= right) {
-      while (values[left] < pivot) left++;
-      while (values[right] > pivot) right--;
-      if (left > right) break;
-      const swapped = values[left];
-      values[left++] = values[right];
-      values[right--] = swapped;
-    }
-    if (rank <= right) high = right;
-    else if (rank >= left) low = left;
-    else break;
-  }
-  return values[rank];
-}
-
-function median(a: number, b: number, c: number): number {
-  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
-}
-
 /** Increase per second of a counter that may start again at 0. As in Prometheus it is extrapolated to the borders of the window where samples come close to
  *  them, by half the samples' distance elsewhere, and never to before the time at which the counter would have been 0. One sample gives 0. */
 export function counterRateOf(rangeNs: number): WindowFunction {

@@ -155,8 +155,9 @@ class LeafExecution implements SampleExecution {
 
   *#spans(texts: readonly string[]): Generator<SeriesSpan, void, void> {
     for (const text of texts) {
-      const span = this.store.windows(this.#series.get(text)!);
-      this.#memory?.take(2 * span.columns.length * span.columns[0].byteLength); // in the frame, which grows by doubling
+      const span = this.store.result(this.#series.get(text)!);
+      const bytes = span.columns.length * span.columns[0].byteLength + ('values' in span ? span.values.byteLength : 0);
+      this.#memory?.take(2 * bytes); // in the frame, which grows by doubling
       yield { text, ...span };
     }
   }

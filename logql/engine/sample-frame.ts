@@ -7,16 +7,19 @@ import { operationOf } from './accumulate.ts';
 import { GrowingFloats, GrowingIntegers } from './growing.ts';
 import { emptySeries, type Matrix, Series } from './matrix.ts';
 import { PaneStore, type Span } from './panes.ts';
+import { quantilesOf } from './quantile.ts';
 import { STEP_ITEMS, type Steps } from './steps.ts';
+import type { ValueSpan } from './value-store.ts';
+import { type EvaluationTimes, Windows } from './windows.ts';
 
-/** Aggregates of the windows of one series; `text` is that of its labels. */
-export interface SeriesSpan extends Span {
-  readonly text: string;
-}
+/** Aggregates of the windows of one series, or values of its panes; `text` is that of its labels. */
+export type SeriesSpan = (Span | ValueSpan) & { readonly text: string };
 
 interface Header {
   readonly steps: number;
   readonly columns: number;
+  /** Whether the last column is of values. */
+  readonly values: boolean;
   /** Parts that hold texts. */
   readonly textParts: number;
 }
@@ -31,15 +34,18 @@ interface SampleFrame {
   readonly lengths: Uint32Array;
   /** The windows of the series one after the other. */
   readonly columns: readonly Float64Array[];
+  /** See ValueSpan; as many as the first column says. */
+  readonly values: Float64Array | undefined;
 }
 
 /** `series`: in the order of their texts. A header as JSON; the texts, one per line, so many in each part; first window and number of windows of each as Uint32s; then each column
- *  as Float64s, the series one after the other. */
+ *  as Float64s, the series one after the other; values, if it is those, as one more. */
 export function* encodeSampleFrame(steps: number, series: Iterable<SeriesSpan>): Steps<Uint8Array[]> {
   const texts: Uint8Array[] = [];
   const from = new GrowingIntegers();
   const lengths = new GrowingIntegers();
   const columns: GrowingFloats[] = [];
+  let values: GrowingFloats | undefined;
   let part: string[] = [];
   for (const one of series) {
     part.push(one.text);
@@ -49,13 +55,18 @@ export function* encodeSampleFrame(steps: number, series: Iterable<SeriesSpan>):
       columns[index] ??= new GrowingFloats();
       columns[index].append(column);
     });
+    if ('values' in one) {
+      values ??= new GrowingFloats();
+      values.append(one.values);
+    }
     if (part.length < STEP_ITEMS) continue;
     texts.push(Buffer.from(part.join('\n')));
     part = [];
     yield;
   }
   if (part.length > 0) texts.push(Buffer.from(part.join('\n')));
-  const header: Header = { steps, columns: columns.length, textParts: texts.length };
+  if (values !== undefined) columns.push(values);
+  const header: Header = { steps, columns: columns.length, values: values !== undefined, textParts: texts.length };
   return [
     Buffer.from(JSON.stringify(header)),
     ...texts,
@@ -67,12 +78,17 @@ export function* encodeSampleFrame(steps: number, series: Iterable<SeriesSpan>):
 
 /** Columns are views into `frames`. Throws Fault corrupt. */
 function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
-  const { steps, columns: count, textParts } = JSON.parse(Buffer.from(frames[0]).toString()) as Header;
+  const { steps, columns: count, values: hasValues, textParts } = JSON.parse(Buffer.from(frames[0]).toString()) as Header;
   const [from, lengths, ...columns] = frames.slice(1 + textParts);
   const series = (lengths?.length ?? 0) / Uint32Array.BYTES_PER_ELEMENT;
   const decoded = lengths === undefined ? new Uint32Array(0) : uint32View(lengths, 0, series);
   const total = decoded.reduce((sum, length) => sum + length, 0);
-  if (columns.length !== count || from.length !== lengths.length || columns.some((column) => column.length !== total * 8)) {
+  const valueBytes = hasValues ? columns.pop() : undefined;
+  if (
+    columns.length + Number(hasValues) !== count ||
+    from.length !== lengths.length ||
+    columns.some((column) => column.length !== total * 8)
+  ) {
     throw new Fault('corrupt', `a sample frame of ${frames.length} parts does not hold its ${count} columns of ${total} values`);
   }
   return {
@@ -81,14 +97,16 @@ function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
     from: uint32View(from, 0, series),
     lengths: decoded,
     columns: columns.map((column) => float64View(column, 0, total)),
+    values: valueBytes && float64View(valueBytes, 0, valueBytes.length / Float64Array.BYTES_PER_ELEMENT),
   };
 }
 
-/** The values of a leaf from the frames of queriers, each over its own set of streams. Frames of a leaf that is not mergeable have no series in common. Series are in the order
+/** The values of a leaf at `times` from the frames of queriers, each over its own entries. Frames of a leaf that is not mergeable have no series in common. Series are in the order
  *  of their texts, so that what is computed from them (the first of equal values in a topk) does not depend on where their entries lie. Throws Fault corrupt. */
-export function* mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8Array[])[]): Steps<Matrix> {
+export function* mergeSampleFrames(leaf: Leaf, times: EvaluationTimes, frames: readonly (readonly Uint8Array[])[]): Steps<Matrix> {
   const decoded = frames.map(decodeSampleFrame);
   const steps = decoded[0]?.steps ?? 0;
+  const windows = new Windows(times, leaf.range.rangeNs, leaf.range.offsetNs);
   const out = new SeriesWriter(leaf.range);
   const sums = new PaneStore(operationOf(leaf.range).accumulation, steps);
   let merged = 0;
@@ -96,10 +114,13 @@ export function* mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8A
   for (let done = 1; open.length > 0; done++) {
     const { text } = open.reduce((least, cursor) => (cursor.text < least.text ? cursor : least));
     const same = open.filter((cursor) => cursor.text === text);
-    if (same.length === 1) out.add(text, same[0].span());
+    const spans = same.map((cursor) => cursor.span());
+    if (leaf.range.op === 'quantile_over_time')
+      out.add(text, yield* quantilesOf(leaf.range.parameter ?? Number.NaN, spans.map(withValues), windows));
+    else if (spans.length === 1) out.add(text, spans[0]);
     else {
       if (!leaf.mergeable) throw new Fault('internal', `results of ${leaf.range.op} for the series ${text} cannot be merged`);
-      for (const { from, columns } of same.map((cursor) => cursor.span())) {
+      for (const { from, columns } of spans) {
         for (let row = 0; row < columns[0].length; row++) if (columns[0][row] > 0) sums.combine(merged, from + row, columns, row);
       }
       out.add(text, sums.span(merged++));
@@ -111,6 +132,11 @@ export function* mergeSampleFrames(leaf: Leaf, frames: readonly (readonly Uint8A
   return { steps, series: leaf.range.op === 'absent_over_time' ? absence(leaf, steps, out.series) : out.series };
 }
 
+function withValues(span: Span | ValueSpan): ValueSpan {
+  if ('values' in span) return span;
+  throw new Fault('corrupt', 'a sample frame of a quantile has no values');
+}
+
 /** The series of a frame, one after the other. */
 class FrameCursor {
   readonly #frame: SampleFrame;
@@ -119,6 +145,9 @@ class FrameCursor {
   #inPart = -1;
   #series = -1;
   #at = 0;
+  /** Of the values. */
+  #valuesAt = 0;
+  #valuesEnd = 0;
   text = '';
   ended = false;
 
@@ -127,14 +156,15 @@ class FrameCursor {
     this.advance();
   }
 
-  span(): Span {
-    const { from, lengths, columns } = this.#frame;
+  span(): Span | ValueSpan {
+    const { from, lengths, columns, values } = this.#frame;
     const end = this.#at + lengths[this.#series];
-    return { from: from[this.#series], columns: columns.map((column) => column.subarray(this.#at, end)) };
+    const span = { from: from[this.#series], columns: columns.map((column) => column.subarray(this.#at, end)) };
+    return values === undefined ? span : { ...span, values: values.subarray(this.#valuesAt, this.#valuesEnd) };
   }
 
   advance(): void {
-    const { texts, lengths } = this.#frame;
+    const { texts, lengths, values } = this.#frame;
     if (this.#series >= 0) this.#at += lengths[this.#series];
     this.#series++;
     this.#inPart++;
@@ -148,7 +178,12 @@ class FrameCursor {
     if (this.ended !== (this.#series === lengths.length)) {
       throw new Fault('corrupt', `a sample frame does not name each of its ${lengths.length} series`);
     }
-    if (!this.ended) this.text = this.#texts[this.#inPart];
+    if (this.ended) return;
+    this.text = this.#texts[this.#inPart];
+    if (values === undefined) return;
+    this.#valuesAt = this.#valuesEnd;
+    for (const count of this.#frame.columns[0].subarray(this.#at, this.#at + lengths[this.#series])) this.#valuesEnd += count;
+    if (this.#valuesEnd > values.length) throw new Fault('corrupt', `a sample frame lacks some of its ${this.#valuesEnd} values`);
   }
 }
 

@@ -2,7 +2,8 @@ import type { RangeAggregation } from '../syntax/ast.ts';
 import { operationOf } from './accumulate.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { PaneStore, type Span, slide } from './panes.ts';
-import { counterRateOf, quantileOf, RawSamples, type WindowFunction } from './raw-samples.ts';
+import { counterRateOf, RawSamples } from './raw-samples.ts';
+import { type ValueSpan, ValueStore } from './value-store.ts';
 import type { Windows } from './windows.ts';
 
 /** The samples of the series of a range aggregation, aggregated as far as its operation allows. Series are numbered from 0 on without gaps. */
@@ -11,37 +12,49 @@ export interface SeriesStore {
   add(series: number, pane: number, value: number, time: number, tie: number): void;
   /** `samples` samples of one pane that are worth `sum` together. For operations that count or sum. */
   addMany(series: number, pane: number, samples: number, sum: number): void;
-  /** Aggregates of the windows; windows without samples have a count of 0. Called when all is added, once for each series. */
-  windows(series: number): Span;
+  /** Aggregates of the windows, or of a quantile the values of the panes; those without samples have a count of 0. Called when all is added, once for each series. */
+  result(series: number): Span | ValueSpan;
 }
 
 /** What the series hold counts in `memory`. */
 export function seriesStore(range: RangeAggregation, windows: Windows, memory?: MemoryBudget): SeriesStore {
-  const whole = wholeWindowFunction(range);
-  if (whole !== undefined) return new WholeStore(windows, whole, memory);
+  if (range.op === 'quantile_over_time') return new ValuesByPane(memory);
+  if (range.op === 'rate_counter') return new CounterRates(windows, memory);
   const { accumulation } = operationOf(range);
   const panes = new PaneStore(accumulation, windows.panes, memory);
   return {
     add: (series, pane, value, time, tie) => panes.add(series, pane, value, time, tie),
     addMany: (series, pane, samples, sum) => panes.addMany(series, pane, samples, sum),
-    windows: (series) => slide(panes.span(series), windows, accumulation),
+    result: (series) => slide(panes.span(series), windows, accumulation),
   };
 }
 
-/** How the value of a window is computed from all of its samples, where aggregates do not do. */
-function wholeWindowFunction({ op, parameter, rangeNs }: RangeAggregation): WindowFunction | undefined {
-  if (op === 'quantile_over_time') return quantileOf(parameter ?? Number.NaN);
-  return op === 'rate_counter' ? counterRateOf(rangeNs) : undefined;
+class ValuesByPane implements SeriesStore {
+  readonly #values: ValueStore;
+
+  constructor(memory: MemoryBudget | undefined) {
+    this.#values = new ValueStore(memory);
+  }
+
+  add(series: number, pane: number, value: number): void {
+    this.#values.add(series, pane, value);
+  }
+
+  addMany(): void {
+    throw new Error('samples of quantiles have no sum');
+  }
+
+  result(series: number): ValueSpan {
+    return this.#values.span(series);
+  }
 }
 
-class WholeStore implements SeriesStore {
+class CounterRates implements SeriesStore {
   readonly #windows: Windows;
-  readonly #compute: WindowFunction;
   readonly #samples: RawSamples;
 
-  constructor(windows: Windows, compute: WindowFunction, memory: MemoryBudget | undefined) {
+  constructor(windows: Windows, memory: MemoryBudget | undefined) {
     this.#windows = windows;
-    this.#compute = compute;
     this.#samples = new RawSamples(memory);
   }
 
@@ -50,10 +63,10 @@ class WholeStore implements SeriesStore {
   }
 
   addMany(): void {
-    throw new Error('samples of quantiles and counter rates have no sum');
+    throw new Error('samples of counters have no sum');
   }
 
-  windows(series: number): Span {
-    return this.#samples.evaluate(series, this.#windows, this.#compute);
+  result(series: number): Span {
+    return this.#samples.evaluate(series, this.#windows, counterRateOf(this.#windows.rangeNs));
   }
 }

@@ -122,7 +122,7 @@ export class ConformanceStore {
       }
       return finish(execution.frame());
     });
-    return finish(mergeSampleFrames(leaf, frames));
+    return finish(mergeSampleFrames(leaf, times, frames));
   }
 
   #entries({ intervalNs, startNs, endNs, ...rest }: RangeParameters): FrameEntry[] {

@@ -90,7 +90,7 @@ const refused: [what: string, limits: Partial<TenantLimits>, ask: FrontendAsk, m
   [
     'the length of what an instant query reads in one',
     { maxQueryLength: 2 * HOUR_MS },
-    instant('sum(quantile_over_time(0.5, {app="a"} | unwrap zone [3h]))'),
+    instant('sum(rate_counter({app="a"} | unwrap zone [3h]))'),
     'the query time range exceeds the limit (query length: 3h0m0s, limit: 2h)',
   ],
   [
@@ -127,7 +127,7 @@ const refused: [what: string, limits: Partial<TenantLimits>, ask: FrontendAsk, m
   [
     'bytes of one querier that has all streams',
     { maxQuerierBytesRead: 10 },
-    instant('quantile_over_time(0.5, {app="b"} | unwrap zone [2h])'),
+    instant('rate_counter({app="b"} | unwrap zone [2h])'),
     `un-shardable query too large to execute on a single querier: ${inBytes(26, 10)}; ${ADVICE}`,
   ],
   ['queries at all', { tsdbMaxQueryParallelism: 0 }, instant(count), 'querying is disabled, please contact your Loki operator'],

@@ -34,7 +34,7 @@ function frameOf(query: string, times: EvaluationTimes, streams: Streams) {
 function run(query: string, times: EvaluationTimes, streams: Streams, split = false): Record<string, (number | undefined)[]> {
   const parts = split ? streams.map((stream) => [stream]) : [streams];
   const frames = parts.map((part) => frameOf(query, times, part).frame);
-  const { steps, series } = finish(mergeSampleFrames(leafOf(query), frames));
+  const { steps, series } = finish(mergeSampleFrames(leafOf(query), times, frames));
   return Object.fromEntries(series.map((one) => [one.text, valuesOf(one, steps)]));
 }
 
@@ -291,13 +291,13 @@ test('absence has the labels of the equalities', () => {
 });
 
 test('what cannot be merged is refused', () => {
-  const query = 'quantile_over_time(0.5, {app="x"} | logfmt | unwrap v [1s])';
+  const query = 'rate_counter({app="x"} | logfmt | unwrap v [1s])';
   const [one, other] = ['x', 'y'].map((name) => {
     const streams: Streams = [[[['app', name]], [blockOf(BASE, rowsAt([1], 'v=1'))]]];
     return frameOf(query, instant(1), streams).frame;
   });
-  assert.throws(() => finish(mergeSampleFrames(leafOf(query), [one, one])), { code: 'internal' });
-  assert.equal(finish(mergeSampleFrames(leafOf(query), [one, other])).series.length, 2);
+  assert.throws(() => finish(mergeSampleFrames(leafOf(query), instant(1), [one, one])), { code: 'internal' });
+  assert.equal(finish(mergeSampleFrames(leafOf(query), instant(1), [one, other])).series.length, 2);
   assert.throws(() => sampleExecution('max(rate({app="x"}[1s]))', instant(1)), { code: 'bad_request' });
 });
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACCUMULATIONS, type Columns } from '../../../logql/engine/accumulate.ts';
 import { PaneStore, slide } from '../../../logql/engine/panes.ts';
-import { counterRateOf, quantileOf, RawSamples } from '../../../logql/engine/raw-samples.ts';
+import { quantile, quantilesOf } from '../../../logql/engine/quantile.ts';
+import { counterRateOf, RawSamples } from '../../../logql/engine/raw-samples.ts';
+import { finish } from '../../../logql/engine/steps.ts';
+import { ValueStore } from '../../../logql/engine/value-store.ts';
 import { alignRange, stepCount, Windows } from '../../../logql/engine/windows.ts';
 import { QueryGenerator } from '../../support/query-generator.ts';
 
@@ -175,14 +178,20 @@ for (let seed = 1; seed <= 20; seed++) {
     const stepNs = 1 + random.int(50);
     const windows = new Windows({ startNs: BASE, endNs: BASE + BigInt((steps - 1) * stepNs), stepNs }, 1 + random.int(200), 0);
     const samples = Array.from({ length: 80 }, () => ({ time: 1 + random.int(300), value: random.int(20), series: random.int(SERIES) }));
-    const raw = new RawSamples();
+    const parts = [new ValueStore(), new ValueStore()]; // as of two queriers
+    const known = parts.map(() => new Set<number>());
     const locator = windows.locator(windows.originNs);
     for (const { time, value, series } of samples.filter((sample) => sample.time <= Number(windows.toNs - windows.fromNs))) {
       const pane = locator.pane(time);
-      if (pane >= 0) raw.add(series, pane, value, time);
+      if (pane < 0) continue;
+      const part = random.int(2);
+      parts[part].add(series, pane, value);
+      known[part].add(series);
     }
     for (let series = 0; series < SERIES; series++) {
-      const { columns } = raw.evaluate(series, windows, quantileOf(0.75));
+      const spans = parts.filter((_, part) => known[part].has(series)).map((part) => part.span(series));
+      if (spans.length === 0) continue;
+      const { columns } = finish(quantilesOf(0.75, spans, windows));
       const own = samples.filter((sample) => sample.series === series);
       for (const [window, values] of bruteForce(own, windows.steps, windows.stepNs, windows.rangeNs).entries()) {
         assert.equal(columns[0][window], values.length);
@@ -204,7 +213,7 @@ test('quantiles outside of [0, 1] are infinite', () => {
     [0, 3],
     [1, 3],
   ]) {
-    assert.equal(quantileOf(parameter)(Float64Array.of(1), Float64Array.of(3), 0), value);
+    assert.equal(finish(quantile(parameter, Float64Array.of(3))), value);
   }
 });
 
@@ -220,7 +229,8 @@ for (const [what, values] of [
   test(`every rank of values: ${what}`, () => {
     const data = Float64Array.from({ length: 1000 }, (_, at) => values(at));
     const sorted = [...data].sort((a, b) => Number(Number.isNaN(b)) - Number(Number.isNaN(a)) || a - b);
-    for (let rank = 0; rank < 1000; rank += 37) assert.equal(quantileOf(rank / 999)(data, data, 0).toFixed(6), sorted[rank].toFixed(6));
+    for (let rank = 0; rank < 1000; rank += 37)
+      assert.equal(finish(quantile(rank / 999, data.slice())).toFixed(6), sorted[rank].toFixed(6));
   });
 }
 
