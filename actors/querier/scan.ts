@@ -3,7 +3,7 @@ import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import type { ReadMeter } from '../../storage/chunk/block.ts';
+import { type ReadMeter, StoredBlock } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { ScanStats } from '../protocol/query.ts';
@@ -33,6 +33,7 @@ export interface Scanner {
   wanted(group: ScanGroup): boolean;
   /** Whether the outline of a whole group tells enough: then it is neither fetched nor scanned. */
   header(group: ScanGroup, outline: BlockOutline): boolean;
+  /** The block, and its lines above all, is borrowed until this returns. */
   block(group: ScanGroup, block: Block): void;
 }
 
@@ -88,7 +89,7 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         deps.memory.give(head.sizeBytes);
         continue;
       }
-      for (const block of repeat ? mergeInWindows(blocks, scanner.backward) : takenOut(blocks)) {
+      for (const block of repeat ? merged(blocks, scanner.backward) : takenOut(blocks)) {
         if (repeat) {
           stats.duplicates += (block as MemoryBlock).duplicates;
           await slices.giveWay();
@@ -127,7 +128,19 @@ function memoryOf({ units }: ScanGroup): number {
 
 /** One block after the other, none of them held any longer than it is looked at. */
 function* takenOut(blocks: Block[]): Generator<Block> {
-  for (let block = blocks.shift(); block !== undefined; block = blocks.shift()) yield block;
+  for (let block = blocks.shift(); block !== undefined; block = blocks.shift()) {
+    yield block;
+    releaseLines(block);
+  }
+}
+
+function* merged(blocks: readonly Block[], backward: boolean): Generator<MemoryBlock> {
+  yield* mergeInWindows(blocks, backward);
+  blocks.forEach(releaseLines);
+}
+
+function releaseLines(block: Block): void {
+  if (block instanceof StoredBlock) block.release();
 }
 
 interface LoadedGroup {

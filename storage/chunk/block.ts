@@ -1,6 +1,7 @@
 import type { Block, MetadataColumn } from '../../logql/model.ts';
 import { type ByteReader, type ByteWriter, crc32 } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
+import { recycle, usedMemory } from '../../ops/base/used-memory.ts';
 import type { Clock } from '../../ops/base/world.ts';
 import { decodeEnds, decodeMetadata, decodeTimes, type EncodedColumn, encodeEnds, encodeMetadata, encodeTimes } from './columns.ts';
 import type { MemoryBlock } from './memory-block.ts';
@@ -230,17 +231,25 @@ export class StoredBlock implements Block {
   lines(): Buffer {
     const { lines, storedBytes } = this.header;
     if (this.#bytes.length < storedBytes) throw new Fault('internal', 'a block was read without its lines');
-    this.#lines ??= decoding('lines', () => this.#column(lines, storedBytes - lines.storedBytes));
+    this.#lines ??= decoding('lines', () =>
+      this.#column(lines, storedBytes - lines.storedBytes, usedMemory(lines.compressed ? lines.rawBytes : 0)),
+    );
     return this.#lines;
   }
 
-  /** The column's bytes, which are stored from `at` on, checked and decompressed. */
-  #column(column: ColumnHeader, at: number): Buffer {
+  /** Gives the memory of the lines back: whoever still reads them finds them empty. */
+  release(): void {
+    if (this.#lines !== undefined) recycle(this.#lines);
+    this.#lines = undefined;
+  }
+
+  /** The column's bytes, which are stored from `at` on, checked and decompressed, `into` what is given. */
+  #column(column: ColumnHeader, at: number, into?: Buffer): Buffer {
     const stored = this.#bytes.subarray(at, at + column.storedBytes);
     const meter = this.#meter;
     const started = meter?.clock.monotonicMs() ?? 0;
     if (crc32(stored) !== column.crc) throw new RangeError('checksum does not match');
-    const raw = column.compressed ? zstd.decompress(stored, column.rawBytes) : stored;
+    const raw = column.compressed ? zstd.decompress(stored, column.rawBytes, into) : stored;
     if (meter !== undefined) {
       meter.storedBytes += stored.length;
       meter.rawBytes += raw.length;

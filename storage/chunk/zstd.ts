@@ -7,19 +7,22 @@ export interface Zstd {
   readonly library: 'zstd-napi' | 'node:zlib';
   /** One frame; borrowed until the next call. */
   compress(bytes: Uint8Array, level: number): Buffer;
-  /** What a frame of exactly `size` bytes holds, in a buffer of its own. Throws any Error on damage or another size. */
-  decompress(frame: Uint8Array, size: number): Buffer;
+  /** What a frame of exactly `size` bytes holds, in `into` if that is given, which has that size, and in a buffer of its own otherwise. Throws any Error on damage
+   *  or another size. */
+  decompress(frame: Uint8Array, size: number, into?: Buffer): Buffer;
 }
 
 /** Node's own: slower (a stream per call), but there wherever Node is. */
 export const zlibZstd: Zstd = {
   library: 'node:zlib',
   compress: (bytes, level) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } }),
-  decompress(frame, size) {
+  decompress(frame, size, into) {
     // One output chunk of the right size saves joining many; zlib wants at least 64 bytes and room to see the end.
     const out = zstdDecompressSync(frame, { chunkSize: Math.max(64, size + 1), maxOutputLength: Math.max(64, size + 1) });
     if (out.length !== size) throw new Error(`frame holds ${out.length} bytes instead of ${size}`);
-    return out;
+    if (into === undefined) return out;
+    out.copy(into);
+    return into;
   },
 };
 
@@ -41,8 +44,8 @@ export function nativeZstd(): Zstd | undefined {
       if (bound > scratch.length) scratch = Buffer.allocUnsafeSlow(bound);
       return scratch.subarray(0, compressor.compress(scratch, bytes, level));
     },
-    decompress(frame, size) {
-      const out = Buffer.allocUnsafeSlow(size);
+    decompress(frame, size, into) {
+      const out = into ?? Buffer.allocUnsafeSlow(size);
       const found = decompressor.decompress(out, frame);
       if (found !== size) throw new Error(`frame holds ${found} bytes instead of ${size}`);
       return out;
