@@ -107,16 +107,24 @@ export class Jobs {
    *  Nobody is asked for a range that ends before it begins. */
   async run<K extends JobAsk['kind']>(ask: Extract<JobAsk, { kind: K }>, sharded: boolean): Promise<QuerierReply[K][]> {
     if (endsBeforeItBegins(ask)) return [];
-    try {
+    return this.orStop(async () => {
       const canHelp = ask.kind === 'samples' && sharded && this.#services.queriers.length > 1;
-      if (!canHelp) return await this.#run(ask, sharded);
+      if (!canHelp) return this.#run(ask, sharded);
       try {
         return await this.#run(ask, sharded, this.#services.world.random.id());
       } catch (error) {
         // An object is gone that a job took over from another: alone, each can start over.
         if (!(error instanceof Fault && error.code === 'not_found')) throw error;
-        return await this.#run(ask, sharded);
+        return this.#run(ask, sharded);
       }
+    });
+  }
+
+  /** Does a part of the query's work: if it fails, all jobs stop. */
+  async orStop<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      this.#failed.signal.throwIfAborted();
+      return await work();
     } catch (error) {
       this.#failed.abort(error);
       throw error;

@@ -3,8 +3,7 @@ import { type FrameEntry, joinLogResults, mergeLogFrames } from '../../logql/eng
 import type { LogPosition } from '../../logql/engine/log-position.ts';
 import type { Matrix } from '../../logql/engine/matrix.ts';
 import { renderLegacyStreams, renderMatrix, renderScalar, renderStreams, renderVector } from '../../logql/engine/render.ts';
-import { encodeSampleFrame, mergeSampleFrames } from '../../logql/engine/sample-frame.ts';
-import { finish } from '../../logql/engine/steps.ts';
+import { mergeSampleFrames, SampleFrameWriter } from '../../logql/engine/sample-frame.ts';
 import { alignRange, type EvaluationTimes, stepCount } from '../../logql/engine/windows.ts';
 import { keepsSeries, type Leaf, type Plan, planMetricQuery, planQuery } from '../../logql/plan.ts';
 import type { LogExpr } from '../../logql/syntax/ast.ts';
@@ -91,13 +90,16 @@ async function leafResults(plan: MetricPlan, times: EvaluationTimes, jobs: Jobs,
   const work = async (): Promise<void> => {
     for (const [index, leaf] of open) results[index] = await leafResult(leaf, times, jobs, bound);
   };
-  await Promise.all(Array.from({ length: LEAVES_AT_ONCE }, work));
+  // All end before this does: what they hold counts in the query's memory, which is given back then.
+  const ends = await Promise.allSettled(Array.from({ length: LEAVES_AT_ONCE }, () => jobs.orStop(work)));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   return results;
 }
 
 async function leafResult(leaf: Leaf, times: EvaluationTimes, jobs: Jobs, bound: { maxSeries?: number }): Promise<Matrix> {
   const replies = await jobs.run({ kind: 'samples', query: leaf.query, ...times, ...bound }, leaf.mergeable);
-  const frames = replies.length === 0 ? [finish(encodeSampleFrame(stepCount(times), []))] : replies.map(({ frame }) => frame); // none: no tenant was meant
+  const frames = replies.length === 0 ? [new SampleFrameWriter(stepCount(times)).finish()] : replies.map(({ frame }) => frame); // none: no tenant was meant
   return jobs.inTurns(mergeSampleFrames(leaf, times, frames));
 }
 

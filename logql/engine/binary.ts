@@ -45,7 +45,10 @@ export function* applyMatched(expr: BinaryOperation, left: Matrix, right: Matrix
 }
 
 function signature(series: Series, { on, labels: names }: VectorMatching): string {
-  if (names.length === 0) return on ? NO_LABELS : series.text;
+  if (names.length === 0) {
+    if (on) return NO_LABELS;
+    if (!series.text.includes('=""')) return series.text; // an empty label is none; within values quotes are escaped
+  }
   return formatLabels(groupLabels(series.labels, { without: !on, labels: names }));
 }
 

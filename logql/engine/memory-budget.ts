@@ -40,6 +40,7 @@ export class SharedMemory implements MemoryPool {
 export class MemoryBudget {
   #held = 0;
   #most = 0;
+  #closed = false;
   readonly #limitBytes: number;
   readonly #pool: MemoryPool | undefined;
 
@@ -58,8 +59,9 @@ export class MemoryBudget {
     return this.#most;
   }
 
-  /** Throws Fault limit_exceeded, or what the pool throws. */
+  /** Throws Fault limit_exceeded, what the pool throws, or cancelled once it is closed: nobody would give it back. */
   take(bytes: number): void {
+    if (this.#closed) throw new Fault('cancelled', 'the query that needs memory has ended');
     if (this.#held + bytes > this.#limitBytes) {
       throw new Fault(
         'limit_exceeded',
@@ -73,11 +75,14 @@ export class MemoryBudget {
   }
 
   give(bytes: number): void {
+    if (this.#closed) return;
     this.#pool?.give(bytes);
     this.#held -= bytes;
   }
 
+  /** Gives back what is held. */
   close(): void {
     this.give(this.#held);
+    this.#closed = true;
   }
 }

@@ -1,5 +1,6 @@
 import type { Accumulation, Columns } from './accumulate.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import { STEP_ITEMS, type Steps } from './steps.ts';
 import type { Windows } from './windows.ts';
 
 /** Rows [from, from + length) of columns, the length being that of the columns. */
@@ -158,7 +159,7 @@ function combineRow(accumulation: Accumulation, into: Columns, at: number, other
 
 /** The aggregates of all windows from those of their panes, in time that is linear in both: the panes of a window are split in two at a pane up to which
  *  all suffixes have been combined; whatever a window adds behind it is combined one pane at a time (the two stacks of a queue). */
-export function slide(panes: Span, windows: Windows, accumulation: Accumulation): Span {
+export function* slide(panes: Span, windows: Windows, accumulation: Accumulation): Steps<Span> {
   if (windows.panes === 1 && windows.steps === 1) return panes;
   const { from, columns } = panes;
   const end = from + columns[0].length;
@@ -188,6 +189,7 @@ export function slide(panes: Span, windows: Windows, accumulation: Accumulation)
     const row = window - firstWindow;
     combineRow(accumulation, out, row, suffixes, first - from);
     combineRow(accumulation, out, row, tail, 0);
+    if (row % STEP_ITEMS === STEP_ITEMS - 1) yield;
   }
   return { from: firstWindow, columns: out };
 }

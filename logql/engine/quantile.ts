@@ -1,6 +1,6 @@
 import type { Span } from './panes.ts';
 import type { Steps } from './steps.ts';
-import { startsOf, type ValueSpan } from './value-store.ts';
+import { startsOf, type ValueSpan } from './value-span.ts';
 import type { Windows } from './windows.ts';
 
 /** Values that are looked at between two stops. */

@@ -14,7 +14,7 @@ import { countBlock, type ExecutionStats, noStats } from './execution-stats.ts';
 import { keepLabels, type SeriesLabels, seriesLabelsOf } from './grouping.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { hasPushedErrors, RowSeries } from './row-series.ts';
-import { encodeSampleFrame, type SeriesSpan } from './sample-frame.ts';
+import { SampleFrameWriter } from './sample-frame.ts';
 import { type SeriesStore, seriesStore } from './series-store.ts';
 import { type Steps, sorted } from './steps.ts';
 import { type EvaluationTimes, type PaneLocator, Windows } from './windows.ts';
@@ -149,17 +149,15 @@ class LeafExecution implements SampleExecution {
   }
 
   *frame(): Steps<Uint8Array[]> {
-    const order = yield* sorted([...this.#series.keys()], (a, b) => (a < b ? -1 : 1));
-    return yield* encodeSampleFrame(this.windows.steps, this.#spans(order));
-  }
-
-  *#spans(texts: readonly string[]): Generator<SeriesSpan, void, void> {
+    const texts = yield* sorted([...this.#series.keys()], (a, b) => (a < b ? -1 : 1));
+    const frame = new SampleFrameWriter(this.windows.steps);
     for (const text of texts) {
-      const span = this.store.result(this.#series.get(text)!);
+      const span = yield* this.store.result(this.#series.get(text)!);
       const bytes = span.columns.length * span.columns[0].byteLength + ('values' in span ? span.values.byteLength : 0);
       this.#memory?.take(2 * bytes); // in the frame, which grows by doubling
-      yield { text, ...span };
+      yield* frame.add(text, span);
     }
+    return frame.finish();
   }
 }
 

@@ -9,11 +9,11 @@ import { emptySeries, type Matrix, Series } from './matrix.ts';
 import { PaneStore, type Span } from './panes.ts';
 import { quantilesOf } from './quantile.ts';
 import { STEP_ITEMS, type Steps } from './steps.ts';
-import type { ValueSpan } from './value-store.ts';
+import type { ValueSpan } from './value-span.ts';
 import { type EvaluationTimes, Windows } from './windows.ts';
 
-/** Aggregates of the windows of one series, or values of its panes; `text` is that of its labels. */
-export type SeriesSpan = (Span | ValueSpan) & { readonly text: string };
+/** Windows that are worked on between two stops. */
+const STEP_ROWS = 8_192;
 
 interface Header {
   readonly steps: number;
@@ -38,42 +38,65 @@ interface SampleFrame {
   readonly values: Float64Array | undefined;
 }
 
-/** `series`: in the order of their texts. A header as JSON; the texts, one per line, so many in each part; first window and number of windows of each as Uint32s; then each column
- *  as Float64s, the series one after the other; values, if it is those, as one more. */
-export function* encodeSampleFrame(steps: number, series: Iterable<SeriesSpan>): Steps<Uint8Array[]> {
-  const texts: Uint8Array[] = [];
-  const from = new GrowingIntegers();
-  const lengths = new GrowingIntegers();
-  const columns: GrowingFloats[] = [];
-  let values: GrowingFloats | undefined;
-  let part: string[] = [];
-  for (const one of series) {
-    part.push(one.text);
-    from.push(one.from);
-    lengths.push(one.columns[0].length);
-    one.columns.forEach((column, index) => {
-      columns[index] ??= new GrowingFloats();
-      columns[index].append(column);
-    });
-    if ('values' in one) {
-      values ??= new GrowingFloats();
-      values.append(one.values);
+/** Writes a frame: a header as JSON; the texts of the series, one per line, so many in each part; first window and number of windows of each as Uint32s; then each
+ *  column as Float64s, the series one after the other; values, if it is those, as one more. */
+export class SampleFrameWriter {
+  readonly #steps: number;
+  readonly #texts: Uint8Array[] = [];
+  readonly #from = new GrowingIntegers();
+  readonly #lengths = new GrowingIntegers();
+  readonly #columns: GrowingFloats[] = [];
+  #values: GrowingFloats | undefined;
+  #part: string[] = [];
+  /** Since the last stop. */
+  #rows = 0;
+
+  constructor(steps: number) {
+    this.#steps = steps;
+  }
+
+  /** Aggregates of the windows of one series, or values of its panes. Series come in the order of their texts. */
+  *add(text: string, span: Span | ValueSpan): Steps<void> {
+    this.#part.push(text);
+    this.#from.push(span.from);
+    this.#lengths.push(span.columns[0].length);
+    for (const [index, column] of span.columns.entries()) {
+      this.#columns[index] ??= new GrowingFloats();
+      this.#columns[index].append(column);
     }
-    if (part.length < STEP_ITEMS) continue;
-    texts.push(Buffer.from(part.join('\n')));
-    part = [];
+    if ('values' in span) {
+      this.#values ??= new GrowingFloats();
+      this.#values.append(span.values);
+    }
+    this.#rows += span.columns[0].length;
+    if (this.#part.length < STEP_ITEMS && this.#rows < STEP_ROWS) return;
+    this.#rows = 0;
+    if (this.#part.length >= STEP_ITEMS) this.#endPart();
     yield;
   }
-  if (part.length > 0) texts.push(Buffer.from(part.join('\n')));
-  if (values !== undefined) columns.push(values);
-  const header: Header = { steps, columns: columns.length, values: values !== undefined, textParts: texts.length };
-  return [
-    Buffer.from(JSON.stringify(header)),
-    ...texts,
-    bytesOf(from.values()),
-    bytesOf(lengths.values()),
-    ...columns.map((column) => bytesOf(column.values())),
-  ];
+
+  #endPart(): void {
+    if (this.#part.length > 0) this.#texts.push(Buffer.from(this.#part.join('\n')));
+    this.#part = [];
+  }
+
+  finish(): Uint8Array[] {
+    this.#endPart();
+    const columns = this.#values === undefined ? this.#columns : [...this.#columns, this.#values];
+    const header: Header = {
+      steps: this.#steps,
+      columns: columns.length,
+      values: this.#values !== undefined,
+      textParts: this.#texts.length,
+    };
+    return [
+      Buffer.from(JSON.stringify(header)),
+      ...this.#texts,
+      bytesOf(this.#from.values()),
+      bytesOf(this.#lengths.values()),
+      ...columns.map((column) => bytesOf(column.values())),
+    ];
+  }
 }
 
 /** Columns are views into `frames`. Throws Fault corrupt. */
@@ -110,6 +133,7 @@ export function* mergeSampleFrames(leaf: Leaf, times: EvaluationTimes, frames: r
   const out = new SeriesWriter(leaf.range);
   const sums = new PaneStore(operationOf(leaf.range).accumulation, steps);
   let merged = 0;
+  let rows = 0;
   let open = decoded.map((frame) => new FrameCursor(frame)).filter((cursor) => !cursor.ended);
   for (let done = 1; open.length > 0; done++) {
     const { text } = open.reduce((least, cursor) => (cursor.text < least.text ? cursor : least));
@@ -127,7 +151,10 @@ export function* mergeSampleFrames(leaf: Leaf, times: EvaluationTimes, frames: r
     }
     for (const cursor of same) cursor.advance();
     if (same.some((cursor) => cursor.ended)) open = open.filter((cursor) => !cursor.ended);
-    if (done % STEP_ITEMS === 0) yield;
+    rows += spans[0].columns[0].length;
+    if (done % STEP_ITEMS !== 0 && rows < STEP_ROWS) continue;
+    rows = 0;
+    yield;
   }
   return { steps, series: leaf.range.op === 'absent_over_time' ? absence(leaf, steps, out.series) : out.series };
 }

@@ -1,9 +1,11 @@
 import type { RangeAggregation } from '../syntax/ast.ts';
 import { operationOf } from './accumulate.ts';
+import { counterRates } from './counter-rate.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { PaneStore, type Span, slide } from './panes.ts';
-import { counterRateOf, RawSamples } from './raw-samples.ts';
-import { type ValueSpan, ValueStore } from './value-store.ts';
+import { type Samples, SamplesBySeries } from './samples-by-series.ts';
+import type { Steps } from './steps.ts';
+import { type ValueSpan, valuesByPane } from './value-span.ts';
 import type { Windows } from './windows.ts';
 
 /** The samples of the series of a range aggregation, aggregated as far as its operation allows. Series are numbered from 0 on without gaps. */
@@ -13,13 +15,14 @@ export interface SeriesStore {
   /** `samples` samples of one pane that are worth `sum` together. For operations that count or sum. */
   addMany(series: number, pane: number, samples: number, sum: number): void;
   /** Aggregates of the windows, or of a quantile the values of the panes; those without samples have a count of 0. Called when all is added, once for each series. */
-  result(series: number): Span | ValueSpan;
+  result(series: number): Steps<Span | ValueSpan>;
 }
 
 /** What the series hold counts in `memory`. */
 export function seriesStore(range: RangeAggregation, windows: Windows, memory?: MemoryBudget): SeriesStore {
-  if (range.op === 'quantile_over_time') return new ValuesByPane(memory);
-  if (range.op === 'rate_counter') return new CounterRates(windows, memory);
+  if (range.op === 'quantile_over_time') return new WholeStore(new SamplesBySeries({ times: false }, memory), valuesByPane);
+  if (range.op === 'rate_counter')
+    return new WholeStore(new SamplesBySeries({ times: true }, memory), (samples) => counterRates(samples, windows));
   const { accumulation } = operationOf(range);
   const panes = new PaneStore(accumulation, windows.panes, memory);
   return {
@@ -29,33 +32,14 @@ export function seriesStore(range: RangeAggregation, windows: Windows, memory?: 
   };
 }
 
-class ValuesByPane implements SeriesStore {
-  readonly #values: ValueStore;
+/** Computes what it gives from all samples of a series. */
+class WholeStore implements SeriesStore {
+  readonly #samples: SamplesBySeries;
+  readonly #compute: (samples: Samples) => Steps<Span | ValueSpan>;
 
-  constructor(memory: MemoryBudget | undefined) {
-    this.#values = new ValueStore(memory);
-  }
-
-  add(series: number, pane: number, value: number): void {
-    this.#values.add(series, pane, value);
-  }
-
-  addMany(): void {
-    throw new Error('samples of quantiles have no sum');
-  }
-
-  result(series: number): ValueSpan {
-    return this.#values.span(series);
-  }
-}
-
-class CounterRates implements SeriesStore {
-  readonly #windows: Windows;
-  readonly #samples: RawSamples;
-
-  constructor(windows: Windows, memory: MemoryBudget | undefined) {
-    this.#windows = windows;
-    this.#samples = new RawSamples(memory);
+  constructor(samples: SamplesBySeries, compute: (samples: Samples) => Steps<Span | ValueSpan>) {
+    this.#samples = samples;
+    this.#compute = compute;
   }
 
   add(series: number, pane: number, value: number, time: number): void {
@@ -63,10 +47,10 @@ class CounterRates implements SeriesStore {
   }
 
   addMany(): void {
-    throw new Error('samples of counters have no sum');
+    throw new Error('samples of quantiles and counter rates have no sum');
   }
 
-  result(series: number): Span {
-    return this.#samples.evaluate(series, this.#windows, counterRateOf(this.#windows.rangeNs));
+  result(series: number): Steps<Span | ValueSpan> {
+    return this.#samples.of(series, this.#compute);
   }
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { evaluateInstant, evaluateRange } from '../../../logql/engine/evaluate.ts';
 import { type Matrix, Series } from '../../../logql/engine/matrix.ts';
 import { finish } from '../../../logql/engine/steps.ts';
-import { formatLabels, toLabels } from '../../../logql/model.ts';
+import { formatLabels } from '../../../logql/model.ts';
 import { type Plan, planQuery } from '../../../logql/plan.ts';
 import { parseExpr } from '../../../logql/syntax/parse.ts';
 import { Fault } from '../../../ops/base/fault.ts';
@@ -19,7 +19,7 @@ const TIMES = { startNs: 0n, endNs: 2n, stepNs: 1 };
 /** Labels are written `a=1 b=2`. */
 function matrixOf(table: Table): Matrix {
   const series = Object.entries(table).map(([key, values]): Series => {
-    const labels = toLabels(key === '' ? [] : key.split(' ').map((pair) => pair.split('=') as [string, string]));
+    const labels = key === '' ? [] : key.split(' ').map((pair) => pair.split('=') as [string, string]); // an empty one stays, as stages make it
     const present = Uint8Array.from([1, ...values], (value) => (value === undefined ? 0 : 1));
     // Behind a value that is another series'.
     return new Series(formatLabels(labels), 0, {
@@ -153,6 +153,14 @@ test('instant answers are ordered by the outermost function', () => {
   assert.deepEqual(values('sort_desc(x)'), [3, 2, 1, Number.NaN]);
   assert.deepEqual(values('topk(2, x)'), [3, 2]);
   assert.deepEqual(values('bottomk(2, x)'), [1, 2]);
+});
+
+test('a label that is empty is none where series are matched', () => {
+  const operands = { x: { 'p=': [1, 1, 1], 'p=b': [2, 2, 2] }, y: { '': [10, 10, 10] } };
+  assert.deepEqual(evaluate('x + y', operands), { '': [11, 11, 11] });
+  assert.deepEqual(evaluate('x and y', operands), { 'p=': [1, 1, 1] });
+  assert.deepEqual(evaluate('x unless ignoring() y', operands), { 'p=b': [2, 2, 2] });
+  assert.deepEqual(evaluate('x or vector(0)', operands), operands.x);
 });
 
 test('an instant query of numbers is a scalar', () => {

@@ -12,6 +12,9 @@ test('a budget gives out what it has, names its limit, and gives all back at its
   assert.deepEqual([budget.heldBytes, pool.heldBytes], [500, 500]);
   budget.close();
   assert.deepEqual([budget.heldBytes, pool.heldBytes], [0, 0]);
+  budget.give(100);
+  assert.throws(() => budget.take(1), { code: 'cancelled' });
+  assert.equal(pool.heldBytes, 0);
 });
 
 test('what others hold is refused, to be tried again, and nothing of it is taken', () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACCUMULATIONS, type Columns } from '../../../logql/engine/accumulate.ts';
+import { counterRateOf, counterRates } from '../../../logql/engine/counter-rate.ts';
 import { PaneStore, slide } from '../../../logql/engine/panes.ts';
 import { quantile, quantilesOf } from '../../../logql/engine/quantile.ts';
-import { counterRateOf, RawSamples } from '../../../logql/engine/raw-samples.ts';
+import { SamplesBySeries } from '../../../logql/engine/samples-by-series.ts';
 import { finish } from '../../../logql/engine/steps.ts';
-import { ValueStore } from '../../../logql/engine/value-store.ts';
+import { type ValueSpan, valuesByPane } from '../../../logql/engine/value-span.ts';
 import { alignRange, stepCount, Windows } from '../../../logql/engine/windows.ts';
 import { QueryGenerator } from '../../support/query-generator.ts';
 
@@ -131,6 +132,8 @@ const expected: Record<string, (values: number[]) => number> = {
   last: (values) => values.at(-1)!,
 };
 /** That share the pages. */
+const valuesOf = (part: SamplesBySeries, series: number): ValueSpan => finish(part.of(series, valuesByPane));
+
 const SERIES = 3;
 for (const kind of Object.keys(expected) as (keyof typeof ACCUMULATIONS)[]) {
   for (let seed = 1; seed <= 20; seed++) {
@@ -150,7 +153,7 @@ for (const kind of Object.keys(expected) as (keyof typeof ACCUMULATIONS)[]) {
         if (pane >= 0) panes.add(series, pane, value, time, 0);
       }
       for (let series = 0; series < SERIES; series++) {
-        const { from, columns } = slide(panes.span(series), windows, accumulation);
+        const { from, columns } = finish(slide(panes.span(series), windows, accumulation));
         const own = samples.filter((sample) => sample.series === series);
         checkWindows(kind, bruteForce(own, windows.steps, windows.stepNs, windows.rangeNs), from, columns);
       }
@@ -178,18 +181,18 @@ for (let seed = 1; seed <= 20; seed++) {
     const stepNs = 1 + random.int(50);
     const windows = new Windows({ startNs: BASE, endNs: BASE + BigInt((steps - 1) * stepNs), stepNs }, 1 + random.int(200), 0);
     const samples = Array.from({ length: 80 }, () => ({ time: 1 + random.int(300), value: random.int(20), series: random.int(SERIES) }));
-    const parts = [new ValueStore(), new ValueStore()]; // as of two queriers
+    const parts = [0, 1].map(() => new SamplesBySeries({ times: false })); // as of two queriers
     const known = parts.map(() => new Set<number>());
     const locator = windows.locator(windows.originNs);
     for (const { time, value, series } of samples.filter((sample) => sample.time <= Number(windows.toNs - windows.fromNs))) {
       const pane = locator.pane(time);
       if (pane < 0) continue;
       const part = random.int(2);
-      parts[part].add(series, pane, value);
+      parts[part].add(series, pane, value, 0);
       known[part].add(series);
     }
     for (let series = 0; series < SERIES; series++) {
-      const spans = parts.filter((_, part) => known[part].has(series)).map((part) => part.span(series));
+      const spans = parts.filter((_, part) => known[part].has(series)).map((part) => valuesOf(part, series));
       if (spans.length === 0) continue;
       const { columns } = finish(quantilesOf(0.75, spans, windows));
       const own = samples.filter((sample) => sample.series === series);
@@ -249,11 +252,21 @@ test('the rate of a counter reaches to the borders of its window', () => {
   close(rate([10, 20, 30, 40, 50], [100, 120, 3, 13, 33]), (53 * (60 / 40)) / 60); // it started again
 });
 
-test('windows of a counter know where they start', () => {
+test('windows of a counter know where they start, and samples come in any order', () => {
   const windows = new Windows({ startNs: BASE, endNs: BASE + 60_000_000_000n, stepNs: 60e9 }, 60e9, 0);
-  const raw = new RawSamples();
-  for (const second of [10, 20, 30, 40, 50, 70, 80, 90, 100, 110]) {
-    raw.add(0, windows.locator(windows.originNs).pane(second * 1e9), 1000 + second, second * 1e9);
+  const seconds = [10, 20, 30, 40, 50, 70, 80, 90, 100, 110];
+  const random = new QueryGenerator(1);
+  for (const shuffled of [
+    seconds,
+    seconds.toReversed(),
+    seconds.toSorted(() => random.int(3) - 1),
+    [...seconds.slice(5), ...seconds.slice(0, 5)],
+  ]) {
+    const samples = new SamplesBySeries({ times: true });
+    for (const second of shuffled) {
+      samples.add(1, windows.locator(windows.originNs).pane(second * 1e9), 1000 + second, second * 1e9);
+    }
+    const { columns } = finish(samples.of(1, (own) => counterRates(own, windows)));
+    assert.deepEqual([...columns[1]], [1, 1], `${shuffled}`);
   }
-  assert.deepEqual([...raw.evaluate(0, windows, counterRateOf(60e9)).columns[1]], [1, 1]);
 });
