@@ -208,8 +208,7 @@ class StreamExecution implements StreamSamples {
     const first = block.minOffset >= from ? 0 : lowerBound(times, from, 0, block.rows);
     const end = block.maxOffset < to ? block.rows : lowerBound(times, to, first, block.rows);
     if (first === end) return;
-    if (sample === 'value' || !pipeline.columnsOnly || hasPushedErrors(block))
-      this.#byRow(block, times, first, end, locator);
+    if (sample === 'value' || !pipeline.columnsOnly || hasPushedErrors(block)) this.#byRow(block, times, first, end, locator);
     else if (pipeline.empty && this.#rowSeries.isStreamWide(block)) this.#byRun(block, times, first, end, locator);
     else this.#byColumn(block, times, first, end, locator);
   }
@@ -276,7 +275,11 @@ class StreamExecution implements StreamSamples {
       if (row === undefined) continue;
       stats.matchedLines++;
       const series = this.#rowSeries.of(row);
-      const value = sample === 'value' ? row.sample : sample === 'bytes' ? row.line().length : 1;
+      if (sample !== 'value') {
+        store.addMany(series, pane, 1, sample === 'bytes' ? row.line().length : 1);
+        continue;
+      }
+      const value = row.sample;
       if (isExact) store.add(series, pane, value, times[at] + shift, this.#tie);
       else {
         const timeNs = shiftNs + BigInt(times[at]);

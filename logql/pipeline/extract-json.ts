@@ -6,17 +6,24 @@ import {
   JSON_FAULTS,
   JsonValue,
   OPEN_BRACE,
+  QUOTE,
   skipSpace,
+  stringEnd,
+  tokenEnd,
   unescapedText,
   unescapeJson,
   valueText,
+  viewOf,
 } from './json-bytes.ts';
 import { hashByte, type KeyEntry, KeyTable } from './key-table.ts';
 import type { LabelState } from './label-state.ts';
+import { TextTable } from './text-table.ts';
 import type { Wanted } from './wanted.ts';
 
 /** Objects deeper than this are passed over, so that names cannot grow with the square of the line. */
 const MOST_DEPTH = 128;
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Told of each label that is made, and of the key that it is made from. */
 export type FieldFound = (name: string, key: KeyEntry) => void;
@@ -45,6 +52,13 @@ class JsonWalker {
   readonly #value = new JsonValue();
   /** The objects that the walk is inside of. */
   readonly #path: KeyEntry[] = [];
+  /** What the line is in: mostly the same from line to line. */
+  #bytes = NO_BYTES;
+  #view = viewOf(NO_BYTES);
+  /** The key that the last line began with. */
+  #first: KeyEntry | undefined;
+  readonly #strings = new TextTable(unescapedText);
+  readonly #scalars = new TextTable(valueText);
 
   constructor(wanted: Wanted, found: FieldFound | undefined) {
     this.#wanted = wanted;
@@ -55,51 +69,77 @@ class JsonWalker {
   /** Returns what is wrong with the line, if anything. */
   run(state: LabelState): string | typeof DROPPED | undefined {
     const { bytes, to: end } = state;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#view = viewOf(bytes);
+    }
+    const view = this.#view;
     let at = skipSpace(bytes, state.from, end);
     if (at < 0 || bytes[at] !== OPEN_BRACE) return JSON_FAULTS.object;
     this.#path.length = 0;
+    let parent: KeyEntry | undefined;
+    let previous: KeyEntry | undefined;
     at = skipSpace(bytes, at + 1, end);
     if (at < 0) return JSON_FAULTS.malformed;
     // `at` is where a key or the end of the object has to be.
     for (;;) {
       if (bytes[at] === CLOSE_BRACE) {
-        if (this.#path.length === 0) return undefined;
+        if (parent === undefined) return undefined;
         this.#path.pop();
+        parent = this.#path.at(-1);
         at = skipSpace(bytes, at + 1, end);
       } else {
-        const keyFrom = at + 1;
-        if (bytes[at] !== 0x22) return JSON_FAULTS.object;
-        let hash = 0;
-        let escaped = false;
-        let keyTo = keyFrom;
-        for (; keyTo < end && bytes[keyTo] !== 0x22; keyTo++) {
-          if (bytes[keyTo] === 0x5c) {
-            escaped = true;
-            keyTo++;
-          } else hash = hashByte(hash, bytes[keyTo]);
+        if (bytes[at] !== QUOTE) return JSON_FAULTS.object;
+        // Lines of a stream are much alike: mostly it is the key that came next in the line before, which needs no look at the table.
+        let entry = previous === undefined ? this.#first : previous.follower;
+        if (entry !== undefined && entry.parent === parent && entry.literal?.isAt(view, at, end) === true) at += entry.literal.length;
+        else {
+          const keyFrom = at + 1;
+          let hash = 0;
+          let escaped = false;
+          let keyTo = keyFrom;
+          for (; keyTo < end && bytes[keyTo] !== QUOTE; keyTo++) {
+            if (bytes[keyTo] === 0x5c) {
+              escaped = true;
+              keyTo++;
+            } else hash = hashByte(hash, bytes[keyTo]);
+          }
+          if (keyTo >= end) return JSON_FAULTS.malformed;
+          at = skipSpace(bytes, keyTo + 1, end);
+          if (at < 0 || bytes[at] !== COLON) return JSON_FAULTS.malformed;
+          at++;
+          if (skipSpace(bytes, at, end) < 0) return JSON_FAULTS.malformed;
+          entry = escaped ? this.#unescapedEntry(bytes, keyFrom, keyTo, parent) : this.#keys.find(bytes, keyFrom, keyTo, hash, parent);
+          if (entry === undefined) return JSON_FAULTS.escape;
+          if (previous === undefined) this.#first = entry;
+          else previous.follower = entry;
         }
-        if (keyTo >= end) return JSON_FAULTS.malformed;
-        at = skipSpace(bytes, keyTo + 1, end);
-        if (at < 0 || bytes[at] !== COLON) return JSON_FAULTS.malformed;
-        at = skipSpace(bytes, at + 1, end);
+        previous = entry;
+        at = skipSpace(bytes, at, end);
         if (at < 0) return JSON_FAULTS.malformed;
-        const parent = this.#path.at(-1);
-        const entry = escaped ? this.#unescapedEntry(bytes, keyFrom, keyTo, parent) : this.#keys.find(bytes, keyFrom, keyTo, hash, parent);
-        if (entry === undefined) return JSON_FAULTS.escape;
-        if (bytes[at] === OPEN_BRACE && entry.wantedInside && this.#path.length < MOST_DEPTH) {
+        if (!entry.wanted && bytes[at] === QUOTE) {
+          at = stringEnd(bytes, view, at + 1, end);
+          if (at < 0) return JSON_FAULTS.string;
+          at++;
+        } else if (bytes[at] === OPEN_BRACE && entry.wantedInside && this.#path.length < MOST_DEPTH) {
           // An object that never closes is an error before any of its fields counts.
           if (parent === undefined && blockEnd(bytes, at, end) < 0) return JSON_FAULTS.object;
           this.#path.push(entry);
+          parent = entry;
           at = skipSpace(bytes, at + 1, end);
           if (at < 0) return JSON_FAULTS.malformed;
-          if (bytes[at] === 0x22 || bytes[at] === CLOSE_BRACE) continue;
+          if (bytes[at] === QUOTE || bytes[at] === CLOSE_BRACE) continue;
           return JSON_FAULTS.object;
+        } else if (!entry.wanted && bytes[at] >= 0x30 && bytes[at] <= 0x39) {
+          at = tokenEnd(bytes, at, end);
+        } else {
+          const fault = this.#value.read(bytes, at, end);
+          if (fault !== undefined) return fault;
+          const kept = entry.wanted ? this.#keep(state, entry) : 'on';
+          if (kept !== 'on') return kept === 'drop' ? DROPPED : undefined;
+          at = this.#value.next;
         }
-        const fault = this.#value.read(bytes, at, end);
-        if (fault !== undefined) return fault;
-        const kept = entry.wanted ? this.#keep(state, entry) : 'on';
-        if (kept !== 'on') return kept === 'drop' ? DROPPED : undefined;
-        at = skipSpace(bytes, this.#value.next, end);
+        at = skipSpace(bytes, at, end);
       }
       // Behind a value: a comma and another key, or the end of the object.
       if (at < 0) return JSON_FAULTS.array;
@@ -123,7 +163,7 @@ class JsonWalker {
     if (type === 'object' || type === 'array' || type === 'null') return 'on';
     const name = state.extractedName(entry.name);
     if (state.extracted.has(name) || !this.#wanted.has(name)) return 'on';
-    const admitted = state.extract(name, type === 'string' ? unescapedText(state.bytes, from, to) : valueText(state.bytes, from, to));
+    const admitted = state.extract(name, (type === 'string' ? this.#strings : this.#scalars).of(state.bytes, from, to));
     this.#found?.(name, entry);
     if (this.#wanted.complete(state)) return 'done';
     return admitted ? 'on' : 'drop';
