@@ -10,40 +10,24 @@ interface Slot {
   place: number;
 }
 
-/** What an entry was given, even if it was taken away again. */
-export interface EverSet {
-  readonly size: number;
-  has(name: string): boolean;
-}
-
 /** Values by name, in the order in which they were set, of one entry after the other. Names recur, so that they keep their places: to go on to the next entry
  *  is to raise a number, where clearing a Map takes a new table each time. */
 export class EntryLabels {
-  readonly everSet: EverSet;
+  /** How many names the entry was given, even if they were taken away again. */
+  everSet = 0;
   readonly #slots = new Map<string, Slot>();
   readonly #order: Slot[] = [];
   /** How far the order goes for this entry. */
   #places = 0;
-  #everSet = 0;
   #entry = 1;
   /** Found last: mostly what is asked for next. */
   #last: Slot | undefined;
-
-  constructor() {
-    const size = () => this.#everSet;
-    this.everSet = {
-      get size() {
-        return size();
-      },
-      has: (name) => this.#places > 0 && this.#find(name)?.entry === this.#entry,
-    };
-  }
 
   /** Goes on to the next entry, which has no names yet. */
   clear(): void {
     if (this.#places === 0) return;
     this.#places = 0;
-    this.#everSet = 0;
+    this.everSet = 0;
     this.#entry++;
     if (this.#slots.size <= MOST_NAMES) return;
     this.#slots.clear();
@@ -53,6 +37,11 @@ export class EntryLabels {
 
   has(name: string): boolean {
     return this.get(name) !== undefined;
+  }
+
+  /** Whether the entry was given the name, even if it was taken away again. */
+  wasSet(name: string): boolean {
+    return this.#places > 0 && this.#find(name)?.entry === this.#entry;
   }
 
   get(name: string): string | undefined {
@@ -71,7 +60,7 @@ export class EntryLabels {
     slot.value = value;
     if (slot.entry !== this.#entry) {
       slot.entry = this.#entry;
-      this.#everSet++;
+      this.everSet++;
     } else if (slot.place >= 0) return;
     slot.place = this.#places;
     this.#order[this.#places++] = slot;

@@ -13,12 +13,14 @@ import {
   plainEnd,
   QUOTE,
   skipSpace,
+  stringEnd,
   unescapedText,
   unescapeJson,
   valueText,
   viewOf,
 } from './json-bytes.ts';
 import { parseJsonPath } from './json-path.ts';
+import { KeyLiteral } from './key-table.ts';
 import type { LabelState } from './label-state.ts';
 import { TextTable } from './text-table.ts';
 import type { Wanted } from './wanted.ts';
@@ -55,6 +57,15 @@ export function jsonPathExtractor(extractions: readonly Extraction[], wanted: Wa
   };
 }
 
+/** A key of the outermost object that is no step of a path, and the one of those that came next when it was met last. */
+interface PassedKey {
+  readonly literal: KeyLiteral;
+  next: PassedKey | undefined;
+}
+
+/** Keys that are remembered. */
+const MOST_PASSED = 1_024;
+
 /** Searches of lines, as lenient as Loki's: they go over brackets and keys and count levels, whatever stands between them. Only a value that is asked
  *  for can be an error, and the search goes on behind it. */
 class PathSearch {
@@ -67,6 +78,11 @@ class PathSearch {
   readonly #agreesAtFirst: Uint8Array;
   /** By path: 1 once its end was reached. */
   readonly #done: Uint8Array;
+  readonly #passed = new Map<string, PassedKey>();
+  /** The first of them in the last line. */
+  #firstPassed: PassedKey | undefined;
+  /** The last of them in this line. */
+  #lastPassed: PassedKey | undefined;
   #left = 0;
   /** Values that were made labels. */
   #found = 0;
@@ -99,6 +115,7 @@ class PathSearch {
     this.#left = this.#paths.length;
     this.#found = 0;
     this.#level = 0;
+    this.#lastPassed = undefined;
     for (let at = from; at >= 0 && at < to; ) {
       switch (bytes[at]) {
         case QUOTE:
@@ -126,6 +143,10 @@ class PathSearch {
   /** A string, perhaps a key. Returns where to go on, -1 for nowhere. */
   #string(from: number, end: number): number {
     const bytes = this.#bytes;
+    if (this.#level === 1) {
+      const behind = this.#passOver(from - 1, end);
+      if (behind >= from) return behind;
+    }
     let close = plainEnd(this.#view, from, end);
     const escaped = close < end && bytes[close] !== QUOTE;
     if (escaped) close = closingQuote(bytes, close, end);
@@ -138,6 +159,7 @@ class PathSearch {
     const longest = this.#longest;
     if (level > longest) return at + 1;
     if (level < 1) return this.#malformed();
+    let passed = true;
     for (let number = 0; number < this.#paths.length; number++) {
       const { steps, bytes: stepBytes } = this.#paths[number];
       if (steps.length < level) continue;
@@ -148,11 +170,58 @@ class PathSearch {
           ? bytes.toString('utf8', from, close) === steps[level - 1]
           : sameBytes(bytes, from, close, step);
       this.#agrees[number * longest + level - 1] = Number(agrees);
+      if (agrees) passed = false;
       if (steps.length !== level || this.#done[number] === 1 || !this.#leadsHere(number, level)) continue;
       this.#finish(number);
       this.#keep(number, this.#value.read(bytes, at + 1, end));
     }
+    if (passed && level === 1) this.#remember(bytes.toString('latin1', from, close));
     return this.#left === 0 ? -1 : at + 1;
+  }
+
+  /** Passes over the fields from the quote at `from` on as long as their keys are those that came there in the line before. Returns where to go on: `from` if the
+   *  first is another already. */
+  #passOver(from: number, end: number): number {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    let at = from;
+    for (;;) {
+      const expected: PassedKey | undefined = this.#lastPassed === undefined ? this.#firstPassed : this.#lastPassed.next;
+      if (expected === undefined || !expected.literal.isAt(view, at, end)) break;
+      this.#lastPassed = expected;
+      at += expected.literal.length;
+      const value = at;
+      if (at < end && bytes[at] === QUOTE) {
+        at = stringEnd(bytes, view, at + 1, end) + 1;
+        if (at === 0) return this.#disagree(value);
+      } else while (at < end && bytes[at] >= 0x30 && bytes[at] <= 0x39) at++;
+      // A value that a colon follows would be a key too.
+      if (at + 1 >= end || bytes[at] !== COMMA || bytes[at + 1] !== QUOTE) return this.#disagree(value);
+      at++;
+    }
+    return at === from ? from : this.#disagree(at);
+  }
+
+  /** Notes that the last key of the outermost object is no path's step. Returns `at`. */
+  #disagree(at: number): number {
+    for (let number = 0; number < this.#paths.length; number++) this.#agrees[number * this.#longest] = 0;
+    return at;
+  }
+
+  #remember(key: string): void {
+    let passed = this.#passed.get(key);
+    if (passed === undefined) {
+      if (!/^[ -~]+$/.test(key)) return;
+      if (this.#passed.size >= MOST_PASSED) {
+        for (const forgotten of this.#passed.values()) forgotten.next = undefined; // or each would keep the next alive
+        this.#passed.clear();
+      }
+      passed = { literal: new KeyLiteral(key), next: undefined };
+      this.#passed.set(key, passed);
+    }
+    if (this.#lastPassed === undefined) this.#firstPassed = passed;
+    else this.#lastPassed.next = passed;
+    this.#lastPassed = passed;
   }
 
   #finish(number: number): void {

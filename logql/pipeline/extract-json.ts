@@ -188,7 +188,7 @@ class JsonWalker {
     const { type, from, to } = this.#value;
     if (type === 'object' || type === 'array' || type === 'null') return 'on';
     const name = state.extractedName(entry.name);
-    if (state.extracted.has(name) || !this.#wanted.has(name)) return 'on';
+    if (state.wasSet(name) || !this.#wanted.has(name)) return 'on';
     const admitted = state.extract(name, (type === 'string' ? this.#strings : this.#scalars).of(state.bytes, from, to));
     this.#found?.(name, entry);
     if (this.#wanted.complete(state)) return 'done';

@@ -71,6 +71,8 @@ export class KeyTable {
     }
     const entry = this.#entry(bytes.toString('utf8', from, to), parent);
     if (this.#count++ >= MOST) {
+      // Or each would keep the next alive.
+      for (const records of this.#byHash.values()) for (const forgotten of records) forgotten.entry.follower = undefined;
       this.#byHash.clear();
       this.#count = 1;
     }

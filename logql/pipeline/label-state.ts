@@ -1,6 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn, toLabels } from '../model.ts';
-import { EntryLabels, type EverSet } from './entry-labels.ts';
+import { EntryLabels } from './entry-labels.ts';
 import type { LabelSet, Observed, Row } from './pipeline.ts';
 
 export const ERROR = '__error__';
@@ -89,8 +89,6 @@ export class LabelState implements Row {
   sample = Number.NaN;
   error = '';
   errorDetails = '';
-  /** Names that were set in this entry, by a parser or otherwise: parsers that come later pass them over. */
-  readonly extracted: EverSet;
   readonly #stream: Labels;
   readonly #base: ReadonlyMap<string, string>;
   readonly #parsed = new EntryLabels();
@@ -112,7 +110,6 @@ export class LabelState implements Row {
   #size = 0;
 
   constructor(stream: Labels, context: LabelContext) {
-    this.extracted = this.#parsed.everSet;
     this.#stream = stream;
     this.#base = new Map(stream);
     this.#context = context;
@@ -206,6 +203,16 @@ export class LabelState implements Row {
       throw new Fault('limit_exceeded', `stages make labels of more than ${MOST_LABELS} characters of one entry`);
     }
     this.#parsed.set(name, value);
+  }
+
+  /** Whether the name was set in this entry, by a parser or otherwise, even if it was taken away since: parsers that come later pass it over. */
+  wasSet(name: string): boolean {
+    return this.#parsed.wasSet(name);
+  }
+
+  /** How many names were. */
+  get namesSet(): number {
+    return this.#parsed.everSet;
   }
 
   /** As `set`, of a value that a parser found; false if the entry is to be dropped for it. */
