@@ -274,7 +274,11 @@ class StreamExecution implements StreamSamples {
       if (row === undefined) continue;
       stats.matchedLines++;
       const series = this.#rowSeries.of(row);
-      const value = sample === 'value' ? row.sample : sample === 'bytes' ? row.line().length : 1;
+      if (sample !== 'value') {
+        store.addMany(series, pane, 1, sample === 'bytes' ? row.line().length : 1);
+        continue;
+      }
+      const value = row.sample;
       if (isExact) store.add(series, pane, value, times[at] + shift, this.#tie);
       else {
         const timeNs = shiftNs + BigInt(times[at]);

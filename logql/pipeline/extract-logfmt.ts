@@ -188,7 +188,7 @@ export function logfmtExtractor({ strict, keepEmpty }: LogfmtOptions, wanted: Wa
       const entry = keys.find(state.bytes, scanner.keyFrom, scanner.keyTo, scanner.hash, undefined);
       if (!entry.wanted) continue;
       const name = state.extractedName(entry.name);
-      if (state.extracted.has(name) || !wanted.has(name)) continue;
+      if (state.wasSet(name) || !wanted.has(name)) continue;
       if (!state.extract(name, scanner.value())) return false;
       if (wanted.complete(state)) return true;
     }
@@ -245,10 +245,10 @@ export function logfmtFieldExtractor(extractions: readonly Extraction[], strict:
         return;
       }
       const key = nameOf(state.bytes);
-      if (!labels.has(key) && (!wanted.has(key) || state.extracted.has(key))) continue;
+      if (!labels.has(key) && (!wanted.has(key) || state.wasSet(key))) continue;
       for (const label of labelsByKey.get(key) ?? (labels.has(key) ? [key] : [])) {
         const name = state.extractedName(label);
-        if (name !== label && (state.extracted.has(name) || !wanted.has(name))) return;
+        if (name !== label && (state.wasSet(name) || !wanted.has(name))) return;
         state.set(name, scanner.validValue());
       }
       if (wanted.complete(state)) return;

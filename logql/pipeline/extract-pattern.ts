@@ -58,7 +58,7 @@ export function patternExtractor(text: string, wanted: Wanted): (state: LabelSta
 
 function keep(state: LabelState, wanted: Wanted, name: string, value: string): boolean {
   const kept = state.extractedName(name);
-  return !wanted.has(kept) || state.extracted.has(kept) || state.extract(kept, value);
+  return !wanted.has(kept) || state.wasSet(kept) || state.extract(kept, value);
 }
 
 const PACKED_ENTRY = '_entry';
@@ -83,7 +83,7 @@ export function unpacker(wanted: Wanted): (state: LabelState) => boolean {
       // The key as it is written tells whether a name is taken or wanted, before it becomes a label's name.
       const name = state.extractedName(key);
       if (key === PACKED_ENTRY) entry = text;
-      else if (wanted.has(name) && !state.extracted.has(name)) fields.push([sanitiseLabel(name, true), text]);
+      else if (wanted.has(name) && !state.wasSet(name)) fields.push([sanitiseLabel(name, true), text]);
     });
     if (fault !== undefined) {
       state.failParser('JSONParserErr', fault);

@@ -26,6 +26,7 @@ export const JSON_FAULTS = {
 export function skipSpace(bytes: Buffer, from: number, end: number): number {
   for (let at = from; at < end; at++) {
     const byte = bytes[at];
+    if (byte > 0x20) return at;
     if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
   }
   return -1;
@@ -39,6 +40,36 @@ export function closingQuote(bytes: Buffer, from: number, end: number): number {
     if (byte === BACKSLASH) at++;
   }
   return -1;
+}
+
+/** The first quote or backslash at or behind `from`; `end` if there is none. Four bytes at a time: this is where most of a JSON line is read. */
+export function plainEnd(view: DataView, from: number, end: number): number {
+  let at = from;
+  for (; at + 4 <= end; at += 4) {
+    const word = view.getInt32(at, true);
+    const quotes = word ^ 0x22222222;
+    const escapes = word ^ 0x5c5c5c5c;
+    // The lowest bit that is left stands in the first byte that became 0; bits above it may stand where there is none.
+    const hits = (((quotes - 0x01010101) & ~quotes) | ((escapes - 0x01010101) & ~escapes)) & 0x80808080;
+    if (hits !== 0) return at + ((31 - Math.clz32(hits & -hits)) >> 3);
+  }
+  for (; at < end; at++) {
+    const byte = view.getUint8(at);
+    if (byte === QUOTE || byte === BACKSLASH) return at;
+  }
+  return end;
+}
+
+/** As `closingQuote`, faster where no backslash stands in the string. */
+export function stringEnd(bytes: Buffer, view: DataView, from: number, end: number): number {
+  const at = plainEnd(view, from, end);
+  if (at === end) return -1;
+  return bytes[at] === QUOTE ? at : closingQuote(bytes, at, end);
+}
+
+/** The same bytes. */
+export function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Behind the bracket that closes the one at `from`. */
@@ -57,22 +88,14 @@ export function blockEnd(bytes: Buffer, from: number, end: number): number {
   return -1;
 }
 
+/** By byte: 1 for what ends a number or a word. */
+const ENDS_TOKEN = Uint8Array.from({ length: 256 }, (_, byte) => Number(' \n\r\t,}]'.includes(String.fromCharCode(byte))));
+
 /** Where a number or a word ends. */
-function tokenEnd(bytes: Buffer, from: number, end: number): number {
-  for (let at = from; at < end; at++) {
-    const byte = bytes[at];
-    if (
-      byte === 0x20 ||
-      byte === 0x0a ||
-      byte === 0x0d ||
-      byte === 0x09 ||
-      byte === COMMA ||
-      byte === CLOSE_BRACE ||
-      byte === CLOSE_BRACKET
-    )
-      return at;
-  }
-  return end;
+export function tokenEnd(bytes: Buffer, from: number, end: number): number {
+  let at = from;
+  while (at < end && ENDS_TOKEN[bytes[at]] === 0) at++;
+  return at;
 }
 
 /** A value: reused, read it before the next `readValue`. Strings without their quotes. */

@@ -16,6 +16,35 @@ export interface KeyEntry {
   readonly wanted: boolean;
   /** Somebody may look at a label inside. */
   readonly wantedInside: boolean;
+  /** The key as it stands in lines, unless it stands there with escapes. */
+  readonly literal: KeyLiteral | undefined;
+  /** The key that came next when this one was met last, whether inside of this one, beside it or behind the object that both are in. */
+  follower: KeyEntry | undefined;
+}
+
+/** A JSON key with its quotes and a colon, to be found again in lines. */
+export class KeyLiteral {
+  readonly length: number;
+  /** Its bytes in fours; the last four overlap with those before. */
+  readonly #words: Int32Array;
+
+  /** Wants a key that is not '' and needs no escapes. */
+  constructor(key: string) {
+    const bytes = Buffer.from(`"${key}":`);
+    this.length = bytes.length;
+    this.#words = Int32Array.from({ length: Math.ceil(bytes.length / 4) }, (_, index) =>
+      bytes.readInt32LE(Math.min(index * 4, bytes.length - 4)),
+    );
+  }
+
+  /** Whether it stands at `from`. */
+  isAt(view: DataView, from: number, end: number): boolean {
+    if (from + this.length > end) return false;
+    const words = this.#words;
+    const last = words.length - 1;
+    for (let index = 0; index < last; index++) if (view.getInt32(from + index * 4, true) !== words[index]) return false;
+    return view.getInt32(from + this.length - 4, true) === words[last];
+  }
 }
 
 /** The keys seen by one parser. They recur in every line, so that a string is made of each only once. */
@@ -42,6 +71,8 @@ export class KeyTable {
     }
     const entry = this.#entry(bytes.toString('utf8', from, to), parent);
     if (this.#count++ >= MOST) {
+      // Or each would keep the next alive.
+      for (const records of this.#byHash.values()) for (const forgotten of records) forgotten.entry.follower = undefined;
       this.#byHash.clear();
       this.#count = 1;
     }
@@ -55,7 +86,8 @@ export class KeyTable {
     const own = sanitiseLabel(key, prefix === '');
     const name = prefix === '' || own === '' ? prefix + own : `${prefix}_${own}`;
     const wanted = name !== '' && (this.#wanted.has(name) || this.#wanted.has(`${name}_extracted`));
-    return { id: ++this.#lastId, key, parent, name, wanted, wantedInside: this.#wanted.hasUnder(name) };
+    const literal = key === '' || /["\\]/.test(key) ? undefined : new KeyLiteral(key);
+    return { id: ++this.#lastId, key, parent, name, wanted, wantedInside: this.#wanted.hasUnder(name), literal, follower: undefined };
   }
 }
 

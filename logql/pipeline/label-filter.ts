@@ -54,8 +54,27 @@ const COMPARISONS: Readonly<Record<Comparison, (value: number, bound: number) =>
   '<=': (value, bound) => value <= bound,
 };
 
-function compileComparison(name: string, op: Comparison, bound: number, convert: (text: string) => number): Predicate {
+/** Texts of which a comparison remembers the numbers. */
+const MOST_NUMBERS = 1_024;
+const LONGEST_NUMBER = 32;
+
+/** As `convert`, which throws for what is no number; texts that recur are converted once. */
+function remembering(convert: (text: string) => number): (text: string) => number {
+  const known = new Map<string, number>();
+  return (text) => {
+    let value = known.get(text);
+    if (value !== undefined) return value;
+    value = convert(text);
+    if (text.length > LONGEST_NUMBER) return value;
+    if (known.size >= MOST_NUMBERS) known.clear();
+    known.set(text, value);
+    return value;
+  };
+}
+
+function compileComparison(name: string, op: Comparison, bound: number, parse: (text: string) => number): Predicate {
   const compare = COMPARISONS[op];
+  const convert = remembering(parse);
   return (state) => {
     const text = state.get(name);
     if (text === undefined) return false;

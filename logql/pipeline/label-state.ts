@@ -1,5 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import { type Block, compareUtf8, formatLabels, type Label, type Labels, type MetadataColumn, toLabels } from '../model.ts';
+import { EntryLabels } from './entry-labels.ts';
 import type { LabelSet, Observed, Row } from './pipeline.ts';
 
 export const ERROR = '__error__';
@@ -88,11 +89,9 @@ export class LabelState implements Row {
   sample = Number.NaN;
   error = '';
   errorDetails = '';
-  /** Names that were set in this entry, by a parser or otherwise: parsers that come later pass them over. */
-  readonly extracted = new Set<string>();
   readonly #stream: Labels;
   readonly #base: ReadonlyMap<string, string>;
-  readonly #parsed = new Map<string, string>();
+  readonly #parsed = new EntryLabels();
   readonly #removed = new Set<string>();
   readonly #context: LabelContext;
   readonly #number: number;
@@ -105,6 +104,8 @@ export class LabelState implements Row {
   /** Names under which the columns appear. */
   #columnNames: readonly string[] = [];
   #row = 0;
+  /** The last name that was found to be taken neither by the stream nor by metadata of any row of the block. */
+  #free: string | undefined;
   /** Characters of the values set for this entry. */
   #size = 0;
 
@@ -126,9 +127,8 @@ export class LabelState implements Row {
     this.error = '';
     this.errorDetails = '';
     this.#size = 0;
-    if (this.#parsed.size > 0) this.#parsed.clear();
-    if (this.#removed.size > 0) this.#removed.clear();
-    if (this.extracted.size > 0) this.extracted.clear();
+    this.#parsed.clear();
+    if (this.#removed.size > 0) this.#removed.clear(); // makes a new table
     for (const { key, values, index } of this.#errorColumns) {
       if (index[row] === 0) continue;
       if (key === ERROR) this.error = values[index[row] - 1];
@@ -144,6 +144,7 @@ export class LabelState implements Row {
     this.#errorColumns = block.metadata().filter(isError);
     this.#columns = block.metadata().filter((column) => !isError(column));
     this.#columnNames = this.#columns.map(({ key }) => (this.#base.has(key) ? key + DUPLICATE : key));
+    this.#free = undefined;
   }
 
   /** Of the entry, in ns since the epoch. */
@@ -179,7 +180,10 @@ export class LabelState implements Row {
 
   /** undefined if the entry has no such label; the error labels are not among them. */
   get(name: string): string | undefined {
-    return this.#parsed.get(name) ?? (this.#removed.has(name) ? undefined : (this.#metadata(name) ?? this.#base.get(name)));
+    return (
+      this.#parsed.get(name) ??
+      (this.#removed.size > 0 && this.#removed.has(name) ? undefined : (this.#metadata(name) ?? this.#base.get(name)))
+    );
   }
 
   label(name: string): string {
@@ -189,7 +193,7 @@ export class LabelState implements Row {
   }
 
   grouped(name: string): string {
-    return this.#removed.has(name) ? '' : this.label(name);
+    return this.#removed.size > 0 && this.#removed.has(name) ? '' : this.label(name);
   }
 
   /** Throws Fault limit_exceeded when the entry's labels become too large. */
@@ -199,7 +203,16 @@ export class LabelState implements Row {
       throw new Fault('limit_exceeded', `stages make labels of more than ${MOST_LABELS} characters of one entry`);
     }
     this.#parsed.set(name, value);
-    this.extracted.add(name);
+  }
+
+  /** Whether the name was set in this entry, by a parser or otherwise, even if it was taken away since: parsers that come later pass it over. */
+  wasSet(name: string): boolean {
+    return this.#parsed.wasSet(name);
+  }
+
+  /** How many names were. */
+  get namesSet(): number {
+    return this.#parsed.everSet;
   }
 
   /** As `set`, of a value that a parser found; false if the entry is to be dropped for it. */
@@ -209,7 +222,8 @@ export class LabelState implements Row {
   }
 
   admits(name: string): boolean {
-    return this.#context.parsing.early.get(name)?.(this) ?? true;
+    const { early } = this.#context.parsing;
+    return early.size === 0 || (early.get(name)?.(this) ?? true);
   }
 
   delete(name: string): void {
@@ -219,6 +233,11 @@ export class LabelState implements Row {
 
   /** The name under which an extracted `name` is kept: another one if the stream has it, or metadata that was not replaced. */
   extractedName(name: string): string {
+    if (name === this.#free) return name;
+    if (!this.#base.has(name) && !this.#columnNames.includes(name)) {
+      this.#free = name;
+      return name;
+    }
     return this.#base.has(name) || (!this.#shadows(name) && this.#metadata(name) !== undefined) ? name + DUPLICATE : name;
   }
 

@@ -9,9 +9,11 @@ const DUPLICATE = '_extracted';
 export class Wanted {
   /** undefined: every label. */
   readonly #names: ReadonlySet<string> | undefined;
+  readonly #list: readonly string[];
 
   constructor(names: ReadonlySet<string> | undefined) {
     this.#names = names;
+    this.#list = [...(names ?? [])];
   }
 
   /** Nobody looks at any label, so that parsers need not run; then no line is malformed either. */
@@ -20,6 +22,7 @@ export class Wanted {
   }
 
   has(name: string): boolean {
+    if (this.#list.length === 1) return this.#list[0] === name;
     return this.#names === undefined || this.#names.has(name);
   }
 
@@ -37,8 +40,8 @@ export class Wanted {
 
   /** Whether the rest of the line can be left unread. What is wrong in it is then not an error. */
   complete(state: LabelState): boolean {
-    if (this.#names === undefined || state.extracted.size < this.#names.size) return false;
-    for (const name of this.#names) if (!state.extracted.has(name)) return false;
+    if (this.#names === undefined || state.namesSet < this.#list.length) return false;
+    for (const name of this.#list) if (!state.wasSet(name)) return false;
     return true;
   }
 }

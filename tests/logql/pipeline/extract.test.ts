@@ -14,6 +14,7 @@ const cases: [stages: string, line: string, labels: Record<string, string>][] = 
   ['| json', '{"a":"t\\tq\\"u\\u00e9\\ud83e\\udd8a","b":"\\ud800","e":""}', { a: 't\tq"ué🦊', b: '', e: '' }],
   ['| json', ' { "a" : 1e21 , "b" : -0.5 } trailing', { a: '1e21', b: '-0.5' }],
   ['| json', '{"\\u0061":"x"}', { a: 'x' }],
+  ['| json', '{"a":1\\u0041,"b":"1\\u0041"}', { a: '1\\u0041', b: '1A' }],
   ['| json', '{"a":1}{"b":2}', { a: '1' }],
   ['| json', '{}', {}],
   ['| json', '{"o":{}}', {}],

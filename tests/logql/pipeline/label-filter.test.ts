@@ -103,3 +103,21 @@ test('label filter: a label is metadata if the stream has neither it nor what it
     [true, true, false, false, true],
   );
 });
+
+test('label filter: each value is compared for itself, however often it comes', () => {
+  const values = ['15', '25', '5', '', 'x', '-25', '2.5e1', '15', '25'];
+  const rows = run(
+    '{app="a"} | json | n > 20',
+    values.map((n) => JSON.stringify({ n })),
+  );
+  assert.deepEqual(
+    rows.map(({ labels, error }) => [labels.n, error]),
+    [
+      ['25', ''],
+      ['', 'LabelFilterErr'],
+      ['x', 'LabelFilterErr'],
+      ['2.5e1', ''],
+      ['25', ''],
+    ],
+  );
+});
