@@ -24,7 +24,7 @@ export class RowSeries {
   readonly #fixed: boolean;
   /** What was found lately: an unwrapped label makes about every entry's set another one. */
   readonly #bySet = new WeakMap<LabelSet, number>();
-  readonly #byKey = new Map<string, number>();
+  readonly #byKey = new Map<string | undefined, number>();
 
   /** `numberOf`: the number of the series with this canonical text. */
   constructor(keep: SeriesLabels, stream: Labels, numberOf: (text: string) => number) {
@@ -115,8 +115,7 @@ export class RowSeries {
   }
 
   #ofKey(row: Row, names: readonly string[]): number {
-    let key = names.length === 0 ? '' : row.grouped(names[0]);
-    for (let index = 1; index < names.length; index++) key += `\0${row.grouped(names[index])}`;
+    const key = keyOf(row, names);
     let series = this.#byKey.get(key);
     if (series === undefined) {
       series = this.#numberOf(names.length === 0 ? NO_LABELS : formatLabels(keepLabels(row.labelSet().all, this.#keep)));
@@ -125,6 +124,17 @@ export class RowSeries {
     }
     return series;
   }
+}
+
+/** Differs for values that differ, and for a label that is empty and one that is not there. */
+function keyOf(row: Row, names: readonly string[]): string | undefined {
+  if (names.length === 1) return row.grouped(names[0]);
+  let key = '';
+  for (const name of names) {
+    const value = row.grouped(name);
+    key += value === undefined ? '\0' : `${value.length}\0${value}`;
+  }
+  return key;
 }
 
 function tableOf(size: number) {

@@ -192,8 +192,9 @@ export class LabelState implements Row {
     return this.get(name) ?? '';
   }
 
-  grouped(name: string): string {
-    return this.#removed.size > 0 && this.#removed.has(name) ? '' : this.label(name);
+  grouped(name: string): string | undefined {
+    if (this.#removed.size > 0 && this.#removed.has(name)) return undefined;
+    return this.label(name) || this.get(name); // the error labels are no others
   }
 
   /** Throws Fault limit_exceeded when the entry's labels become too large. */

@@ -44,8 +44,8 @@ export interface Row {
   line(): Buffer;
   /** '' if absent. Metadata and stream labels included. */
   label(name: string): string;
-  /** As `label`, for a grouping: a label that was once taken away counts as absent there even if a later stage set it again, as in Loki. */
-  grouped(name: string): string;
+  /** For a grouping; undefined if absent. A label that was once taken away counts as absent even if a later stage set it again, as in Loki. */
+  grouped(name: string): string | undefined;
   labelSet(): LabelSet;
   /** All labels, observed or not, and the error labels. */
   everyLabel(): Labels;

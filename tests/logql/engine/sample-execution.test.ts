@@ -290,6 +290,18 @@ test('absence has the labels of the equalities', () => {
   assert.deepEqual(run(query, instant(10), []), { '{app="x", b="2"}': [1] });
 });
 
+test('values that hold any character, empty labels and missing ones tell series apart, whatever came first', () => {
+  const count = (by: string, lines: readonly string[]): unknown => {
+    const rows = lines.map((line, index): BlockRow => [index * SECOND, line]);
+    return run(`sum by (${by}) (count_over_time({app="x"} | json [1m]))`, instant(50), [[STREAM, [blockOf(BASE, rows)]]]);
+  };
+  const twice = { '{p="a", q="b\\x00c"}': [1], '{p="a\\x00b", q="c"}': [1] };
+  assert.deepEqual(count('p, q', ['{"p":"a\\u0000b","q":"c"}', '{"p":"a","q":"b\\u0000c"}']), twice);
+  const lines = ['{"q":"1"}', '{"p":""}', '{"p":"","r":"1"}'];
+  assert.deepEqual(count('p', lines), { '{}': [1], '{p=""}': [2] });
+  assert.deepEqual(count('p', lines.toReversed()), { '{}': [1], '{p=""}': [2] });
+});
+
 test('what cannot be merged is refused', () => {
   const query = 'rate_counter({app="x"} | logfmt | unwrap v [1s])';
   const [one, other] = ['x', 'y'].map((name) => {
