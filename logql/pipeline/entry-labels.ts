@@ -78,11 +78,23 @@ export class EntryLabels {
     return slot;
   }
 
-  *[Symbol.iterator](): Generator<[name: string, value: string]> {
+  pairs(): [name: string, value: string][] {
+    const pairs: [string, string][] = [];
     for (let place = 0; place < this.#places; place++) {
       const slot = this.#order[place];
       // One that was deleted, and perhaps set again behind, has left its place.
-      if (slot.place === place) yield [slot.name, slot.value];
+      if (slot.place === place) pairs.push([slot.name, slot.value]);
     }
+    return pairs;
+  }
+
+  /** Differs for different pairs. */
+  text(): string {
+    let text = '';
+    for (let place = 0; place < this.#places; place++) {
+      const { name, value, place: own } = this.#order[place];
+      if (own === place) text += `${name}\0${value.length}\0${value}`;
+    }
+    return text;
   }
 }

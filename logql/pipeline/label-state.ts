@@ -259,7 +259,7 @@ export class LabelState implements Row {
 
   /** Every label but the error labels, each name once. */
   *entries(): Generator<Label> {
-    yield* this.#parsed;
+    yield* this.#parsed.pairs();
     yield* this.#metadataEntries();
     yield* this.#streamEntries();
   }
@@ -300,7 +300,7 @@ export class LabelState implements Row {
       }
       return key;
     }
-    for (const [name, value] of this.#parsed) key += `${name}\0${value.length}\0${value}`;
+    key += this.#parsed.text();
     key += '\0\0';
     for (let column = 0; column < this.#columns.length; column++) {
       const number = this.#columns[column].index[this.#row];
@@ -315,7 +315,7 @@ export class LabelState implements Row {
   #makeSet(): { key: string; set: LabelSet } {
     const { observed } = this.#context;
     const isObserved = ([name]: Label) => observed === 'all' || (observed.has(name) && !this.#removed.has(name));
-    const fields = [...this.#parsed].filter(isObserved);
+    const fields = this.#parsed.pairs().filter(isObserved);
     const errors: Label[] = [];
     if (this.error !== '') errors.push([ERROR, this.error]);
     if (this.errorDetails !== '') errors.push([ERROR_DETAILS, this.errorDetails]);
