@@ -2,6 +2,7 @@ import type { Extraction } from '../syntax/ast.ts';
 import { valueText, withoutReplacements } from './json-bytes.ts';
 import { hashByte, KeyTable, sanitiseLabel } from './key-table.ts';
 import { ERROR, type LabelState } from './label-state.ts';
+import { TextTable } from './text-table.ts';
 import type { Wanted } from './wanted.ts';
 
 const EQUALS = 0x3d;
@@ -24,6 +25,7 @@ export class LogfmtScanner {
   escaped = false;
   /** What is wrong at the last pair; '' if nothing. */
   fault = '';
+  readonly #texts = new TextTable(valueText);
   /** What a value with escapes stands for. */
   #unquoted: string | undefined;
   #bytes: Buffer = NO_BYTES;
@@ -128,7 +130,7 @@ export class LogfmtScanner {
 
   value(): string {
     if (this.valueFrom === this.valueTo) return '';
-    if (!this.escaped) return valueText(this.#bytes, this.valueFrom, this.valueTo);
+    if (!this.escaped) return this.#texts.of(this.#bytes, this.valueFrom, this.valueTo);
     return withoutReplacements(this.#unquoted!);
   }
 

@@ -13,8 +13,9 @@ import {
 } from './json-bytes.ts';
 import { sanitiseLabel } from './key-table.ts';
 import type { LabelState } from './label-state.ts';
-import { captureLine, parseCapturePattern } from './line-pattern.ts';
+import { PatternCaptures, parseCapturePattern } from './line-pattern.ts';
 import { compileRegex, groupNames } from './regex.ts';
+import { TextTable } from './text-table.ts';
 import type { Wanted } from './wanted.ts';
 
 /** Makes labels of the named groups of a match; false if the entry is to be dropped for one of them. Throws Fault for what is not RE2, Error for a pattern without names or with one twice. */
@@ -22,6 +23,7 @@ export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelS
   const names = regexpLabels(pattern);
   const regex = compileRegex(pattern, { anchored: false, dotNewline: false });
   if (wanted.nothing) return () => true;
+  const texts = new TextTable(valueText);
   return (state) => {
     const { bytes, from, to } = state;
     const found = regex.captures(bytes, from, to);
@@ -29,7 +31,9 @@ export function regexpExtractor(pattern: string, wanted: Wanted): (state: LabelS
     for (const [group, name] of names.entries()) {
       if (name === '') continue;
       const start = found[group * 2];
-      if (!keep(state, wanted, name, start < 0 ? '' : valueText(bytes, from + start, from + found[group * 2 + 1]))) return false;
+      const kept = state.extractedName(name);
+      if (!wanted.has(kept) || state.wasSet(kept)) continue;
+      if (!state.extract(kept, start < 0 ? '' : texts.of(bytes, from + start, from + found[group * 2 + 1]))) return false;
     }
     return true;
   };
@@ -49,16 +53,16 @@ export function regexpLabels(pattern: string): string[] {
 export function patternExtractor(text: string, wanted: Wanted): (state: LabelState) => boolean {
   const pattern = parseCapturePattern(text);
   if (wanted.nothing) return () => true;
+  const captures = new PatternCaptures(pattern, (name) => wanted.mayHave(name));
+  const texts = new TextTable(valueText);
   return (state) => {
     if (wanted.complete(state)) return true;
     const { bytes } = state;
-    return captureLine(pattern, bytes, state.from, state.to, (name, from, to) => keep(state, wanted, name, valueText(bytes, from, to)));
+    return captures.of(bytes, state.from, state.to, (name, from, to) => {
+      const kept = state.extractedName(name);
+      return !wanted.has(kept) || state.wasSet(kept) || state.extract(kept, texts.of(bytes, from, to));
+    });
   };
-}
-
-function keep(state: LabelState, wanted: Wanted, name: string, value: string): boolean {
-  const kept = state.extractedName(name);
-  return !wanted.has(kept) || state.wasSet(kept) || state.extract(kept, value);
 }
 
 const PACKED_ENTRY = '_entry';

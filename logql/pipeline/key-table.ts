@@ -85,7 +85,7 @@ export class KeyTable {
     const prefix = parent?.name ?? '';
     const own = sanitiseLabel(key, prefix === '');
     const name = prefix === '' || own === '' ? prefix + own : `${prefix}_${own}`;
-    const wanted = name !== '' && (this.#wanted.has(name) || this.#wanted.has(`${name}_extracted`));
+    const wanted = name !== '' && this.#wanted.mayHave(name);
     const literal = key === '' || /["\\]/.test(key) ? undefined : new KeyLiteral(key);
     return { id: ++this.#lastId, key, parent, name, wanted, wantedInside: this.#wanted.hasUnder(name), literal, follower: undefined };
   }

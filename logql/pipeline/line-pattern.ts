@@ -48,32 +48,57 @@ function parse(text: string): LinePattern {
   return { nodes };
 }
 
-/** Calls `keep` for each named capture of bytes [from, to), until it says no: then false. A literal that does not come ends the line's last capture. */
-export function captureLine(
-  { nodes }: LinePattern,
-  bytes: Buffer,
-  from: number,
-  to: number,
-  keep: (name: string, from: number, to: number) => boolean,
-): boolean {
-  if (from === to) return true;
-  const line = bytes.subarray(from, to);
-  let at = 0;
-  let capture: string | undefined;
-  for (const node of nodes) {
-    if ('capture' in node) {
-      capture = node.capture;
-      continue;
-    }
-    const hit = line.indexOf(node.literal, at);
-    if (capture === undefined) {
-      if (hit !== 0) return true;
-    } else if (capture !== '_' && !keep(capture, from + at, hit < 0 ? to : from + hit)) return false;
-    if (hit < 0) return true;
-    at = hit + node.literal.length;
-    capture = undefined;
+/** Goes through the captures of a pattern that a caller wants, line by line. */
+export class PatternCaptures {
+  /** Up to the literal behind the last capture that is wanted: what comes after it changes nothing. */
+  readonly #nodes: readonly PatternNode[];
+  readonly #wants: (name: string) => boolean;
+
+  /** `wants`: whether a name may be asked for. */
+  constructor({ nodes }: LinePattern, wants: (name: string) => boolean) {
+    const last = nodes.findLastIndex((node) => 'capture' in node && node.capture !== '_' && wants(node.capture));
+    this.#nodes = last < 0 ? [] : nodes.slice(0, last + 2);
+    this.#wants = (name) => name !== '_' && wants(name);
   }
-  return capture === undefined || capture === '_' || keep(capture, from + at, to);
+
+  /** Calls `keep` for each capture of bytes [from, to), until it says no: then false. A literal that does not come ends the line's last capture. */
+  of(bytes: Buffer, from: number, to: number, keep: (name: string, from: number, to: number) => boolean): boolean {
+    if (from === to) return true;
+    let at = from;
+    let capture: string | undefined;
+    for (const node of this.#nodes) {
+      if ('capture' in node) {
+        capture = node.capture;
+        continue;
+      }
+      if (capture === undefined) {
+        // In front of all captures: two literals never follow each other.
+        if (!startsAt(bytes, node.literal, from, to)) return true;
+        at = from + node.literal.length;
+        continue;
+      }
+      const hit = find(bytes, node.literal, at, to);
+      if (this.#wants(capture) && !keep(capture, at, hit < 0 ? to : hit)) return false;
+      if (hit < 0) return true;
+      at = hit + node.literal.length;
+      capture = undefined;
+    }
+    return capture === undefined || !this.#wants(capture) || keep(capture, at, to);
+  }
+}
+
+/** Where the literal comes first in bytes [from, to); -1 if it does not. It is near, mostly: a call of a native search takes longer than to get there. */
+function find(bytes: Buffer, literal: Buffer, from: number, to: number): number {
+  const first = literal[0];
+  const last = to - literal.length;
+  for (let at = from; at <= last; at++) if (bytes[at] === first && startsAt(bytes, literal, at, to)) return at;
+  return -1;
+}
+
+function startsAt(bytes: Buffer, literal: Buffer, from: number, to: number): boolean {
+  if (from + literal.length > to) return false;
+  for (let index = 0; index < literal.length; index++) if (bytes[from + index] !== literal[index]) return false;
+  return true;
 }
 
 /** Whether the line is as the pattern says, to its end; a literal in front may stand anywhere, as in Loki. Each `<_>` stands for at least one byte. */

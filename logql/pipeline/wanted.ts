@@ -26,6 +26,11 @@ export class Wanted {
     return this.#names === undefined || this.#names.has(name);
   }
 
+  /** Whether a field of this name may become a label that is wanted: by its own name, or by the one that it gets where that is taken. */
+  mayHave(name: string): boolean {
+    return this.has(name) || this.has(name + DUPLICATE);
+  }
+
   /** Whether this very label is asked for, rather than every label. */
   isNamed(name: string): boolean {
     return this.#names?.has(name) ?? false;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parseGoDuration, parseGoFloat, parseHumanBytes } from '../../../logql/pipeline/go-parse.ts';
+import { QueryGenerator } from '../../support/query-generator.ts';
 
 const read = { float: parseGoFloat, duration: parseGoDuration, bytes: parseHumanBytes };
 
@@ -36,3 +37,27 @@ const refused: [as: keyof typeof read, text: string, message: string][] = [
   ['bytes', '99999E', 'too large: 99999E'],
 ];
 for (const [as, text, message] of refused) test(`${as} "${text}" is refused`, () => assert.throws(() => read[as](text), { message }));
+
+test('durations read fast are what they are read slowly, or as wrong', () => {
+  const random = new QueryGenerator(1);
+  const digits = () => Array.from({ length: random.int(9) }, () => random.int(10)).join('');
+  const part = () =>
+    digits() +
+    random.pick(['', '', '.', `.${digits()}`]) +
+    random.pick(['ns', 'us', 'µs', 'μs', 'ms', 's', 'm', 'h', 'h', '', 'd', 'sm', 'é']);
+  const outcome = (text: string): number | string => {
+    try {
+      return parseGoDuration(text);
+    } catch (error) {
+      return (error as Error).message.replaceAll('"+', '"');
+    }
+  };
+  let numbers = 0;
+  for (let turn = 0; turn < 20_000; turn++) {
+    const text = Array.from({ length: 1 + random.int(3) }, part).join('');
+    const fast = outcome(text);
+    assert.deepEqual(fast, outcome(`+${text}`), text); // a sign goes the slow way
+    if (typeof fast === 'number') numbers++;
+  }
+  assert.ok(numbers > 5_000);
+});
