@@ -79,21 +79,22 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
           const askedMs = world.clock.monotonicMs();
-          const skipped = await skipper.skips(group);
+          const units = await skipper.left(group);
           stats.fetchMs += world.clock.monotonicMs() - askedMs;
-          if (skipped) {
-            stats.blocksFiltered += group.units.length;
+          stats.blocksFiltered += group.units.length - units.length;
+          if (units.length === 0) {
             // What is at hand may be all that is wanted: filters of the whole range are not asked before it was scanned.
             if (ahead.length > 0) {
               next++;
               break;
             }
           } else {
-            const sizeBytes = memoryOf(group);
+            const left = units.length === group.units.length ? group : { ...group, units };
+            const sizeBytes = memoryOf(left);
             deps.memory.take(sizeBytes);
-            const loaded = loadGroup(group, deps, isLineless(group, scanner));
+            const loaded = loadGroup(left, deps, isLineless(left, scanner));
             loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
-            ahead.push({ group, loaded, sizeBytes });
+            ahead.push({ group: left, loaded, sizeBytes });
           }
         }
         await slices.giveWay();

@@ -7,6 +7,7 @@ import { needleHashes } from '../../storage/chunk/needle-hashes.ts';
 import type { FilterSection } from '../../storage/segment/filter-directory.ts';
 import { blocksWithout } from '../../storage/segment/filter-probe.ts';
 import type { ScanGroup } from './scan.ts';
+import type { SourceUnit } from './sources.ts';
 
 /** What an entry must have for a query to take it. */
 export interface ScanNeeds {
@@ -30,7 +31,7 @@ interface FilteredObject {
   without: Promise<ReadonlySet<number>> | undefined;
 }
 
-/** Tells by skip filters which groups of a scan hold nothing that the query needs. The filters of an object are asked once, about when its first group comes. */
+/** Tells by skip filters which blocks of a scan hold nothing that the query needs. The filters of an object are asked once, about when its first group comes. */
 export class GroupSkipper {
   readonly #blobs: BlobStore;
   readonly #meter: ReadMeter;
@@ -61,14 +62,16 @@ export class GroupSkipper {
     }
   }
 
-  /** Whether the group holds nothing. Units that are to be merged are skipped together or not at all. Throws what the store throws. */
-  async skips({ units }: ScanGroup): Promise<boolean> {
+  /** The group's units that may hold something. What is to be merged may lose units too: an entry that is in several of them is in none of those.
+   *  Throws what the store throws. */
+  async left({ units }: ScanGroup): Promise<readonly SourceUnit[]> {
+    if (this.#byKey.size === 0) return units;
+    const left: SourceUnit[] = [];
     for (const unit of units) {
       const object = unit.kind === 'stored' ? this.#byKey.get(unit.key) : undefined;
-      if (unit.kind !== 'stored' || object === undefined) return false;
-      if (!(await this.#blocksWithout(object)).has(unit.at)) return false;
+      if (unit.kind !== 'stored' || object === undefined || !(await this.#blocksWithout(object)).has(unit.at)) left.push(unit);
     }
-    return true;
+    return left;
   }
 
   /** Resolves when nothing is being read any more. */
