@@ -2,17 +2,15 @@ import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
-import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import type { ReadMeter } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import { groupOverlapping } from '../../storage/chunk/overlap.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
 import { Pace, piecesOf } from './pieces.ts';
-import { mayRepeat } from './repeats.ts';
+import { type KnownApart, mayRepeat } from './repeats.ts';
 import { GroupSkipper, type ScanNeeds } from './skip.ts';
-import { loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
+import { type BlockSource, loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 
 /** A stretch of one stream that is scanned as a whole: one unit as it is stored, or overlapping units to be merged first. */
 export interface ScanGroup {
@@ -55,19 +53,19 @@ export interface Scanner {
   block(group: ScanGroup, block: Block): void;
 }
 
-export interface ScanDeps {
-  readonly blobs: BlobStore;
+export interface ScanDeps extends BlockSource {
   readonly world: World;
   readonly slices: Slices;
   readonly stats: ScanStats;
-  readonly meter: ReadMeter;
+  readonly knownApart: KnownApart;
   /** Blocks that were fetched and not scanned yet count here. */
   readonly memory: MemoryBudget;
 }
 
 /** Feeds the groups' blocks to `scanner` in the order given. */
-export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
+export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner): Promise<void> {
   const { world, slices, stats } = deps;
+  const groups = given.flatMap((group) => (group.units.length > 1 ? takenApart(group, deps, scanner) : group));
   const pace = new Pace(scanner.demanding === true);
   const skipper = new GroupSkipper(groups, scanner.needs, deps);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
@@ -167,12 +165,22 @@ function isLineless({ units }: ScanGroup, scanner: Scanner): boolean {
   return units.every((unit) => scanner.lineless?.(outlineOf(unit)) === true);
 }
 
-async function loadGroup({ units }: ScanGroup, { blobs, meter }: ScanDeps, lineless: boolean): Promise<LoadedGroup> {
-  const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, blobs, meter, lines)));
+/** Units of which it is known that they cannot repeat each other, each by itself, if nobody looks at their lines. */
+function takenApart(group: ScanGroup, { knownApart }: ScanDeps, scanner: Scanner): ScanGroup | ScanGroup[] {
+  const { stream, units } = group;
+  if (!isLineless(group, scanner) || !knownApart.has(units)) return group;
+  return units.map((unit) => ({ stream, units: [unit], minNs: unit.minNs, maxNs: unit.maxNs }));
+}
+
+async function loadGroup({ units }: ScanGroup, deps: ScanDeps, lineless: boolean): Promise<LoadedGroup> {
+  const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, deps, lines)));
   if (units.length === 1) return { blocks: await load(!lineless), repeat: false };
   if (lineless) {
     const blocks = await load(false);
-    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) return { blocks, repeat: false };
+    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) {
+      deps.knownApart.add(units);
+      return { blocks, repeat: false };
+    }
   }
   return { blocks: await load(true), repeat: true };
 }

@@ -1,7 +1,7 @@
 import type { Label } from '../../logql/model.ts';
 import { isMetadata } from '../../logql/pipeline/label-state.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
-import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { RangeReader } from '../../storage/blob/range-cache.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { needleHashes } from '../../storage/chunk/needle-hashes.ts';
 import type { FilterSection } from '../../storage/segment/filter-directory.ts';
@@ -33,15 +33,15 @@ interface FilteredObject {
 
 /** Tells by skip filters which blocks of a scan hold nothing that the query needs. The filters of an object are asked once, about when its first group comes. */
 export class GroupSkipper {
-  readonly #blobs: BlobStore;
+  readonly #ranges: RangeReader;
   readonly #meter: ReadMeter;
   readonly #hashes: Uint32Array;
   /** By key, in the order of their first groups. */
   readonly #byKey = new Map<string, FilteredObject>();
   readonly #objects: readonly FilteredObject[];
 
-  constructor(groups: readonly ScanGroup[], needs: ScanNeeds | undefined, { blobs, meter }: { blobs: BlobStore; meter: ReadMeter }) {
-    this.#blobs = blobs;
+  constructor(groups: readonly ScanGroup[], needs: ScanNeeds | undefined, { ranges, meter }: { ranges: RangeReader; meter: ReadMeter }) {
+    this.#ranges = ranges;
     this.#meter = meter;
     if (needs !== undefined) for (const group of groups) this.#add(group);
     this.#hashes = needs === undefined || this.#byKey.size === 0 ? new Uint32Array(0) : hashesOf(needs, groups);
@@ -85,7 +85,7 @@ export class GroupSkipper {
   }
 
   #ask({ key, sections, blocks }: FilteredObject): Promise<ReadonlySet<number>> {
-    const without = blocksWithout({ hashes: this.#hashes, blocks }, { blobs: this.#blobs, key, sections, meter: this.#meter });
+    const without = blocksWithout({ hashes: this.#hashes, blocks }, { blobs: this.#ranges, key, sections, meter: this.#meter });
     without.catch(() => {}); // rejected again where it is awaited, or not needed any more
     return without;
   }
