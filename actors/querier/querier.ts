@@ -31,6 +31,10 @@ export const querierOptions = section('querier', 'querier', {
   maxMemory: bytes('96MB', 'What the jobs that one querier works on may hold together; beyond, one more is refused, to be tried again.'),
   tailMaxDuration: duration('1h', 'How long a tail lasts; then it is closed, and clients begin another.'),
   footerCache: bytes('64MB', 'Memory of one querier for the indexes of objects.'),
+  rangeCache: bytes(
+    '16MB',
+    'Memory of one querier for short parts of objects: times and lengths of lines, metadata, pages of skip filters.',
+  ),
 });
 
 export interface QuerierDeps {
@@ -73,9 +77,9 @@ class QuerierJobs {
   constructor(deps: QuerierDeps, start: StartContext) {
     this.#deps = deps;
     this.#start = start;
-    const { footerCache, maxListingAge, maxMemory, maxConcurrent: longJobs } = deps.options;
+    const { footerCache, rangeCache, maxListingAge, maxMemory, maxConcurrent: longJobs } = deps.options;
     this.#memory = new SharedMemory(`querier ${start.instance}`, maxMemory);
-    const reading = { footerBytes: footerCache, maxListingAgeMs: maxListingAge, memory: this.#memory, longJobs };
+    const reading = { footerBytes: footerCache, rangeBytes: rangeCache, maxListingAgeMs: maxListingAge, memory: this.#memory, longJobs };
     const damagedPages = start.instruments.counter(
       'millrace_querier_damaged_filter_pages_total',
       'Pages of skip filters that were damaged: the blocks were read instead.',
@@ -84,7 +88,7 @@ class QuerierJobs {
   }
 
   observe(): Record<string, unknown> {
-    return { running: this.running, memoryBytes: this.#memory.heldBytes };
+    return { running: this.running, memoryBytes: this.#memory.heldBytes, rangeBytes: this.#reader.rangeBytes };
   }
 
   async run<T>(

@@ -1,4 +1,6 @@
 import type { LinelessBlock } from '../../logql/engine/extent.ts';
+import type { BlockHeader } from '../../storage/chunk/block.ts';
+import type { SourceUnit } from './sources.ts';
 
 /** A block, and where it is from: rows of one source never repeat each other. */
 export interface SourcedBlock {
@@ -14,6 +16,34 @@ export function mayRepeat(blocks: readonly SourcedBlock[]): boolean {
     }
   }
   return false;
+}
+
+/** Of pairs of blocks in storage, which never change, that no entry is in both: what was seen once need not be read again. Kept as long as their headers are. */
+export class KnownApart {
+  readonly #pairs = new WeakMap<BlockHeader, WeakSet<BlockHeader>>();
+
+  /** Whether no entry is in two of the units, as far as is known. */
+  has(units: readonly SourceUnit[]): boolean {
+    return units.every((unit, index) =>
+      units.slice(index + 1).every((other) => {
+        if (unit.source === other.source || unit.maxNs < other.minNs || other.maxNs < unit.minNs) return true;
+        return unit.kind === 'stored' && other.kind === 'stored' && this.#pairs.get(unit.block)?.has(other.block) === true;
+      }),
+    );
+  }
+
+  /** No entry is in two of them. */
+  add(units: readonly SourceUnit[]): void {
+    for (const [index, unit] of units.entries()) {
+      for (const other of units.slice(index + 1)) {
+        if (unit.kind !== 'stored' || other.kind !== 'stored' || unit.source === other.source) continue;
+        if (unit.maxNs < other.minNs || other.maxNs < unit.minNs) continue;
+        const pairs = this.#pairs.get(unit.block);
+        if (pairs === undefined) this.#pairs.set(unit.block, new WeakSet([other.block]));
+        else pairs.add(other.block);
+      }
+    }
+  }
 }
 
 function meet(a: LinelessBlock, b: LinelessBlock): boolean {

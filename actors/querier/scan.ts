@@ -2,19 +2,18 @@ import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
-import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import { type ReadMeter, StoredBlock } from '../../storage/chunk/block.ts';
+import { StoredBlock } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
 import { mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
 import { GroupQueue } from './group-queue.ts';
 import { Pace, piecesOf } from './pieces.ts';
-import { mayRepeat } from './repeats.ts';
+import { type KnownApart, mayRepeat } from './repeats.ts';
 import { outlineOf, type ScanGroup } from './scan-group.ts';
 import type { SharedScan } from './sharing.ts';
 import { GroupSkipper, type ScanNeeds } from './skip.ts';
-import { loadUnit, type StreamSources } from './sources.ts';
+import { type BlockSource, loadUnit, type StreamSources } from './sources.ts';
 
 /** How many groups are being fetched while one is scanned. */
 const READ_AHEAD = 4;
@@ -37,19 +36,19 @@ export interface Scanner {
   block(group: ScanGroup, block: Block): void;
 }
 
-export interface ScanDeps {
-  readonly blobs: BlobStore;
+export interface ScanDeps extends BlockSource {
   readonly world: World;
   readonly slices: Slices;
   readonly stats: ScanStats;
-  readonly meter: ReadMeter;
+  readonly knownApart: KnownApart;
   /** Blocks that were fetched and not scanned yet count here. */
   readonly memory: MemoryBudget;
 }
 
 /** Feeds the groups' blocks to `scanner` in the order given, but for those that `shared` gives away. */
-export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner, shared?: SharedScan): Promise<void> {
+export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner, shared?: SharedScan): Promise<void> {
   const { world, slices, stats } = deps;
+  const groups = given.flatMap((group) => (group.units.length > 1 ? takenApart(group, deps, scanner) : group));
   const pace = new Pace(scanner.demanding === true);
   const skipper = new GroupSkipper(groups, scanner.needs, deps);
   const queue = new GroupQueue(groups);
@@ -63,18 +62,19 @@ export async function scan(groups: readonly ScanGroup[], deps: ScanDeps, scanner
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
           const askedMs = world.clock.monotonicMs();
-          const skipped = await skipper.skips(group);
+          const units = await skipper.left(group);
           stats.fetchMs += world.clock.monotonicMs() - askedMs;
-          if (skipped) {
-            stats.blocksFiltered += group.units.length;
+          stats.blocksFiltered += group.units.length - units.length;
+          if (units.length === 0) {
             // What is at hand may be all that is wanted: filters of the whole range are not asked before it was scanned.
             if (ahead.length > 0) break;
           } else {
-            const sizeBytes = memoryOf(group);
+            const left = units.length === group.units.length ? group : { ...group, units };
+            const sizeBytes = memoryOf(left);
             deps.memory.take(sizeBytes);
-            const loaded = loadGroup(group, deps, isLineless(group, scanner));
+            const loaded = loadGroup(left, deps, isLineless(left, scanner));
             loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
-            ahead.push({ group, loaded, sizeBytes });
+            ahead.push({ group: left, loaded, sizeBytes });
           }
         }
         await slices.giveWay();
@@ -153,12 +153,22 @@ function isLineless({ units }: ScanGroup, scanner: Scanner): boolean {
   return units.every((unit) => scanner.lineless?.(outlineOf(unit)) === true);
 }
 
-async function loadGroup({ units }: ScanGroup, { blobs, meter }: ScanDeps, lineless: boolean): Promise<LoadedGroup> {
-  const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, blobs, meter, lines)));
+/** Units of which it is known that they cannot repeat each other, each by itself, if nobody looks at their lines. */
+function takenApart(group: ScanGroup, { knownApart }: ScanDeps, scanner: Scanner): ScanGroup | ScanGroup[] {
+  const { stream, units } = group;
+  if (!isLineless(group, scanner) || !knownApart.has(units)) return group;
+  return units.map((unit) => ({ stream, units: [unit], minNs: unit.minNs, maxNs: unit.maxNs }));
+}
+
+async function loadGroup({ units }: ScanGroup, deps: ScanDeps, lineless: boolean): Promise<LoadedGroup> {
+  const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, deps, lines)));
   if (units.length === 1) return { blocks: await load(!lineless), repeat: false };
   if (lineless) {
     const blocks = await load(false);
-    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) return { blocks, repeat: false };
+    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) {
+      deps.knownApart.add(units);
+      return { blocks, repeat: false };
+    }
   }
   return { blocks: await load(true), repeat: true };
 }

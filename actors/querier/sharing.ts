@@ -61,7 +61,10 @@ export class SharedScan {
     const groups = queue.split();
     if (groups.length > 0) this.isMixed = true;
     const wanted: SharedGroup[] = [];
-    for (const group of groups) if (!(await skipper.skips(group))) wanted.push(sharedGroup(group));
+    for (const group of groups) {
+      const units = await skipper.left(group);
+      if (units.length > 0) wanted.push(sharedGroup({ ...group, units }));
+    }
     return wanted;
   }
 }

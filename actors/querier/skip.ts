@@ -1,12 +1,13 @@
 import type { Label } from '../../logql/model.ts';
 import { isMetadata } from '../../logql/pipeline/label-state.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
-import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { RangeReader } from '../../storage/blob/range-cache.ts';
 import type { ReadMeter } from '../../storage/chunk/block.ts';
 import { needleHashes } from '../../storage/chunk/needle-hashes.ts';
 import type { FilterSection } from '../../storage/segment/filter-directory.ts';
 import { blocksWithout } from '../../storage/segment/filter-probe.ts';
 import type { ScanGroup } from './scan-group.ts';
+import type { SourceUnit } from './sources.ts';
 
 /** What an entry must have for a query to take it. */
 export interface ScanNeeds {
@@ -30,17 +31,17 @@ interface FilteredObject {
   without: Promise<ReadonlySet<number>> | undefined;
 }
 
-/** Tells by skip filters which groups of a scan hold nothing that the query needs. The filters of an object are asked once, about when its first group comes. */
+/** Tells by skip filters which blocks of a scan hold nothing that the query needs. The filters of an object are asked once, about when its first group comes. */
 export class GroupSkipper {
-  readonly #blobs: BlobStore;
+  readonly #ranges: RangeReader;
   readonly #meter: ReadMeter;
   readonly #hashes: Uint32Array;
   /** By key, in the order of their first groups. */
   readonly #byKey = new Map<string, FilteredObject>();
   readonly #objects: readonly FilteredObject[];
 
-  constructor(groups: readonly ScanGroup[], needs: ScanNeeds | undefined, { blobs, meter }: { blobs: BlobStore; meter: ReadMeter }) {
-    this.#blobs = blobs;
+  constructor(groups: readonly ScanGroup[], needs: ScanNeeds | undefined, { ranges, meter }: { ranges: RangeReader; meter: ReadMeter }) {
+    this.#ranges = ranges;
     this.#meter = meter;
     if (needs !== undefined) for (const group of groups) this.#add(group);
     this.#hashes = needs === undefined || this.#byKey.size === 0 ? new Uint32Array(0) : hashesOf(needs, groups);
@@ -61,14 +62,16 @@ export class GroupSkipper {
     }
   }
 
-  /** Whether the group holds nothing. Units that are to be merged are skipped together or not at all. Throws what the store throws. */
-  async skips({ units }: ScanGroup): Promise<boolean> {
+  /** The group's units that may hold something. What is to be merged may lose units too: an entry that is in several of them is in none of those.
+   *  Throws what the store throws. */
+  async left({ units }: ScanGroup): Promise<readonly SourceUnit[]> {
+    if (this.#byKey.size === 0) return units;
+    const left: SourceUnit[] = [];
     for (const unit of units) {
       const object = unit.kind === 'stored' ? this.#byKey.get(unit.key) : undefined;
-      if (unit.kind !== 'stored' || object === undefined) return false;
-      if (!(await this.#blocksWithout(object)).has(unit.at)) return false;
+      if (unit.kind !== 'stored' || object === undefined || !(await this.#blocksWithout(object)).has(unit.at)) left.push(unit);
     }
-    return true;
+    return left;
   }
 
   /** Resolves when nothing is being read any more. */
@@ -82,7 +85,7 @@ export class GroupSkipper {
   }
 
   #ask({ key, sections, blocks }: FilteredObject): Promise<ReadonlySet<number>> {
-    const without = blocksWithout({ hashes: this.#hashes, blocks }, { blobs: this.#blobs, key, sections, meter: this.#meter });
+    const without = blocksWithout({ hashes: this.#hashes, blocks }, { blobs: this.#ranges, key, sections, meter: this.#meter });
     without.catch(() => {}); // rejected again where it is awaited, or not needed any more
     return without;
   }

@@ -3,12 +3,14 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { Counter } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { RangeCache } from '../../storage/blob/range-cache.ts';
 import { ReadMeter } from '../../storage/chunk/block.ts';
 import { Catalog } from '../../storage/segment/catalog.ts';
 import { checkSelected } from '../job-limits.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import type { JobLimits, ScanStats } from '../protocol/query.ts';
 import { type Slices, Turns } from '../turns.ts';
+import { KnownApart } from './repeats.ts';
 import { type Scanner, scan } from './scan.ts';
 import type { ScanGroup } from './scan-group.ts';
 import type { SharedScan } from './sharing.ts';
@@ -20,6 +22,8 @@ export interface SourceReaderDeps {
   readonly blobs: BlobStore;
   /** Memory for the indexes of objects. */
   readonly footerBytes: number;
+  /** Memory for short parts of objects: columns beside the lines, pages of skip filters. None unless said. */
+  readonly rangeBytes?: number;
   readonly maxListingAgeMs: number;
   /** Of all jobs of the actor. */
   readonly memory: MemoryPool;
@@ -49,12 +53,20 @@ export class SourceReader {
   readonly #deps: SourceReaderDeps;
   readonly #world: World;
   readonly #turns: Turns;
+  readonly #ranges: RangeCache;
+  readonly #knownApart = new KnownApart();
 
   constructor(deps: SourceReaderDeps, world: World) {
     this.#deps = deps;
     this.#world = world;
     this.#turns = new Turns(world, deps.longJobs);
+    this.#ranges = new RangeCache(deps.blobs, deps.rangeBytes ?? 0);
     this.catalog = new Catalog(deps.blobs, world.clock, deps);
+  }
+
+  /** What is held of short parts of objects. */
+  get rangeBytes(): number {
+    return this.#ranges.sizeBytes;
   }
 
   /** Runs `job` from its beginning again when an object vanished under it: the next listing has what took its place. `maxMemory`: bytes that the job may hold
@@ -92,7 +104,7 @@ export class SourceReader {
 
   #tools(asked: AskContext, memory: MemoryBudget, slices: Slices, shared: SharedScan | undefined): JobTools {
     const { asker, ingesters, blobs, damagedPages } = this.#deps;
-    const [catalog, world] = [this.catalog, this.#world];
+    const [catalog, world, ranges, knownApart] = [this.catalog, this.#world, this.#ranges, this.#knownApart];
     return {
       memory,
       slices,
@@ -103,7 +115,7 @@ export class SourceReader {
       },
       async scan(groups, stats, scanner) {
         const meter = new ReadMeter(world.clock);
-        await scan(groups, { blobs, world, slices, stats, meter, memory }, scanner, shared);
+        await scan(groups, { blobs, ranges, knownApart, world, slices, stats, meter, memory }, scanner, shared);
         stats.fetchedBytes += meter.fetchedBytes;
         stats.filterBytes += meter.filterBytes;
         if (meter.damagedPages > 0) damagedPages?.add(meter.damagedPages);

@@ -3,6 +3,7 @@ import type { Block, Matcher } from '../../logql/model.ts';
 import type { World } from '../../ops/base/world.ts';
 import { inShard, type StreamHash } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { RangeReader } from '../../storage/blob/range-cache.ts';
 import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
 import type { ChunkRef } from '../../storage/chunk/chunk.ts';
 import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
@@ -159,10 +160,18 @@ export function bytesIn(streams: readonly StreamSources[]): number {
   return bytes;
 }
 
+/** Where blocks are read. */
+export interface BlockSource {
+  readonly blobs: BlobStore;
+  /** For what of a block is short. */
+  readonly ranges: RangeReader;
+  readonly meter: ReadMeter;
+}
+
 /** `lines`: whether anybody looks at them. */
-export async function loadUnit(unit: SourceUnit, blobs: BlobStore, meter: ReadMeter, lines: boolean): Promise<Block> {
+export async function loadUnit(unit: SourceUnit, { blobs, ranges, meter }: BlockSource, lines: boolean): Promise<Block> {
   if (unit.kind === 'head') return unit.rows;
-  return readBlock(blobs, unit.key, unit.chunk, unit.block, unit.at, { meter, lines });
+  return readBlock(lines ? blobs : ranges, unit.key, unit.chunk, unit.block, unit.at, { meter, lines });
 }
 
 type IngesterQuestion = { kind: 'select'; matchers: Matcher[] } & Omit<Selection, 'matchers'>;

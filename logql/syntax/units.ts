@@ -36,16 +36,16 @@ export function parseDuration(text: string): number {
 export function parseCalendarDuration(text: string): number {
   if (text === '0') return 0;
   if (text === '') throw new UnitError('empty duration string');
-  const invalid = new UnitError(`not a valid duration string: "${text}"`);
+  const invalid = () => new UnitError(`not a valid duration string: "${text}"`);
   let total = 0;
   let last = -1;
   for (let rest = text; rest !== ''; ) {
     const part = /^(\d+)(\D+)/.exec(rest);
-    if (part === null) throw invalid;
+    if (part === null) throw invalid();
     const [whole, amount, unit] = part;
     const rank = CALENDAR_UNITS.findIndex(([name]) => name === unit);
     if (rank < 0) throw new UnitError(`unknown unit "${unit}" in duration "${text}"`);
-    if (rank <= last) throw invalid;
+    if (rank <= last) throw invalid();
     last = rank;
     total += Number(amount) * CALENDAR_UNITS[rank][1];
     if (total >= 2 ** 63) throw new UnitError('duration out of range');

@@ -134,6 +134,7 @@ const noFiles: Files = {
   create: refuse,
   write: refuse,
   read: refuse,
+  open: refuse,
   rename: refuse,
   link: refuse,
   unlink: refuse,

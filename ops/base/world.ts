@@ -41,6 +41,15 @@ export interface AppendFile {
   close(): Promise<void>;
 }
 
+/** A file open for reading. */
+export interface ReadFile {
+  /** When it was opened. */
+  readonly sizeBytes: number;
+  /** Bytes [from, to), fewer if the file was shorter when it was opened. Owned by the caller. */
+  read(from: number, to: number): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
 /** The file system as we use it. Paths are absolute. Errors are Node's (`code` ENOENT, EEXIST, ENOSPC …).
  *  Durability is explicit: data by `sync` or `write`'s sync, names by `syncDirectory` of the folder that holds them. */
 export interface Files {
@@ -55,6 +64,7 @@ export interface Files {
   write(path: string, body: Uint8Array): Promise<void>;
   /** Bytes [from, to) of a file, fewer if it is shorter; the whole file without a range. Owned by the caller. */
   read(path: string, range?: readonly [from: number, to: number]): Promise<Buffer>;
+  open(path: string): Promise<ReadFile>;
   rename(from: string, to: string): Promise<void>;
   /** Hard link; EEXIST if `to` is there. */
   link(from: string, to: string): Promise<void>;

@@ -6,6 +6,7 @@ import { errno, type World } from '../../ops/base/world.ts';
 import { type BlobInfo, type BlobStore, PIECE_BYTES, PUT_LIMIT_MS, type PutOptions } from './blob-store.ts';
 import { fileName, partOfFileName } from './file-names.ts';
 import { checkKey, compareKeys } from './keys.ts';
+import { OpenFiles } from './open-files.ts';
 import { piecesOf } from './pieces.ts';
 
 const TEMP = '.tmp';
@@ -32,11 +33,13 @@ export class FsBlobStore implements BlobStore {
   readonly #durable = new Set<string>();
   /** By folder the names that survive one. */
   readonly #settled = new Map<string, ReadonlySet<string>>();
+  readonly #open: OpenFiles;
 
   /** See openFsBlobStore. */
   constructor(root: string, world: World) {
     this.#root = root;
     this.#world = world;
+    this.#open = new OpenFiles(world);
   }
 
   async put(key: string, body: Uint8Array | readonly Uint8Array[], { ifAbsent = false, pace }: PutOptions = {}): Promise<void> {
@@ -54,6 +57,7 @@ export class FsBlobStore implements BlobStore {
         if (errno(error) === 'EEXIST') await this.#syncNames(folder);
         throw error;
       }
+      if (!ifAbsent) this.#open.drop(path);
       await this.#syncNames(folder);
       if (ifAbsent) await files.unlink(temp).catch(() => {}); // swept later, then
     } catch (error) {
@@ -64,7 +68,7 @@ export class FsBlobStore implements BlobStore {
   async get(key: string, range?: readonly [from: number, to: number]): Promise<Buffer> {
     const { path } = this.#place(key);
     try {
-      return await this.#world.files.read(path, range);
+      return await (range === undefined ? this.#world.files.read(path) : this.#open.read(path, range));
     } catch (error) {
       throw fileFault(error, `get object ${key}`);
     }
@@ -82,6 +86,7 @@ export class FsBlobStore implements BlobStore {
     const { files } = this.#world;
     try {
       await files.unlink(path).catch(ignoreAbsent);
+      this.#open.drop(path);
       await files.syncDirectory(join(this.#root, ...folders)).catch(ignoreAbsent);
     } catch (error) {
       throw fileFault(error, `delete object ${key}`);

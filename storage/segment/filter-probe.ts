@@ -1,5 +1,5 @@
 import { crc32 } from '../../ops/base/bytes.ts';
-import type { BlobStore } from '../blob/blob-store.ts';
+import type { RangeReader } from '../blob/range-cache.ts';
 import type { ReadMeter } from '../chunk/block.ts';
 import { type FilterSection, PAGE_CRC_BYTES } from './filter-directory.ts';
 
@@ -17,7 +17,7 @@ export interface FilterQuestion {
 }
 
 export interface FilterSource {
-  readonly blobs: BlobStore;
+  readonly blobs: RangeReader;
   readonly key: string;
   readonly sections: readonly FilterSection[];
   readonly meter?: ReadMeter;
@@ -108,7 +108,7 @@ function candidatesOf({ log2Pages, sizes }: FilterSection, blocks: ReadonlyMap<n
 }
 
 /** Undefined: it is damaged. */
-async function readPage(blobs: BlobStore, key: string, section: FilterSection, number: number): Promise<Buffer | undefined> {
+async function readPage(blobs: RangeReader, key: string, section: FilterSection, number: number): Promise<Buffer | undefined> {
   const page = await blobs.get(key, section.rangeOf(number));
   const bits = page.subarray(0, -PAGE_CRC_BYTES);
   return page.length === section.pageBytes && crc32(bits) === page.readUInt32LE(bits.length) ? bits : undefined;

@@ -1,14 +1,21 @@
 import type { Footer } from './footer.ts';
 
-/** How much larger a footer gets while it is used: labels and postings become maps. */
+/** How much larger a footer gets while it is used, beside the streams that it keeps: labels and postings become maps. */
 const DECODED_FACTOR = 3;
 
-/** Footers by object key, the longest unused dropped first once they exceed a size. Asked for at the same time by many, a footer is loaded once. */
+/** A footer, and what it counted for when it was last asked for: it grows as it is used. */
+interface Held {
+  readonly footer: Footer;
+  bytes: number;
+}
+
+/** Footers by object key. Once they exceed a size the longest unused ones lose the streams that they keep decoded; if that is not enough, they are dropped.
+ *  Asked for at the same time by many, a footer is loaded once. */
 export class FooterCache {
   readonly #maxBytes: number;
   readonly #load: (key: string, sizeBytes: number) => Promise<Footer>;
   /** In the order of their last use. */
-  readonly #footers = new Map<string, Footer>();
+  readonly #held = new Map<string, Held>();
   readonly #loading = new Map<string, Promise<Footer>>();
   #bytes = 0;
 
@@ -19,11 +26,13 @@ export class FooterCache {
 
   /** Rejects as the load does; a failed load is tried again by the next call. */
   get(key: string, sizeBytes: number): Promise<Footer> {
-    const known = this.#footers.get(key);
+    const known = this.#held.get(key);
     if (known !== undefined) {
-      this.#footers.delete(key);
-      this.#footers.set(key, known);
-      return Promise.resolve(known);
+      this.#held.delete(key);
+      this.#held.set(key, known);
+      this.#weigh(known);
+      this.#shrink();
+      return Promise.resolve(known.footer);
     }
     let loading = this.#loading.get(key);
     if (loading === undefined) {
@@ -36,23 +45,36 @@ export class FooterCache {
   }
 
   delete(key: string): void {
-    const footer = this.#footers.get(key);
-    if (footer === undefined) return;
-    this.#footers.delete(key);
-    this.#bytes -= weight(footer);
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    this.#held.delete(key);
+    this.#bytes -= held.bytes;
   }
 
   #keep(key: string, footer: Footer): Footer {
-    this.#footers.set(key, footer);
-    this.#bytes += weight(footer);
-    for (const oldest of this.#footers.keys()) {
-      if (this.#bytes <= this.#maxBytes || oldest === key) break;
-      this.delete(oldest);
-    }
+    const held = { footer, bytes: 0 };
+    this.#held.set(key, held);
+    this.#weigh(held);
+    this.#shrink();
     return footer;
   }
-}
 
-function weight(footer: Footer): number {
-  return footer.sizeBytes * DECODED_FACTOR;
+  #weigh(held: Held): void {
+    this.#bytes -= held.bytes;
+    held.bytes = held.footer.sizeBytes * DECODED_FACTOR + held.footer.heldBytes;
+    this.#bytes += held.bytes;
+  }
+
+  /** The footer used last stays. */
+  #shrink(): void {
+    for (const held of this.#held.values()) {
+      if (this.#bytes <= this.#maxBytes) return;
+      held.footer.forget();
+      this.#weigh(held);
+    }
+    for (const key of this.#held.keys()) {
+      if (this.#bytes <= this.#maxBytes || this.#held.size === 1) return;
+      this.delete(key);
+    }
+  }
 }

@@ -211,6 +211,18 @@ export class Footer {
     return this.#filters;
   }
 
+  /** Bytes of the streams that were decoded and are kept, beside `sizeBytes`. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { section } of this.#tenants.values()) bytes += section?.heldBytes ?? 0;
+    return bytes;
+  }
+
+  /** Drops the streams that were decoded. */
+  forget(): void {
+    for (const { section } of this.#tenants.values()) section?.forget();
+  }
+
   /** Sorted. */
   tenants(): string[] {
     return [...this.#tenants.keys()];

@@ -1,6 +1,7 @@
 import { KiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
+import type { RangeReader } from '../blob/range-cache.ts';
 import { type BlockHeader, type ReadMeter, StoredBlock } from '../chunk/block.ts';
 import type { ChunkRef } from '../chunk/chunk.ts';
 import { type Footer, openFooter, readTail, TAIL_BYTES } from './footer.ts';
@@ -22,7 +23,7 @@ export async function readFooter(blobs: BlobStore, key: string, sizeBytes: numbe
 
 /** One block of the chunk, stored from byte `at` of the object on; without its lines if `lines` is false. Throws as {@link readChunk}. */
 export async function readBlock(
-  blobs: BlobStore,
+  blobs: RangeReader,
   key: string,
   chunk: ChunkRef,
   header: BlockHeader,

@@ -8,6 +8,11 @@ import { type CompiledMatcher, Postings, PostingsBuilder } from './postings.ts';
 const HASH_BYTES = 8;
 const ID_BYTES = 16;
 
+/** About what is held of a stream, a block's header and one of its columns of metadata once they are decoded. */
+const SERIES_HELD_BYTES = 512;
+const BLOCK_HELD_BYTES = 640;
+const COLUMN_HELD_BYTES = 160;
+
 /** One stream of a segment and its chunks. */
 export interface SegmentSeries {
   /** Canonical text. */
@@ -55,6 +60,9 @@ export class TenantSection {
   readonly #chunkEnds: Uint32Array;
   readonly #labels: Buffer;
   readonly #chunks: Buffer;
+  /** By number, those that were selected. */
+  readonly #selected = new Map<number, SegmentSeries>();
+  #heldBytes = 0;
 
   constructor(bytes: Buffer) {
     const reader = new ByteReader(bytes);
@@ -71,20 +79,44 @@ export class TenantSection {
     this.#chunks = reader.raw(chunkBytes);
   }
 
-  /** Streams that all matchers let through, with their chunks that hold times in [fromNs, toNs); those without any are left out. */
+  /** Bytes of the streams that were selected and are kept. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Drops the streams that were selected. */
+  forget(): void {
+    this.#selected.clear();
+    this.#heldBytes = 0;
+  }
+
+  /** Streams that all matchers let through, with their chunks that hold times in [fromNs, toNs); those without any are left out. They are kept for the next question. */
   select(matchers: readonly CompiledMatcher[], fromNs: bigint, toNs: bigint): SegmentSeries[] {
     const selected: SegmentSeries[] = [];
     for (const number of this.postings.select(matchers)) {
-      const series = this.seriesAt(number, fromNs, toNs);
+      const series = within(this.#kept(number), fromNs, toNs);
       if (series.chunks.length > 0) selected.push(series);
     }
     return selected;
   }
 
-  /** The stream of that number, with its chunks that hold times in [fromNs, toNs). */
+  /** The stream of that number, with its chunks that hold times in [fromNs, toNs). Nothing is kept: for those who go through all of them once. */
   seriesAt(number: number, fromNs: bigint, toNs: bigint): SegmentSeries {
-    const chunks = this.#chunksOf(number).filter((chunk) => overlaps(chunk, fromNs, toNs));
-    return { labels: this.#labelsOf(number), hash: this.#hashOf(number), chunks };
+    return within(this.#read(number), fromNs, toNs);
+  }
+
+  #kept(number: number): SegmentSeries {
+    let series = this.#selected.get(number);
+    if (series === undefined) {
+      series = this.#read(number);
+      this.#selected.set(number, series);
+      this.#heldBytes += heldBytesOf(series);
+    }
+    return series;
+  }
+
+  #read(number: number): SegmentSeries {
+    return { labels: this.#labelsOf(number), hash: this.#hashOf(number), chunks: this.#chunksOf(number) };
   }
 
   #hashOf(series: number): StreamHash {
@@ -105,6 +137,18 @@ export class TenantSection {
 
 function startOf(ends: Uint32Array, index: number): number {
   return index === 0 ? 0 : ends[index - 1];
+}
+
+function heldBytesOf({ labels, chunks }: SegmentSeries): number {
+  let bytes = SERIES_HELD_BYTES + labels.length;
+  for (const { blocks } of chunks) for (const { metadata } of blocks) bytes += BLOCK_HELD_BYTES + COLUMN_HELD_BYTES * metadata.length;
+  return bytes;
+}
+
+/** `series` as it is if all of its chunks reach into the range. */
+function within(series: SegmentSeries, fromNs: bigint, toNs: bigint): SegmentSeries {
+  const chunks = series.chunks.filter((chunk) => overlaps(chunk, fromNs, toNs));
+  return chunks.length === series.chunks.length ? series : { ...series, chunks };
 }
 
 function overlaps(chunk: ChunkRef, fromNs: bigint, toNs: bigint): boolean {

@@ -27,6 +27,11 @@ export function flakyFiles(files: Files, fails: (path: string) => FailsWhen): Fi
       }),
     write: (path, body) => perhaps(path, () => files.write(path, body)),
     read: (path, range) => perhaps(path, () => files.read(path, range)),
+    open: (path) =>
+      perhaps(path, async () => {
+        const file = await files.open(path);
+        return { ...file, read: (from, to) => perhaps(path, () => file.read(from, to)) };
+      }),
     rename: (from, to) => perhaps(to, () => files.rename(from, to)),
     link: (from, to) => perhaps(to, () => files.link(from, to)),
     unlink: (path) => perhaps(path, () => files.unlink(path)),

@@ -1,4 +1,4 @@
-import type { Files } from '../../ops/base/world.ts';
+import type { Files, ReadFile } from '../../ops/base/world.ts';
 
 /** An operation to be held back. */
 export interface Hold {
@@ -7,7 +7,7 @@ export interface Hold {
   release(): void;
 }
 
-/** A view of `files` in which a test holds operations back before they are done. Those on open files are not held. */
+/** A view of `files` in which a test holds operations back before they are done. Those on files that are open for appending are not held. */
 export class GatedFiles {
   readonly files: Files;
   readonly #holds = new Set<{ call: string; prefix: string; reach: () => void; open: Promise<void> }>();
@@ -20,6 +20,15 @@ export class GatedFiles {
         return (files[call] as (...all: unknown[]) => unknown)(...args);
       };
     }
+    gated.open = async (path: string): Promise<ReadFile> => {
+      await this.#pass('open', path);
+      const file = await files.open(path);
+      const read = async (from: number, to: number): Promise<Buffer> => {
+        await this.#pass('read', path);
+        return file.read(from, to);
+      };
+      return { ...file, read };
+    };
     this.files = gated as unknown as Files;
   }
 
@@ -49,6 +58,7 @@ const CALLS = [
   'create',
   'write',
   'read',
+  'open',
   'rename',
   'link',
   'unlink',

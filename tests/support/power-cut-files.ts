@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import type { AppendFile, Clock, Files, Random } from '../../ops/base/world.ts';
+import type { AppendFile, Clock, Files, Random, ReadFile } from '../../ops/base/world.ts';
 
 /** What a stop leaves of what was not synced.
  *  - killed: everything, still unsynced: the process died, the machine lives
@@ -163,6 +163,16 @@ export class PowerCutFiles implements Files {
     return Buffer.from(this.#file(path, 'read').data.subarray(range?.[0], range?.[1]));
   }
 
+  async open(path: string): Promise<ReadFile> {
+    this.#step('open', path);
+    const file = this.#file(path, 'open');
+    const read = async (from: number, to: number): Promise<Buffer> => {
+      this.#step('read', path);
+      return Buffer.from(file.data.subarray(from, to));
+    };
+    return { sizeBytes: file.data.length, read, close: async () => {} };
+  }
+
   async rename(from: string, to: string): Promise<void> {
     this.#step('rename', from);
     const source = this.#parent(from, 'rename').entries;
@@ -272,6 +282,7 @@ export function withoutSync(files: PowerCutFiles, what: 'data' | 'names'): Files
     },
     write: (path, body) => files.write(path, body),
     read: (path, range) => files.read(path, range),
+    open: (path) => files.open(path),
     rename: (from, to) => files.rename(from, to),
     link: (from, to) => files.link(from, to),
     unlink: (path) => files.unlink(path),

@@ -210,6 +210,7 @@ test('an object that can be read again after compactions beside it counts, and i
   }
   await rig.disk.unlink(path);
   await rig.disk.write(path, whole);
+  await rig.world.advance(10_000); // what was read is closed
   const lines = ['one', 'two', 'three', 'later', 'later still', 'later still of all', 'last', 'last of all'];
   await rig.finds(...lines);
   for (let round = 0; round < 3; round++) {

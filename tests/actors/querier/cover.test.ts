@@ -120,6 +120,7 @@ test('an object that is gone is a fault that may pass, not a short answer, as lo
   await one.push('first');
   await one.store.flush();
   await one.finds('first');
+  await one.world.advance(10_000); // what was read is closed
   await removeObjects(one);
   await assert.rejects(one.store.lines(APP), isFault('unavailable'));
 });
@@ -132,7 +133,7 @@ test('an object that is gone after a query listed it: the query starts over with
   await one.world.advance(3_600_000); // the object is named no more
   await one.finds('first', 'second'); // the second by an object of its age
   await one.world.advance(30_000);
-  const held = one.gate.hold('read', `${OBJECTS}/`);
+  const held = one.gate.hold('open', `${OBJECTS}/`);
   const lines = one.store.lines(APP);
   await held.reached;
   const [oldest] = await objects(one);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mayRepeat } from '../../../actors/querier/repeats.ts';
+import { KnownApart, mayRepeat } from '../../../actors/querier/repeats.ts';
+import type { SourceUnit } from '../../../actors/querier/sources.ts';
 import { type BlockRow, blockOf } from '../../support/blocks.ts';
 
 type Part = [source: number, baseNs: bigint, ...rows: BlockRow[]];
@@ -31,4 +32,31 @@ test('blocks whose times are apart are not looked into', () => {
     blocks.map(({ touched }) => touched.size),
     [0, 0],
   );
+});
+
+/** A block in storage; only what tells it from others. */
+const stored = (source: number, minNs: bigint, maxNs: bigint): SourceUnit =>
+  ({ kind: 'stored', source, minNs, maxNs, block: {} }) as unknown as SourceUnit;
+
+test('that blocks are apart is known of pairs, and only of those in storage', () => {
+  const known = new KnownApart();
+  const [a, b, c] = [stored(1, 0n, 10n), stored(2, 5n, 15n), stored(3, 12n, 20n)];
+  assert.equal(known.has([a, b]), false);
+  known.add([a, b]);
+  assert.equal(known.has([a, b]), true);
+  assert.equal(known.has([a, b, c]), false); // of the second and third nothing is known
+  known.add([b, c]);
+  assert.equal(known.has([a, b, c]), true); // the first and the third do not meet
+  assert.equal(
+    known.has([
+      { ...a, source: 7 },
+      { ...b, source: 9 },
+    ]),
+    true,
+  ); // sources are numbered anew for each question
+  assert.equal(known.has([a, stored(2, 5n, 15n)]), false);
+  assert.equal(known.has([stored(1, 0n, 10n), stored(1, 5n, 15n)]), true);
+  const head = { kind: 'head', source: 4, minNs: 0n, maxNs: 30n } as unknown as SourceUnit;
+  known.add([a, head]);
+  assert.equal(known.has([a, head]), false);
 });
