@@ -19,6 +19,7 @@ import { realWorld } from './base/world.ts';
 import { type LogLevel, Logs } from './log.ts';
 import type { WorkerOptions } from './sections.ts';
 import { Telemetry } from './telemetry.ts';
+import { threadName } from './thread-name.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerData {
@@ -49,7 +50,7 @@ const PROGRESS_EVERY_MS = 200;
 
 const data = workerData as WorkerData;
 const hasShard = data.index < data.workers;
-const name = hasShard ? `worker-${data.index}` : 'compactor';
+const name = threadName(data.index, data.workers);
 const instance = String(data.index);
 const instances = Array.from({ length: data.workers }, (_, index) => String(index));
 const world = realWorld();

@@ -10,6 +10,7 @@ import type { Instruments, Logger } from './base/instruments.ts';
 import type { World } from './base/world.ts';
 import type { LogLevel, Logs } from './log.ts';
 import { countsOf, type MetricsSnapshot } from './telemetry.ts';
+import { threadName } from './thread-name.ts';
 import type { WorkerData, WorkerEvent, WorkerOrder } from './worker.ts';
 
 export interface WorkersDeps {
@@ -66,7 +67,7 @@ export class Workers {
 
   #spawn(index: number): Promise<void> {
     const { world, router, logs, data } = this.#deps;
-    const name = index < data.workers ? `worker-${index}` : 'compactor';
+    const name = threadName(index, data.workers);
     const port = router.admit(name);
     const progress = progressCounter();
     const countedStreams = this.#countedStreams[index];
@@ -154,7 +155,7 @@ export class Workers {
       try {
         return (await this.#deps.asker.ask(threadProtocol, instance, { kind: 'observe' }, this.#options())).actors;
       } catch {
-        return [{ address: `worker-${instance}`, state: 'unavailable' }];
+        return [{ address: threadName(Number(instance), this.instances.length), state: 'unavailable' }];
       }
     });
     return (await Promise.all(threads)).flat();

@@ -12,11 +12,16 @@ export interface PartName {
   readonly key: string;
 }
 
-/** Parts of objects that could not be merged because they are damaged. Compactions leave them out for a while, so that they hold up nothing but themselves. */
+/** How often something that may pass has to go wrong before the part is left out. */
+const MOST_TRIES = 3;
+
+/** Parts of objects that could not be merged. Compactions leave them out for a while, so that they hold up nothing but themselves. */
 export class DamagedParts {
   readonly #clock: Clock;
   /** When each is to be tried again, monotonic. */
   readonly #parts = new Map<string, { readonly key: string; retryMs: number }>();
+  /** How often in a row each could not be read, without being known as damaged. */
+  readonly #tries = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -33,9 +38,18 @@ export class DamagedParts {
     return known !== undefined && this.#clock.monotonicMs() < known.retryMs;
   }
 
+  /** Takes down that the part could not be read, which may pass; returns whether it has happened so often that it counts as damaged. */
+  failed(part: PartName): boolean {
+    const name = nameOf(part);
+    const tries = (this.#tries.get(name) ?? 0) + 1;
+    this.#tries.set(name, tries);
+    return tries >= MOST_TRIES;
+  }
+
   /** Returns whether it is news. */
   add(part: PartName): boolean {
     const name = nameOf(part);
+    this.#tries.delete(name);
     const isNews = !this.#parts.has(name);
     this.#parts.set(name, { key: part.key, retryMs: this.#clock.monotonicMs() + RETRY_MS });
     return isNews;
@@ -43,11 +57,12 @@ export class DamagedParts {
 
   /** Forgets what does not count any more: it was merged after all, or is gone. */
   keepOnly(days: readonly SurveyedDay[]): void {
-    if (this.#parts.size === 0) return;
+    if (this.#parts.size + this.#tries.size === 0) return;
     const there = new Set<string>();
     for (const { tenant, day, live, levelZero } of days)
       for (const { key } of [...levelZero, ...live.accepted]) there.add(nameOf({ tenant, day, key }));
     for (const name of this.#parts.keys()) if (!there.has(name)) this.#parts.delete(name);
+    for (const name of this.#tries.keys()) if (!there.has(name)) this.#tries.delete(name);
   }
 }
 

@@ -31,6 +31,8 @@ const FAN_IN = 8;
 const FAN_IN_CLOSED = 2;
 /** Lines for a stored byte at most: what compresses better than that fills a segment by its lines. */
 const MOST_RATIO = 8;
+/** So many objects are read at a time. What they hold ahead is in memory. */
+const MOST_PARTS = 64;
 /** Indexes of what is merged, in memory at once. */
 const MOST_FOOTER_BYTES = 64 * MiB;
 const DAY_MS = DAY_NS / 1e6;
@@ -117,7 +119,10 @@ function fitting<P extends SurveyedPart>(parts: readonly P[], { segmentBytes }: 
     storedBytes += part.storedBytes;
     lineBytes += part.lineBytes;
     footerBytes += part.footerBytes;
-    return index > 0 && (storedBytes > segmentBytes || lineBytes > segmentBytes * MOST_RATIO || footerBytes > MOST_FOOTER_BYTES);
+    return (
+      index > 0 &&
+      (index >= MOST_PARTS || storedBytes > segmentBytes || lineBytes > segmentBytes * MOST_RATIO || footerBytes > MOST_FOOTER_BYTES)
+    );
   });
   return end < 0 ? [...parts] : parts.slice(0, end);
 }

@@ -1,3 +1,4 @@
+import { asFault, Fault } from '../../ops/base/fault.ts';
 import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
@@ -93,7 +94,7 @@ export class CompactorRuns {
     const before = { ...this.state };
     for (;;) {
       const survey = await this.#surveyor.survey();
-      await this.#collect(survey);
+      errors.push(...(await this.#collect(survey)));
       const plans = this.#due(survey).filter((plan) => !tried.has(nameOf(plan)));
       if (plans.length === 0) break;
       for (const [index, plan] of plans.entries()) {
@@ -152,14 +153,34 @@ export class CompactorRuns {
       this.#signal.throwIfAborted();
       this.state.failed++;
       this.#metrics.compactions.add(1, { outcome: 'failed' });
-      const { log } = this.#instruments;
-      if (error instanceof DamagedObject) {
-        const { key, message } = error;
-        if (!this.#damaged.add({ tenant, day, key })) return; // told already
-        log.error('object is damaged, it is left out of compaction', { tenant, day, key, error: message });
-      } else log.error('compaction failed', { tenant, day, parts: parts.length, error: String(error) });
-      throw error;
+      if (this.#leftOut(plan, error)) throw asFault(error);
     }
+  }
+
+  /** Sees to it that what cannot be merged does not hold its day up, and tells of it; returns whether it is news. */
+  #leftOut({ tenant, day, parts }: PlannedCompaction, error: unknown): boolean {
+    const { log } = this.#instruments;
+    if (error instanceof DamagedObject) {
+      const { key, message } = error;
+      const part = { tenant, day, key };
+      if (!error.isCertain && !this.#damaged.failed(part)) log.warn('object cannot be read', { ...part, error: message });
+      else if (!this.#damaged.add(part))
+        return false; // told already
+      else log.error('object is damaged, it is left out of compaction', { ...part, error: message });
+      return true;
+    }
+    // Tried again at once it would fail again, and what is due beside it would never have its turn.
+    const isOfPlan = !(error instanceof Fault) || error.code === 'internal' || error.code === 'limit_exceeded';
+    if (isOfPlan) for (const { key } of parts) this.#damaged.add({ tenant, day, key });
+    const keys = parts.map(({ key }) => key).join(' ');
+    log.error('compaction failed', {
+      tenant,
+      day,
+      keys,
+      leftOut: isOfPlan,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    return true;
   }
 
   #known({ startedMs, levelZero, live }: StorageSurvey): { startedMs: number; floors: ReadonlyMap<string, number> } {
@@ -181,13 +202,21 @@ export class CompactorRuns {
     this.#instruments.log.info('compacted', { ...fields, key, stored_bytes: storedBytes, duplicates });
   }
 
-  async #collect(survey: StorageSurvey): Promise<void> {
+  /** Returns what went wrong: an object that cannot be deleted holds up no other. */
+  async #collect(survey: StorageSurvey): Promise<Fault[]> {
+    const errors: Fault[] = [];
     for (const key of garbage(survey, this.#graceMs)) {
-      await this.#blobs.delete(key);
-      this.state.deleted++;
-      this.#metrics.deleted.add(1);
+      try {
+        await this.#blobs.delete(key);
+        this.state.deleted++;
+        this.#metrics.deleted.add(1);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        errors.push(asFault(error));
+      }
       await this.#pace.giveWay();
     }
+    return errors;
   }
 }
 

@@ -1,4 +1,4 @@
-import { Fault } from '../../ops/base/fault.ts';
+import { Fault, type FaultCode } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
 import type { Clock } from '../../ops/base/world.ts';
 import type { BlobInfo, BlobStore } from '../../storage/blob/blob-store.ts';
@@ -62,6 +62,9 @@ interface Known extends Seen {
   readonly closure: Closure;
   readonly cover: LogCover;
 }
+
+/** What one object can be without the others: damaged, or on a bad sector, or not ours to read. */
+const ONE_OBJECTS: ReadonlySet<FaultCode> = new Set(['corrupt', 'unsupported', 'unavailable', 'denied']);
 
 /** Lists storage and reads the footers that it has not seen yet. */
 export class Surveyor {
@@ -143,7 +146,7 @@ export class Surveyor {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (error.code === 'not_found') return 'gone';
-      if (error.code !== 'corrupt' && error.code !== 'unsupported') throw error;
+      if (!ONE_OBJECTS.has(error.code)) throw error;
       const { key } = info;
       if (!this.#unread.has(key)) this.#log.error('object cannot be read, its day is not compacted', { key, error: error.message });
       return 'unreadable';

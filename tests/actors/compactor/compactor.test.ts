@@ -20,6 +20,9 @@ class Rig {
   readonly disk = new PowerCutFiles();
   /** Whether storage is away. */
   away = false;
+  /** Paths of what the disk cannot read, and of what may not be deleted. */
+  readonly badSectors = new Set<string>();
+  readonly undeletable = new Set<string>();
   readonly gate: GatedFiles;
   readonly world: FakeWorld;
   store!: SingleStore;
@@ -28,7 +31,13 @@ class Rig {
 
   private constructor() {
     const fails = (path: string) => (this.away && path.startsWith('/data/objects') ? ('before' as const) : undefined);
-    this.gate = new GatedFiles(flakyFiles(this.disk, fails));
+    const files = flakyFiles(this.disk, fails);
+    const refuse = (code: string, path: string) => Promise.reject(Object.assign(new Error(`${code}: '${path}'`), { code }));
+    this.gate = new GatedFiles({
+      ...files,
+      open: (path) => (this.badSectors.has(path) ? refuse('EIO', path) : files.open(path)),
+      unlink: (path) => (this.undeletable.has(path) ? refuse('EPERM', path) : files.unlink(path)),
+    });
     this.world = fakeWorld(1, this.gate.files, FAKE_START_MS + 10 * DAY_MS);
     this.disk.clock = this.world.clock;
   }
@@ -174,6 +183,36 @@ test('a damaged object is named once, and does not hold up what was flushed arou
   await rig.world.advance(RETRY_MS);
   assert.ok((await rig.store.compact()).compacted > 0);
   await rig.finds('one', 'two', 'three', 'four', 'five', 'six');
+});
+
+test('an object that the disk cannot read holds up no other, and is merged once it can be read', async () => {
+  const rig = await Rig.open();
+  await rig.flushed(['one']);
+  await rig.flushed(['two']);
+  const path = `/data/objects/${(await rig.keys('_l0/'))[0]}`;
+  await rig.flushed(['later', 1]);
+  await rig.flushed(['and', 1]);
+  rig.badSectors.add(path);
+  await rig.world.advance(10_000); // what is open is closed
+  assert.equal((await rig.store.compact()).compacted, 2); // both days, the first without the object
+  rig.badSectors.delete(path);
+  await rig.finds('one', 'two', 'later', 'and');
+  assert.equal((await rig.store.compact()).compacted, 2); // it alone, then with what was merged without it
+  await rig.finds('one', 'two', 'later', 'and');
+});
+
+test('an object that cannot be deleted holds up neither the deletion of others nor compaction', async () => {
+  const rig = await Rig.open();
+  for (const line of ['one', 'two', 'three']) await rig.flushed([line]);
+  await rig.store.compact();
+  rig.undeletable.add(`/data/objects/${(await rig.keys('_l0/'))[0]}`);
+  await rig.world.advance(GRACE_MS);
+  await rig.flushed(['later', 1]);
+  await rig.flushed(['and', 1]);
+  await assert.rejects(rig.store.compact(), isFault('denied'));
+  assert.deepEqual(await rig.levels(), [`${DAY}/1`, `${DAY + 1}/1`]);
+  assert.equal((await rig.keys('_l0/')).length, 4); // of three one could be deleted, and the log's last object before
+  await rig.finds('one', 'two', 'three', 'later', 'and');
 });
 
 test('a clock that steps makes nothing old: what was merged is deleted a grace after it was first seen', async () => {

@@ -101,14 +101,12 @@ for (const [what, hour, levelZero, segments, sinceHour] of lateness) {
   });
 }
 
-test('choosing among very many small parts takes no time to speak of', () => {
+test('of very many small parts so many are merged at once as can be read side by side', () => {
   const one = part('10:1');
   const levelZero = Array.from({ length: 20_000 }, (_, number) => ({ ...one, key: `${number}`, first: String(number).padStart(5, '0') }));
   const options = { segmentBytes: 100_000, levelZeroAgeMs: 0, nowMs: START_MS + 12 * HOUR_MS };
-  const startMs = performance.now();
   const due = dueCompaction({ ...day([], []), levelZero }, options);
-  assert.ok(performance.now() - startMs < 500);
-  assert.equal(due!.parts.length, 20_000);
+  assert.equal(due!.parts.length, 64);
 });
 
 /** How many bytes compactions write for a flushed one, over a day of equal flushes and the day after, and how many segments are left. */
