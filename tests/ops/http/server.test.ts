@@ -206,6 +206,18 @@ test('a large body is gzipped for those who take it', async () => {
   assert.ok(gunzipSync(body).equals(whole));
 });
 
+test('a body of a few chunks is sent in one piece, gzipped for those who take it', async () => {
+  const few = chunks.slice(0, 3).map((chunk) => chunk.subarray(0, 3_000));
+  await using edge = await Edge.start([route(async () => ({ status: 200, body: few }))]);
+  const gzipped = await edge.get('/x', { 'accept-encoding': 'gzip' });
+  assert.deepEqual([gzipped.headers['content-encoding'], gzipped.headers.vary], ['gzip', 'Accept-Encoding']);
+  assert.equal(gzipped.headers['content-length'], String(gzipped.body.length));
+  assert.ok(gunzipSync(gzipped.body).equals(Buffer.concat(few)));
+  const plain = await edge.get('/x');
+  assert.deepEqual([plain.headers['content-length'], plain.headers['content-encoding']], ['9000', undefined]);
+  assert.ok(plain.body.equals(Buffer.concat(few)));
+});
+
 test('a small body is not gzipped', async () => {
   await using edge = await Edge.start([route(ok)]);
   const { text, headers } = await edge.get('/x', { 'accept-encoding': 'gzip' });
