@@ -89,7 +89,10 @@ export class Slices {
   readonly #world: World;
   readonly #turns: Turns;
   readonly #signal: AbortSignal;
+  /** When the work went on. */
   #startMs: number;
+  /** Worked since it gave way, before then. */
+  #sliceMs = 0;
   #workedMs = 0;
   #leave: (() => void) | undefined;
 
@@ -102,14 +105,27 @@ export class Slices {
 
   /** To be awaited between parts of the work that take no longer than a slice. Throws the signal's reason once it is aborted. */
   async giveWay(): Promise<void> {
-    const tookMs = this.#world.clock.monotonicMs() - this.#startMs;
+    const tookMs = this.#sliceMs + this.#world.clock.monotonicMs() - this.#startMs;
     if (tookMs > SLICE_MS) {
+      this.#sliceMs = 0;
       this.#workedMs += tookMs;
       if (this.#workedMs > LIGHT_MS) this.#leave ??= await this.#turns.place(this.#signal);
       await this.#turns.turn(this.#workedMs, this.#signal);
       this.#startMs = this.#world.clock.monotonicMs();
     }
     this.#signal.throwIfAborted();
+  }
+
+  /** Awaits what others do: that is no work, and makes nobody's turn later. */
+  async waiting<T>(what: Promise<T>): Promise<T> {
+    const startMs = this.#world.clock.monotonicMs();
+    this.#sliceMs += startMs - this.#startMs;
+    this.#startMs = startMs;
+    try {
+      return await what;
+    } finally {
+      this.#startMs = this.#world.clock.monotonicMs();
+    }
   }
 
   end(): void {

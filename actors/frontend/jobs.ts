@@ -152,7 +152,7 @@ export class Jobs {
     });
     this.#count += asks.length;
     try {
-      const replies = await Promise.all(asks);
+      const replies = await this.#services.slices.waiting(Promise.all(asks));
       if (most !== undefined) checkTogether(replies, most);
       for (const reply of replies) this.#services.memory.take(MERGED * replyBytes(reply));
       for (const { stats } of replies) this.#add(stats);

@@ -13,6 +13,7 @@ import { compileMatchers } from '../matchers.ts';
 import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
 import { withTenant } from '../tenants.ts';
+import type { Slices } from '../turns.ts';
 import { readSize, streamSizes, volumes } from './index-jobs.ts';
 import { groupsOfOthers, labelled, needsOf, type SamplesAsk, samples } from './samples-job.ts';
 import { openedOnce } from './scan.ts';
@@ -136,7 +137,7 @@ class QuerierJobs {
     const profile = this.#profileFor(ask);
     if (help === undefined) return this.run(ask, asked, (tools) => samples(ask, tools, { profile }));
     return this.sharing.during(help.job, (shared) => {
-      const others = () => groupsOfOthers(help, shared, this.#deps.asker, asked);
+      const others = (slices: Slices) => groupsOfOthers(help, shared, this.#deps.asker, asked, slices);
       return this.run(ask, asked, (tools) => samples(ask, tools, { profile, others }), shared);
     });
   }
@@ -154,11 +155,10 @@ class QuerierJobs {
     const stats = noScanStats();
     const matcherSets = ask.selectors.map((selector) => [...parseSelector(selector, { allowAll: true })]);
     const { fromNs, toNs, shard } = ask;
-    const replies = await Promise.all(
-      this.#deps.ingesters.map((instance) =>
-        this.#deps.asker.ask(ingesterProtocol, instance, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked),
-      ),
+    const asks = this.#deps.ingesters.map((instance) =>
+      this.#deps.asker.ask(ingesterProtocol, instance, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked),
     );
+    const replies = await slices.waiting(Promise.all(asks));
     const labels = new Set<string>();
     const add = (text: string): void => {
       if (labels.has(text)) return;
@@ -166,11 +166,8 @@ class QuerierJobs {
       labels.add(text);
     };
     for (const reply of replies) for (const text of reply.labels) add(text);
-    const objects = await liveObjects(
-      { fromNs, toNs },
-      replies.flatMap(({ cover }) => cover),
-      { catalog: this.#reader.catalog, context: asked },
-    );
+    const covers = replies.flatMap(({ cover }) => cover);
+    const objects = await slices.waiting(liveObjects({ fromNs, toNs }, covers, { catalog: this.#reader.catalog, context: asked }));
     const compiled = matcherSets.map(compileMatchers);
     for (const object of objects) {
       stats.objects++;

@@ -5,6 +5,7 @@ import type { PipelineProfile } from '../../logql/pipeline/profile.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import { type MutualHelp, noScanStats, type QuerierAsk, type QuerierReply, querierProtocol, type SharedGroup } from '../protocol/query.ts';
 import { withTenant } from '../tenants.ts';
+import type { Slices } from '../turns.ts';
 import { openedOnce, type Scanner } from './scan.ts';
 import { scanGroups } from './scan-group.ts';
 import { type SharedScan, takenOver } from './sharing.ts';
@@ -18,7 +19,7 @@ export interface SamplesOptions {
   /** Takes down what each stage does. */
   readonly profile: PipelineProfile | undefined;
   /** What other jobs of the query can spare, asked once this one has nothing left to do. */
-  readonly others?: () => AsyncIterable<readonly SharedGroup[]>;
+  readonly others?: (slices: Slices) => AsyncIterable<readonly SharedGroup[]>;
 }
 
 /** The samples of a range aggregation over one shard of the streams, and over what is taken over of other shards. */
@@ -36,6 +37,7 @@ export async function samples(ask: SamplesAsk, tools: JobTools, { profile, other
     backward: false,
     demanding: execution.demanding,
     lineless: (outline) => execution.lineless(outline),
+    unordered: (outline) => execution.unordered(outline),
     needs: needsOf(execution, ask),
     wanted: () => true,
     header: (group, outline) => samplesOf(group).header(outline),
@@ -50,7 +52,7 @@ export async function samples(ask: SamplesAsk, tools: JobTools, { profile, other
       known.set(hash, stream);
       return stream;
     };
-    for await (const groups of others()) await tools.scan(takenOver(groups, streamOf), stats, scanner);
+    for await (const groups of others(tools.slices)) await tools.scan(takenOver(groups, streamOf), stats, scanner);
   }
   const frame = await finishInTurns(execution.frame(), () => tools.slices.giveWay());
   return { frame, stats: { ...stats, ...execution.stats }, ...(profile && { stages: profile.stages }) };
@@ -62,11 +64,12 @@ export async function* groupsOfOthers(
   shared: SharedScan,
   asker: Asker,
   asked: AskContext,
+  slices: Slices,
 ): AsyncGenerator<readonly SharedGroup[]> {
   for (let spared = true; spared; ) {
     spared = false;
     for (const other of others) {
-      const { groups } = await asker.ask(querierProtocol, other, { kind: 'spare_groups', job }, askOptions(asked));
+      const { groups } = await slices.waiting(asker.ask(querierProtocol, other, { kind: 'spare_groups', job }, askOptions(asked)));
       if (groups.length === 0) continue;
       spared = true;
       shared.isMixed = true;

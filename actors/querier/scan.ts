@@ -21,9 +21,11 @@ const READ_AHEAD = 4;
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
   readonly backward: boolean;
-  /** Whether no line of a block with this outline is looked at: then lines are not fetched, and overlapping units that cannot repeat each other come one by one,
-   *  without regard to time. Lines are fetched if absent. */
+  /** Whether no line of a block with this outline is looked at: then lines are not fetched. They are if absent. */
   lineless?(outline: BlockOutline): boolean;
+  /** Whether it does not matter when blocks with this outline come: then overlapping units that cannot repeat each other come one by one, without regard to time.
+   *  Those without lines do if absent. */
+  unordered?(outline: BlockOutline): boolean;
   /** Looks at lines in ways of which nobody knows how long they take: then even a block comes in pieces. */
   readonly demanding?: boolean;
   /** What entries must have to matter: groups without it, as far as skip filters tell, are not fetched. */
@@ -62,7 +64,7 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
         else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
           const askedMs = world.clock.monotonicMs();
-          const units = await skipper.left(group);
+          const units = await slices.waiting(skipper.left(group));
           stats.fetchMs += world.clock.monotonicMs() - askedMs;
           stats.blocksFiltered += group.units.length - units.length;
           if (units.length === 0) {
@@ -72,7 +74,7 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
             const left = units.length === group.units.length ? group : { ...group, units };
             const sizeBytes = memoryOf(left);
             deps.memory.take(sizeBytes);
-            const loaded = loadGroup(left, deps, isLineless(left, scanner));
+            const loaded = loadGroup(left, deps, scanner);
             loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
             ahead.push({ group: left, loaded, sizeBytes });
           }
@@ -82,7 +84,7 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
       const head = ahead.shift();
       if (head === undefined) return;
       const askedMs = world.clock.monotonicMs();
-      const { blocks, repeat } = await head.loaded;
+      const { blocks, repeat } = await slices.waiting(head.loaded);
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
@@ -153,24 +155,28 @@ function isLineless({ units }: ScanGroup, scanner: Scanner): boolean {
   return units.every((unit) => scanner.lineless?.(outlineOf(unit)) === true);
 }
 
-/** Units of which it is known that they cannot repeat each other, each by itself, if nobody looks at their lines. */
+function isUnordered(group: ScanGroup, scanner: Scanner): boolean {
+  return isLineless(group, scanner) || group.units.every((unit) => scanner.unordered?.(outlineOf(unit)) === true);
+}
+
+/** Units of which it is known that they cannot repeat each other, each by itself, if their order does not matter. */
 function takenApart(group: ScanGroup, { knownApart }: ScanDeps, scanner: Scanner): ScanGroup | ScanGroup[] {
   const { stream, units } = group;
-  if (!isLineless(group, scanner) || !knownApart.has(units)) return group;
+  if (!isUnordered(group, scanner) || !knownApart.has(units)) return group;
   return units.map((unit) => ({ stream, units: [unit], minNs: unit.minNs, maxNs: unit.maxNs }));
 }
 
-async function loadGroup({ units }: ScanGroup, deps: ScanDeps, lineless: boolean): Promise<LoadedGroup> {
+async function loadGroup(group: ScanGroup, deps: ScanDeps, scanner: Scanner): Promise<LoadedGroup> {
+  const { units } = group;
+  const lineless = isLineless(group, scanner);
   const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, deps, lines)));
-  if (units.length === 1) return { blocks: await load(!lineless), repeat: false };
-  if (lineless) {
-    const blocks = await load(false);
-    if (!mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) {
-      deps.knownApart.add(units);
-      return { blocks, repeat: false };
-    }
+  const blocks = await load(!lineless);
+  if (units.length === 1) return { blocks, repeat: false };
+  if (isUnordered(group, scanner) && !mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) {
+    deps.knownApart.add(units);
+    return { blocks, repeat: false };
   }
-  return { blocks: await load(true), repeat: true };
+  return { blocks: lineless ? await load(true) : blocks, repeat: true };
 }
 
 /** The execution of a group's stream, which `open` makes when its first block comes. */

@@ -71,14 +71,11 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   const { stats, memory, slices } = deps;
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
-  const replies = await askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] });
+  const replies = await slices.waiting(askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] }));
   const askedMs = clock.monotonicMs();
   stats.ingestersMs += askedMs - startMs;
-  const objects = await liveObjects(
-    selection,
-    replies.flatMap(({ cover }) => cover),
-    deps,
-  );
+  const covers = replies.flatMap(({ cover }) => cover);
+  const objects = await slices.waiting(liveObjects(selection, covers, deps));
   stats.indexMs += clock.monotonicMs() - askedMs;
   const streams = new Map<string, StreamSources>();
   const streamOf = (hash: StreamHash, labels: string): StreamSources => {

@@ -60,7 +60,7 @@ async function* tail(
     if (resume === undefined)
       yield { phase: 'history', next, frame: await history(ask, asked, deps, world.clock.monotonicMs()), missed: [] };
     for (let toldMs = world.clock.monotonicMs(); ; ) {
-      const part = await nextOf(live);
+      const part = await slices.waiting(nextOf(live));
       let last: Uint8Array[] = [];
       for (const frame of framesOf(part, execution, pace, world.clock)) {
         await slices.giveWay();

@@ -32,8 +32,10 @@ export interface SampleExecution {
   /** Labels that every entry must have to count before the first stage; for skip filters. */
   readonly requiredLabels: readonly Label[];
   readonly stats: ExecutionStats;
-  /** Whether no line of a block with this outline is looked at. Then the order of blocks does not matter either. */
+  /** Whether no line of a block with this outline is looked at. */
   lineless(outline: BlockOutline): boolean;
+  /** Whether the order of a block with this outline among others does not matter, nor that of its rows. */
+  unordered(outline: BlockOutline): boolean;
   stream(labels: Labels): StreamSamples;
   /** The result so far, encoded; see sample-frame.ts. */
   frame(): Steps<Uint8Array[]>;
@@ -131,6 +133,10 @@ class LeafExecution implements SampleExecution {
 
   lineless(outline: BlockOutline): boolean {
     return this.pipeline.empty && this.sample !== 'value' && !hasPushedErrors(outline);
+  }
+
+  unordered(outline: BlockOutline): boolean {
+    return this.pipeline.columnsOnly && this.sample !== 'value' && !hasPushedErrors(outline);
   }
 
   stream(labels: Labels): StreamSamples {

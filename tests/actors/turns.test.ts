@@ -71,3 +71,24 @@ test('work that nobody waits for leaves its queues', async () => {
   await Promise.all([third.giveWay(), world.settle()]);
   third.end();
 });
+
+test('waiting is no work: it needs no place and has its turn first', async () => {
+  const { world, turns, work } = rig(1);
+  const first = turns.begin(forever);
+  work(1_000);
+  await Promise.all([first.giveWay(), world.settle()]);
+  const order: string[] = [];
+  const waits = turns.begin(forever);
+  const others = Promise.withResolvers<void>();
+  const waited = waits.waiting(others.promise);
+  work(5_000);
+  others.resolve();
+  await waited;
+  work(2);
+  const works = turns.begin(forever);
+  work(30);
+  void works.giveWay().then(() => order.push('worked for 30 ms'));
+  void waits.giveWay().then(() => order.push('waited'));
+  await world.settle();
+  assert.deepEqual(order.toSorted(), ['waited', 'worked for 30 ms']);
+});

@@ -99,6 +99,29 @@ test('lines are fetched for a count only where overlapping blocks may hold the s
   assert.deepEqual(await read(), [5, true]);
 });
 
+test('overlapping blocks are merged for a count of lines with a text only where they may hold the same entry', async () => {
+  const one = await rig();
+  const flushed = async (...entries: [offset: bigint, line: string][]) => {
+    await push(
+      one,
+      entries.map(([offset, line]): [bigint, string] => [START_NS + offset, line]),
+    );
+    await one.store.flush();
+  };
+  const counted = async (query: string) => {
+    const { stats } = await samples(one, query);
+    return [stats.blocks, stats.matchedLines, stats.duplicates];
+  };
+  const [count, last] = ['sum(count_over_time({app="a"} |= "x" [2h]))', 'last_over_time({app="a"} | regexp "(?P<n>.)$" | unwrap n [2h])'];
+  await flushed([0n, 'x1'], [10n, 'y1']);
+  await flushed([5n, 'x2'], [15n, 'x3']);
+  for (let time = 0; time < 2; time++) assert.deepEqual(await counted(count), [2, 3, 0]);
+  assert.deepEqual((await counted(last))[0], 1); // here their order matters
+  await flushed([7n, 'x4'], [15n, 'x3']);
+  for (let time = 0; time < 2; time++) assert.deepEqual(await counted(count), [1, 4, 1]);
+  assert.equal(await one.store.count('{app="a"} |= "x"'), 4);
+});
+
 test('the bytes of entries that were pushed with an error are counted where the query lets errors be', async () => {
   const one = await rig();
   const entry = (timeNs: bigint) => [String(timeNs), 'four', { __error__: 'X', __preserve_error__: 'true' }];
