@@ -128,6 +128,13 @@ export class Slices {
     }
   }
 
+  /** As `waiting`, for what others do who may need a place for it: its own is given on meanwhile, or each could wait for the other for ever. */
+  leaving<T>(what: Promise<T>): Promise<T> {
+    this.end();
+    return this.waiting(what);
+  }
+
+  /** Gives the place back. */
   end(): void {
     this.#leave?.();
     this.#leave = undefined;

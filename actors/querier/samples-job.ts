@@ -69,7 +69,7 @@ export async function* groupsOfOthers(
   for (let spared = true; spared; ) {
     spared = false;
     for (const other of others) {
-      const { groups } = await slices.waiting(asker.ask(querierProtocol, other, { kind: 'spare_groups', job }, askOptions(asked)));
+      const { groups } = await slices.leaving(asker.ask(querierProtocol, other, { kind: 'spare_groups', job }, askOptions(asked)));
       if (groups.length === 0) continue;
       spared = true;
       shared.isMixed = true;

@@ -92,3 +92,25 @@ test('waiting is no work: it needs no place and has its turn first', async () =>
   await world.settle();
   assert.deepEqual(order.toSorted(), ['waited', 'worked for 30 ms']);
 });
+
+test('who waits for others that need a place gives its own on, and needs one again', async () => {
+  const { world, turns, work } = rig(1);
+  const first = turns.begin(forever);
+  work(1_000);
+  await Promise.all([first.giveWay(), world.settle()]);
+  const others = Promise.withResolvers<void>();
+  const left = first.leaving(others.promise);
+  const second = turns.begin(forever);
+  work(1_000);
+  await Promise.all([second.giveWay(), world.settle()]);
+  others.resolve();
+  await left;
+  work(1_000);
+  let goesOn = false;
+  void first.giveWay().then(() => (goesOn = true));
+  await world.settle();
+  assert.equal(goesOn, false);
+  second.end();
+  await world.settle();
+  assert.equal(goesOn, true);
+});
