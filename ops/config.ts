@@ -46,7 +46,7 @@ export const serverOptions = section('server', 'server', {
   httpServerIdleTimeout: duration('2m', 'A connection without a request is closed after this long.', { flag: 'server.http-idle-timeout' }),
   gracefulShutdownTimeout: duration('5s', 'How long a stop waits for running requests; what is left is cut off.'),
   maxInflightBodyBytes: bytes('64MB', 'Request bodies in memory at once; a push beyond it is answered with 429.'),
-  workers: int('0', 'Worker threads; 0 for one per core.', { min: 0, max: 1_024 }),
+  workers: int('0', 'Shards, each with a thread that takes in and one that answers; 0 for one per core.', { min: 0, max: 1_024 }),
   logLevel: choice(LOG_LEVELS, 'info', 'Least severe messages to log: debug, info, warn or error.', { flag: 'log.level' }),
 });
 

@@ -13,7 +13,8 @@ import { realWorld } from './base/world.ts';
 import { commonOptions, generalOptions, serverOptions } from './config.ts';
 import { ConfigError } from './config-findings.ts';
 import { openDataFolder } from './data-folder.ts';
-import { limitHeapGrowth } from './heap.ts';
+import { type BuildInfo, describeProcess, exposition } from './exposition.ts';
+import { limitHeaps } from './heap.ts';
 import { adminRoutes } from './http/admin.ts';
 import { indexRoutes } from './http/index-queries.ts';
 import { legacyRoutes } from './http/legacy.ts';
@@ -27,8 +28,8 @@ import { type LoadedConfig, loadConfig } from './load-config.ts';
 import { Logs } from './log.ts';
 import { OverridesWatch } from './overrides-watch.ts';
 import { workerOptions } from './sections.ts';
-import { type BuildInfo, exposition, Telemetry } from './telemetry.ts';
-import { Workers } from './workers.ts';
+import { Telemetry } from './telemetry.ts';
+import { Workers } from './threads/workers.ts';
 
 /** As much as a body may come to when it is decompressed. */
 const MAX_BODY_BYTES = 64 * MiB;
@@ -37,7 +38,7 @@ const FLUSH_TIMEOUT_MS = 300_000;
 /** Whatever hangs, the process is gone this long after the time that running requests were given. */
 const STOP_LIMIT_MS = 4_500;
 
-limitHeapGrowth();
+limitHeaps();
 const inputs = { argv: process.argv.slice(2), env: process.env, readFile: (path: string) => readFileSync(path, 'utf8') };
 try {
   const loaded = await loadConfig(inputs, realWorld().files);
@@ -69,7 +70,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const logs = new Logs(server.logLevel);
   const telemetry = new Telemetry('main', logs);
   const build = buildInfo();
-  telemetry.describeProcess(build);
+  describeProcess(telemetry, build);
   const instruments = telemetry.instruments('main');
   for (const warning of warnings) instruments.log.warn('option ignored', { warning });
 
@@ -97,7 +98,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     router,
     asker: system,
     data: {
-      workers: server.workers === 0 ? availableParallelism() : server.workers,
+      shards: server.workers === 0 ? availableParallelism() : server.workers,
       logRoot: folder.logs,
       objectRoot: folder.objects,
       options,

@@ -1,30 +1,20 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import {
-  AggregatorRegistry,
-  Counter,
-  collectDefaultMetrics,
-  Gauge,
-  Histogram,
-  type MetricObjectWithValues,
-  type MetricValue,
-  Registry,
-} from 'prom-client';
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+// Its parts: the whole of it loads servers and clients too, 2 MB in each thread.
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Histogram from 'prom-client/lib/histogram.js';
+import Registry from 'prom-client/lib/registry.js';
 import type { Instruments, MetricLabels } from './base/instruments.ts';
 import type { Logs } from './log.ts';
 
 /** One thread's metrics: plain data, for postMessage. */
 export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
 
-export interface BuildInfo {
-  readonly version: string;
-  readonly revision: string;
-  readonly branch: string;
-}
-
 /** The metrics and loggers of one thread. */
 export class Telemetry {
   readonly logs: Logs;
-  readonly #registry = new Registry();
+  readonly registry = new Registry();
   readonly #eventLoop = monitorEventLoopDelay({ resolution: 10 });
 
   /** `thread`: the value of the `thread` label, unique in the process. */
@@ -36,7 +26,7 @@ export class Telemetry {
 
   /** Instruments whose logger names `component`; metrics are shared by all components of the thread. */
   instruments(component: string): Instruments {
-    const registry = this.#registry;
+    const registry = this.registry;
     const once = <M>(name: string, make: () => M): M => (registry.getSingleMetric(name) as M | undefined) ?? make();
     const shared = (labelNames: readonly string[]) => ({ registers: [registry], labelNames: [...labelNames] });
     return {
@@ -61,23 +51,8 @@ export class Telemetry {
     };
   }
 
-  /** Adds what describes the process as a whole; for the main thread only, or it is counted once a thread. */
-  describeProcess(build: BuildInfo): void {
-    collectDefaultMetrics({ register: this.#registry });
-    for (const name of ['loki_build_info', 'millrace_build_info']) {
-      const labels = { ...build, goversion: `node ${process.versions.node}` };
-      const gauge = new Gauge({
-        name,
-        help: 'Which build this is; always 1.',
-        labelNames: Object.keys(labels),
-        registers: [this.#registry],
-      });
-      gauge.set(labels, 1);
-    }
-  }
-
   snapshot(): Promise<MetricsSnapshot> {
-    return this.#registry.getMetricsAsJSON();
+    return this.registry.getMetricsAsJSON();
   }
 
   /** Stops measuring the event loop. */
@@ -91,7 +66,7 @@ export class Telemetry {
       name: 'millrace_event_loop_delay_seconds',
       help: 'How late the event loop of a thread was since the last scrape.',
       labelNames: ['thread', 'quantile'],
-      registers: [this.#registry],
+      registers: [this.registry],
       collect() {
         const seconds = (ns: number): number => (measured.count === 0 ? 0 : ns / 1e9);
         this.set({ thread, quantile: '0.5' }, seconds(measured.percentile(50)));
@@ -108,9 +83,3 @@ export function countsOf(snapshot: MetricsSnapshot): MetricsSnapshot {
   // prom-client gives the type as a word, though its declaration says it is a number.
   return snapshot.filter(({ type }) => String(type) !== 'gauge');
 }
-
-/** The text for /metrics: equal series of all threads added up. */
-export function exposition(snapshots: readonly MetricsSnapshot[]): Promise<string> {
-  return AggregatorRegistry.aggregate(snapshots.map((snapshot) => [...snapshot])).metrics();
-}
-export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;

@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
   msgpackr: ['topology/transport/wire.ts'],
-  'prom-client': ['ops/telemetry.ts'],
+  'prom-client': ['ops/exposition.ts', 'ops/telemetry.ts'], // what the main thread has of it, and what every thread has
   snappy: ['storage/batch/snappy.ts'],
   ws: ['ops/http/websocket.ts'],
   xstate: ['actors/kernel/child.ts', 'actors/kernel/lifecycle.ts'], // the machine, and who runs it
@@ -124,7 +124,7 @@ const samples: [source: string, to: string[]][] = [
   ["import {\n  a,\n  type B,\n} from '../../ops/base/world.ts';", ['ops/base/world.ts']],
   ["export { a } from '../y.ts';\nimport 'zstd-napi';", ['storage/y.ts', 'zstd-napi']],
   ["const z = await import('@scope/name/deep');", ['@scope/name']],
-  ["new Worker(new URL('../../ops/worker.ts', import.meta.url))", ['ops/worker.ts']],
+  ["new Worker(new URL('../../ops/threads/worker.ts', import.meta.url))", ['ops/threads/worker.ts']],
   ["import fs from 'node:fs';", []],
 ];
 for (const [source, to] of samples) {

@@ -16,7 +16,7 @@ import { ActiveStreams } from './streams.ts';
 import { Tails } from './tails.ts';
 
 export const ingesterOptions = section('ingester', 'ingester', {
-  flushBytes: bytes('40MB', 'Memory of the heads of one shard at which they are flushed to storage as one object.'),
+  flushBytes: bytes('24MB', 'Memory of the heads of one shard at which they are flushed to storage as one object.'),
   maxChunkAge: duration('30m', 'Heads are flushed this long after their first entry.'),
   headCeiling: bytes('160MB', 'Memory of the heads of one shard beyond which pushes are refused: storage is away or too slow.'),
   streamIdlePeriod: duration('30m', 'A stream counts as active this long after its last push.'),

@@ -6,7 +6,7 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { RangeReader } from '../../storage/blob/range-cache.ts';
 import type { BlockHeader, ReadMeter } from '../../storage/chunk/block.ts';
 import type { ChunkRef } from '../../storage/chunk/chunk.ts';
-import { fromHeadSlice } from '../../storage/chunk/memory-block.ts';
+import { fromHeadSlice, ownBytes } from '../../storage/chunk/memory-block.ts';
 import type { Unit } from '../../storage/chunk/overlap.ts';
 import type { Catalog } from '../../storage/segment/catalog.ts';
 import type { FilterSection } from '../../storage/segment/filter-directory.ts';
@@ -111,7 +111,7 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
       for (const slice of parts) {
         source++;
         const rows = fromHeadSlice(slice);
-        memory.take(UNIT_BYTES);
+        memory.take(UNIT_BYTES + ownBytes(slice));
         stats.headRows += rows.rows;
         const { units } = streamOf(hash, labels);
         units.push({ kind: 'head', source, ...timesOf(rows.baseNs, rows.minOffset, rows.maxOffset), rows });

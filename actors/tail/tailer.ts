@@ -16,13 +16,11 @@ import { Turns } from '../turns.ts';
 
 export interface TailerDeps {
   readonly messenger: Messenger;
-  /** Instance of the ingester that takes in the shard, and of the querier that answers for it. */
-  readonly neighbour: string;
   readonly shard: StreamShard;
   readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout' | 'maxQueryMemory'>;
 }
 
-/** Runs the pipelines of tails over one shard, on its thread. */
+/** Runs the pipelines of tails over the shard of its instance: the ingester of that number takes it in, the querier of that number answers for it. */
 export const tailer = defineActor<TailerAsk, TailerReply, TailerDeps>({
   name: tailerProtocol.component,
   mailbox: { messages: 1_024, bytes: MiB, concurrency: 1_024, whenFull: 'refuse' },
@@ -45,12 +43,12 @@ async function* tail(
   asked: AskContext,
   tails: { running: number },
   deps: TailerDeps,
-  { world }: StartContext,
+  { world, instance }: StartContext,
 ): AsyncGenerator<TailedEntries> {
   const execution = tailExecution(ask.query, ask);
   const { resume } = ask;
   const question = { kind: 'tail' as const, matchers: [...execution.matchers], ...(resume && { resume }) };
-  const live = deps.messenger.stream(ingesterProtocol, deps.neighbour, question, askOptions(asked))[Symbol.asyncIterator]();
+  const live = deps.messenger.stream(ingesterProtocol, instance, question, askOptions(asked))[Symbol.asyncIterator]();
   const slices = new Turns(world).begin(asked.signal);
   const pace = new Pace(true);
   tails.running++;
@@ -58,7 +56,7 @@ async function* tail(
     let { next } = await nextOf(live);
     yield { phase: 'open', next, frame: [], missed: [] };
     if (resume === undefined)
-      yield { phase: 'history', next, frame: await history(ask, asked, deps, world.clock.monotonicMs()), missed: [] };
+      yield { phase: 'history', next, frame: await history(ask, asked, deps, instance, world.clock.monotonicMs()), missed: [] };
     for (let toldMs = world.clock.monotonicMs(); ; ) {
       const part = await slices.waiting(nextOf(live));
       let last: Uint8Array[] = [];
@@ -90,7 +88,8 @@ async function nextOf(live: AsyncIterator<TailedBatches>): Promise<TailedBatches
 async function history(
   ask: TailerAsk,
   asked: AskContext,
-  { messenger, neighbour, shard, limits }: TailerDeps,
+  { messenger, shard, limits }: TailerDeps,
+  querier: string,
   nowMs: number,
 ): Promise<Uint8Array[]> {
   const { query, fromNs, toNs, limit, categorize, legacy } = ask;
@@ -98,7 +97,7 @@ async function history(
   const deadlineMs = Math.min(asked.deadlineMs, nowMs + queryTimeout);
   const range = { fromNs, toNs, limit, direction: 'backward' as const };
   const question = { kind: 'logs' as const, query, ...range, categorize, legacy, maxMemory, shard };
-  return (await messenger.ask(querierProtocol, neighbour, question, { ...askOptions(asked), deadlineMs })).frame;
+  return (await messenger.ask(querierProtocol, querier, question, { ...askOptions(asked), deadlineMs })).frame;
 }
 
 /** What of the batches passes the query, and nothing now and then for other work to have its turn. */

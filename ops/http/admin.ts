@@ -3,8 +3,8 @@ import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { Fault } from '../base/fault.ts';
 import type { World } from '../base/world.ts';
 import type { ConfigMode } from '../config.ts';
+import { type BuildInfo, EXPOSITION_TYPE } from '../exposition.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
-import { type BuildInfo, EXPOSITION_TYPE } from '../telemetry.ts';
 import { type HttpReply, JSON_TYPE, type Route, TEXT_TYPE } from './route.ts';
 
 export interface AdminDeps {

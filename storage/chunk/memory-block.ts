@@ -4,6 +4,9 @@ import { lowerBound } from '../../ops/base/search.ts';
 import { HOUR_NS } from '../batch/batch.ts';
 import { canonicalMetadata } from './metadata.ts';
 
+/** A string beside its text. */
+const VALUE_BYTES = 24;
+
 /** A block's columns in memory. */
 export interface BlockColumns {
   readonly baseNs: bigint;
@@ -100,7 +103,7 @@ export function rowsWithin(block: Block, fromNs: bigint, toNs: bigint): { from: 
   return { from, to: Math.max(from, to) };
 }
 
-/** Rows of one head as plain data, for a reply: the frames are borrowed and never change. Sorted and free of duplicates. */
+/** Rows of one head as plain data, for a reply: the frames are borrowed and never change; long ones are in shared memory. Sorted and free of duplicates. */
 export interface HeadSlice {
   readonly hour: number;
   readonly rows: number;
@@ -140,6 +143,17 @@ export function toHeadSlice(block: MemoryBlock): HeadSlice {
       index: bytesOf(index),
     })),
   };
+}
+
+/** About what the slice takes beside memory that is shared with its head, bytes. */
+export function ownBytes({ times, ends, lines, metadata }: HeadSlice): number {
+  let bytes = 0;
+  for (const frame of [times, ends, lines]) if (!(frame.buffer instanceof SharedArrayBuffer)) bytes += frame.length;
+  for (const { values, index } of metadata) {
+    bytes += index.length;
+    for (const value of values) bytes += VALUE_BYTES + value.length;
+  }
+  return bytes;
 }
 
 /** A block over the slice's frames. */

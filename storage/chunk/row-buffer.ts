@@ -1,5 +1,5 @@
 import type { Block, MetadataColumn } from '../../logql/model.ts';
-import { release } from '../../ops/base/bytes.ts';
+import { KiB, release } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { lowerBound } from '../../ops/base/search.ts';
 import type { Batch } from '../batch/batch.ts';
@@ -14,6 +14,8 @@ const INDEX_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 const ROW_BYTES = Float64Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 /** What an Uint32Array of line ends can address. */
 const MAX_LINE_BYTES = 0xffff_ffff;
+/** Columns from this size on are shared with the threads that read slices; shorter ones travel as copies. */
+const SHARED_FROM = 8 * KiB;
 
 interface RowSource {
   times(): Float64Array;
@@ -26,9 +28,9 @@ interface RowSource {
  *  Appending copies columns and leaves them alone otherwise; putting in order replaces them, so blocks handed out before stay as they were. */
 export class RowBuffer {
   readonly baseNs: bigint;
-  #times = new Float64Array(0);
-  #ends = new Uint32Array(0);
-  #lines = Buffer.alloc(0);
+  #times: Float64Array = new Float64Array(0);
+  #ends: Uint32Array = new Uint32Array(0);
+  #lines: Buffer = Buffer.alloc(0);
   readonly #columns = new Map<string, GrowingColumn>();
   #rows = 0;
   /** Of the batches appended. */
@@ -42,7 +44,7 @@ export class RowBuffer {
   #duplicates = 0;
   /** Whether a block borrows the columns as they are now. */
   #lent = false;
-  /** Whether a slice ever borrowed columns: nobody knows when its reader is done. */
+  /** Whether a slice ever borrowed columns: nobody knows when its reader is done, and it may be on another thread. */
   #sliced = false;
 
   constructor(baseNs: bigint) {
@@ -137,13 +139,17 @@ export class RowBuffer {
     const wantedRows = this.#rows + rows;
     if (wantedRows > this.#times.length) {
       const capacity = Math.max(16, this.#times.length * 2, wantedRows);
-      this.#times = this.#moved(this.#times, new Float64Array(capacity));
-      this.#ends = this.#moved(this.#ends, new Uint32Array(capacity));
+      this.#times = this.#moved(this.#times, new Float64Array(this.#memory(capacity * Float64Array.BYTES_PER_ELEMENT)));
+      this.#ends = this.#moved(this.#ends, new Uint32Array(this.#memory(capacity * Uint32Array.BYTES_PER_ELEMENT)));
     }
     const wantedBytes = this.lineBytes + lineBytes;
     if (wantedBytes > MAX_LINE_BYTES) throw new Fault('too_large', `lines of a stream in memory exceed ${MAX_LINE_BYTES} bytes`);
     if (wantedBytes > this.#lines.length)
-      this.#lines = this.#moved(this.#lines, Buffer.allocUnsafeSlow(Math.max(512, this.#lines.length * 2, wantedBytes)));
+      this.#lines = this.#moved(this.#lines, Buffer.from(this.#memory(Math.max(512, this.#lines.length * 2, wantedBytes))));
+  }
+
+  #memory(bytes: number): ArrayBufferLike {
+    return this.#sliced && bytes >= SHARED_FROM ? new SharedArrayBuffer(bytes) : Buffer.allocUnsafeSlow(bytes).buffer;
   }
 
   /** `bigger` with the content of `old`, whose memory is freed unless a block borrows it. */
@@ -181,9 +187,21 @@ export class RowBuffer {
     const from = lowerBound(this.#times, 0, this.#rows, fromOffset);
     const to = lowerBound(this.#times, from, this.#rows, toOffset);
     if (from === to) return undefined;
+    if (!this.#sliced) {
+      this.#sliced = true;
+      this.#share();
+    }
     this.#lent = true;
-    this.#sliced = true;
     return this.#view(from, to, 0);
+  }
+
+  /** Moves what is long to shared memory, where it is read from other threads without being copied for each. */
+  #share(): void {
+    const shared = <A extends Float64Array | Uint32Array | Buffer>(old: A, over: (memory: ArrayBufferLike) => A): A =>
+      old.byteLength < SHARED_FROM ? old : this.#moved(old, over(this.#memory(old.byteLength)));
+    this.#times = shared(this.#times, (memory) => new Float64Array(memory));
+    this.#ends = shared(this.#ends, (memory) => new Uint32Array(memory));
+    this.#lines = shared(this.#lines, (memory) => Buffer.from(memory));
   }
 
   #view(from: number, to: number, duplicates: number): MemoryBlock {
@@ -216,9 +234,9 @@ export class RowBuffer {
   #replace(start: number, rows: Uint32Array): void {
     const oldTimes = this.#times;
     const oldEnds = this.#ends;
-    const times = new Float64Array(oldTimes.length);
-    const ends = new Uint32Array(oldEnds.length);
-    const lines = Buffer.allocUnsafeSlow(this.#lines.length);
+    const times = new Float64Array(this.#memory(oldTimes.byteLength));
+    const ends = new Uint32Array(this.#memory(oldEnds.byteLength));
+    const lines = Buffer.from(this.#memory(this.#lines.length));
     times.set(oldTimes.subarray(0, start));
     ends.set(oldEnds.subarray(0, start));
     let end = start === 0 ? 0 : oldEnds[start - 1];

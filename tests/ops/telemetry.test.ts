@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { describeProcess, exposition } from '../../ops/exposition.ts';
 import { type LogLevel, Logs } from '../../ops/log.ts';
-import { countsOf, exposition, Telemetry } from '../../ops/telemetry.ts';
+import { countsOf, Telemetry } from '../../ops/telemetry.ts';
 
 function threads(...names: string[]): Telemetry[] {
   return names.map((name) => new Telemetry(name, new Logs('error')));
@@ -54,7 +55,7 @@ test('a thread that ended keeps its counts and loses its gauges', async () => {
 
 test('the process is described once, with its build', async () => {
   const [telemetry, worker] = threads('main', 'w0');
-  telemetry.describeProcess({ version: '1.2.3', revision: 'abc', branch: 'main' });
+  describeProcess(telemetry, { version: '1.2.3', revision: 'abc', branch: 'main' });
   const text = await exposition([await telemetry.snapshot(), await worker.snapshot()]);
   assert.match(text, /^loki_build_info\{version="1\.2\.3",revision="abc",branch="main",goversion="node [\d.]+"\} 1$/m);
   assert.match(text, /^millrace_build_info\{.*\} 1$/m);

@@ -119,7 +119,7 @@ export class SingleStore {
       await system.spawn(known(querier), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
       await system.spawn(patternIngester, mining, { instance });
-      await system.spawn(known(tailer), { messenger: system, neighbour: instance, shard, limits }, { instance });
+      await system.spawn(known(tailer), { messenger: system, shard, limits }, { instance });
       const distributing = { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) };
       await system.spawn(known(distributor), distributing, { instance });
     }

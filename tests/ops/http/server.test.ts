@@ -5,11 +5,12 @@ import { Agent, type IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { Fault, type FaultCode, type FaultOptions } from '../../../ops/base/fault.ts';
+import { exposition } from '../../../ops/exposition.ts';
 import { acceptsGzip } from '../../../ops/http/encode.ts';
 import type { HttpReply, HttpRequest, Route } from '../../../ops/http/route.ts';
 import type { HttpServerOptions } from '../../../ops/http/server.ts';
 import { Logs } from '../../../ops/log.ts';
-import { exposition, Telemetry } from '../../../ops/telemetry.ts';
+import { Telemetry } from '../../../ops/telemetry.ts';
 import { Edge, held, replyOf, until } from './harness.ts';
 
 function route(handle: Route['handle'], more: Partial<Route> = {}): Route {

@@ -106,3 +106,32 @@ test('a head counts the memory that it holds', () => {
   head.append(batchOf(Array.from({ length: 100 }, (_, ms) => at(ms, 'z'.repeat(100), { level: 'info' }))));
   assert.ok(head.bytes >= 100 * (100 + 8 + 4 + 4) && head.bytes < 4 * 100 * 116, `${head.bytes}`);
 });
+
+test('long columns are in shared memory once a slice was given out, and stay as they were', () => {
+  const rowsFrom = (first: number, count: number): PlainRow[] =>
+    Array.from({ length: count }, (_, index) => at(first + index, `line ${first + index} ${'x'.repeat(40)}`));
+  const shared = (block: MemoryBlock): boolean[] =>
+    [block.times(), block.ends(), block.lines()].map(({ buffer }) => buffer instanceof SharedArrayBuffer);
+  const head = new Head(HOUR);
+  head.append(batchOf(rowsFrom(0, 2_500)));
+  const whole = head.block();
+  assert.deepEqual(shared(whole), [false, false, false]);
+  const slice = head.slice(0, HOUR_NS);
+  assert.ok(slice);
+  assert.deepEqual(shared(slice), [true, true, true]);
+  head.append(batchOf(rowsFrom(10_000, 4_000)));
+  head.append(batchOf(rowsFrom(500, 2_500))); // goes between what is there, and repeats some of it
+  const later = head.slice(0, HOUR_NS);
+  assert.ok(later);
+  assert.deepEqual(shared(later), [true, true, true]);
+  head.free();
+  for (const block of [whole, slice]) assert.deepEqual(rowsOf(block), rowsFrom(0, 2_500));
+  assert.deepEqual(rowsOf(later), [...rowsFrom(0, 3_000), ...rowsFrom(10_000, 4_000)]);
+});
+
+test('short columns are never shared: they travel as copies', () => {
+  const head = new Head(HOUR);
+  head.append(batchOf([at(1, 'a')]));
+  const slice = head.slice(0, HOUR_NS);
+  assert.ok(slice?.lines().buffer instanceof ArrayBuffer);
+});

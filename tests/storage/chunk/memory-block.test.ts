@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Head } from '../../../storage/chunk/head.ts';
-import { fromHeadSlice, type HeadSlice, type MemoryBlock, rowsWithin, toHeadSlice } from '../../../storage/chunk/memory-block.ts';
-import { batchOf, expectedSummary, HOUR, HOUR_START_NS, random, randomRows, rowsOf, seeds, summaryOf } from './rows.ts';
+import { fromHeadSlice, type HeadSlice, type MemoryBlock, ownBytes, rowsWithin, toHeadSlice } from '../../../storage/chunk/memory-block.ts';
+import { batchOf, expectedSummary, HOUR, HOUR_START_NS, type PlainRow, random, randomRows, rowsOf, seeds, summaryOf } from './rows.ts';
 
 function randomBlock(seed: number): MemoryBlock {
   const head = new Head(HOUR);
@@ -55,4 +55,22 @@ test('rows within a range of times', () => {
   assert.deepEqual(within(11, 20), [1, 1]);
   assert.deepEqual(within(31, 40), [4, 4]);
   assert.deepEqual(rowsWithin(block, 0n, 2n ** 63n), { from: 0, to: 4 });
+});
+
+test('a slice counts what is not shared with its head: short columns, and metadata', () => {
+  const row = (index: number): PlainRow => ({
+    time: HOUR_START_NS + BigInt(index),
+    line: 'x'.repeat(10),
+    metadata: { id: `i${index % 2}` },
+  });
+  const sliceOf = (rows: number): HeadSlice => {
+    const head = new Head(HOUR);
+    head.append(batchOf(Array.from({ length: rows }, (_, index) => row(index))));
+    const slice = head.slice(0, 1_000_000);
+    assert.ok(slice);
+    return toHeadSlice(slice);
+  };
+  const values = 2 * ('i0'.length + 24);
+  assert.equal(ownBytes(sliceOf(10)), 10 * (8 + 4 + 10) + 10 + values);
+  assert.equal(ownBytes(sliceOf(4_096)), 4_096 + values);
 });

@@ -1,16 +1,16 @@
 import { Worker } from 'node:worker_threads';
-import { Activity } from '../actors/activity.ts';
-import type { Asker } from '../actors/kernel/define.ts';
-import { type IngesterStatus, ingesterProtocol } from '../actors/protocol/ingest.ts';
-import { type ActorState, threadProtocol } from '../actors/protocol/thread.ts';
-import type { LimitOverrides } from '../actors/tenant-limits.ts';
-import type { Router } from '../topology/transport/thread.ts';
-import { progressCounter, watchThread } from '../topology/transport/thread-watch.ts';
-import type { Instruments, Logger } from './base/instruments.ts';
-import type { World } from './base/world.ts';
-import type { LogLevel, Logs } from './log.ts';
-import { countsOf, type MetricsSnapshot } from './telemetry.ts';
-import { threadName } from './thread-name.ts';
+import { Activity } from '../../actors/activity.ts';
+import type { Asker } from '../../actors/kernel/define.ts';
+import { type IngesterStatus, ingesterProtocol } from '../../actors/protocol/ingest.ts';
+import { type ActorState, threadProtocol } from '../../actors/protocol/thread.ts';
+import type { LimitOverrides } from '../../actors/tenant-limits.ts';
+import type { Router } from '../../topology/transport/thread.ts';
+import { progressCounter, watchThread } from '../../topology/transport/thread-watch.ts';
+import type { Instruments, Logger } from '../base/instruments.ts';
+import type { World } from '../base/world.ts';
+import type { LogLevel, Logs } from '../log.ts';
+import { countsOf, type MetricsSnapshot } from '../telemetry.ts';
+import { type ThreadPlace, type ThreadRole, threadName, threadPlaces } from './place.ts';
 import type { WorkerData, WorkerEvent, WorkerOrder } from './worker.ts';
 
 export interface WorkersDeps {
@@ -20,7 +20,7 @@ export interface WorkersDeps {
   readonly router: Router;
   readonly asker: Asker;
   /** What every worker is given, apart from what is its own. */
-  readonly data: Omit<WorkerData, 'index' | 'countedStreams' | 'activity' | 'progress' | 'port' | 'logLevel'>;
+  readonly data: Omit<WorkerData, 'place' | 'number' | 'countedStreams' | 'activity' | 'progress' | 'port' | 'logLevel'>;
   /** A thread ended more often than it may: the process is to end. */
   readonly onFailed: (error: Error) => void;
 }
@@ -30,13 +30,15 @@ const STALL_MS = 30_000;
 const MOST_RESTARTS = 5;
 const RESTART_WINDOW_MS = 60_000;
 const ASK_MS = 2_000;
+/** Memory for young objects: three spaces. Those who take in and who compact make few, and with 12 MB they would hold 20 MB more in all. */
+const YOUNG_MB: Readonly<Record<ThreadRole, number>> = { ingest: 3, query: 12, compactor: 3 };
 
 /** The worker threads of the process: started, watched, and started again when they end unasked. What a thread's actors knew is recovered from what is durable. */
 export class Workers {
-  /** Of the actors that threads with a shard have. */
+  /** Of the actors that each shard has. */
   readonly instances: readonly string[];
-  /** Of all threads: behind those with a shard the compactor's. */
-  readonly #all: readonly string[];
+  readonly #places: readonly ThreadPlace[];
+  readonly #names: readonly string[];
   readonly #deps: WorkersDeps;
   readonly #log: Logger;
   /** Those that have not ended. */
@@ -53,28 +55,30 @@ export class Workers {
     this.#deps = deps;
     this.#log = deps.instruments.log;
     this.#overrides = deps.data.overrides;
-    this.instances = Array.from({ length: deps.data.workers }, (_, index) => String(index));
-    this.#all = [...this.instances, String(deps.data.workers)];
-    this.#activity = Activity.memoryFor(this.#all.length);
+    this.instances = Array.from({ length: deps.data.shards }, (_, index) => String(index));
+    this.#places = threadPlaces(deps.data.shards);
+    this.#names = this.#places.map(threadName);
+    this.#activity = Activity.memoryFor(this.#places.length);
     // As large as the limits' own memory, so with room for a number for each tenant.
-    this.#countedStreams = this.#all.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
+    this.#countedStreams = this.#places.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
   }
 
   /** Resolves once every thread's actors run. */
   async start(): Promise<void> {
-    await Promise.all(this.#all.map((_, index) => this.#spawn(index)));
+    await Promise.all(this.#places.map((_, number) => this.#spawn(number)));
   }
 
-  #spawn(index: number): Promise<void> {
+  #spawn(number: number): Promise<void> {
     const { world, router, logs, data } = this.#deps;
-    const name = threadName(index, data.workers);
+    const name = this.#names[number];
     const port = router.admit(name);
     const progress = progressCounter();
-    const countedStreams = this.#countedStreams[index];
+    const countedStreams = this.#countedStreams[number];
     const overrides = this.#overrides;
     const workerData: WorkerData = {
       ...data,
-      index,
+      place: this.#places[number],
+      number,
       overrides,
       countedStreams,
       activity: this.#activity,
@@ -82,7 +86,8 @@ export class Workers {
       port,
       logLevel: logs.level,
     };
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port], name });
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB[this.#places[number].role] };
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port], name, resourceLimits });
     this.#threads.add(worker);
     worker.once('exit', () => this.#threads.delete(worker));
     watchThread(worker, {
@@ -91,7 +96,7 @@ export class Workers {
       name,
       progress,
       stallMs: STALL_MS,
-      onExit: ({ code, error }) => this.#exited(index, code, error),
+      onExit: ({ code, error }) => this.#exited(number, code, error),
     });
     return new Promise((resolve, reject) => {
       worker.on('message', (event: WorkerEvent) => {
@@ -101,12 +106,13 @@ export class Workers {
     });
   }
 
-  #exited(index: number, code: number, error: unknown): void {
-    const last = this.#lastMetrics.get(String(index));
+  #exited(number: number, code: number, error: unknown): void {
+    const name = this.#names[number];
+    const last = this.#lastMetrics.get(name);
     if (last !== undefined) this.#endedMetrics.push(countsOf(last));
-    this.#lastMetrics.delete(String(index));
+    this.#lastMetrics.delete(name);
     if (this.#stopping) return;
-    this.#log.error('worker thread ended, starting it again', { worker: index, code, error });
+    this.#log.error('worker thread ended, starting it again', { worker: name, code, error });
     const nowMs = this.#deps.world.clock.monotonicMs();
     this.#exits = [...this.#exits.filter((atMs) => nowMs - atMs < RESTART_WINDOW_MS), nowMs];
     if (this.#exits.length > MOST_RESTARTS) {
@@ -115,7 +121,7 @@ export class Workers {
     }
     const delayMs = 100 * 2 ** this.#exits.length;
     void this.#deps.world.timers.sleep(delayMs).then(() => {
-      if (!this.#stopping) this.#spawn(index).catch(() => {}); // its exit is seen here again
+      if (!this.#stopping) this.#spawn(number).catch(() => {}); // its exit is seen here again
     });
   }
 
@@ -137,10 +143,10 @@ export class Workers {
   async metrics(): Promise<MetricsSnapshot[]> {
     const { asker } = this.#deps;
     await Promise.all(
-      this.#all.map(async (instance) => {
+      this.#names.map(async (name) => {
         try {
-          const { snapshot } = await asker.ask(threadProtocol, instance, { kind: 'metrics' }, this.#options());
-          this.#lastMetrics.set(instance, snapshot as MetricsSnapshot);
+          const { snapshot } = await asker.ask(threadProtocol, name, { kind: 'metrics' }, this.#options());
+          this.#lastMetrics.set(name, snapshot as MetricsSnapshot);
         } catch {
           // A thread that does not answer is shown as it was.
         }
@@ -151,11 +157,11 @@ export class Workers {
 
   /** Every actor of the worker threads; a thread that does not answer shows as itself. */
   async observe(): Promise<ActorState[]> {
-    const threads = this.#all.map(async (instance) => {
+    const threads = this.#names.map(async (name) => {
       try {
-        return (await this.#deps.asker.ask(threadProtocol, instance, { kind: 'observe' }, this.#options())).actors;
+        return (await this.#deps.asker.ask(threadProtocol, name, { kind: 'observe' }, this.#options())).actors;
       } catch {
-        return [{ address: threadName(Number(instance), this.instances.length), state: 'unavailable' }];
+        return [{ address: name, state: 'unavailable' }];
       }
     });
     return (await Promise.all(threads)).flat();
@@ -163,7 +169,7 @@ export class Workers {
 
   async setLogLevel(level: LogLevel): Promise<void> {
     await Promise.allSettled(
-      this.#all.map((instance) => this.#deps.asker.ask(threadProtocol, instance, { kind: 'log_level', level }, this.#options())),
+      this.#names.map((name) => this.#deps.asker.ask(threadProtocol, name, { kind: 'log_level', level }, this.#options())),
     );
   }
 

@@ -3,20 +3,20 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ActorSystem } from '../../actors/kernel/system.ts';
-import { SharedLimits } from '../../actors/limits.ts';
-import { distributorProtocol } from '../../actors/protocol/ingest.ts';
-import { noInstruments } from '../../ops/base/instruments.ts';
-import { realWorld } from '../../ops/base/world.ts';
-import { fakeWorld } from '../../ops/base/world-fake.ts';
-import { configure } from '../../ops/config.ts';
-import { Findings } from '../../ops/config-findings.ts';
-import { Logs } from '../../ops/log.ts';
-import { sections, type WorkerOptions, workerOptions } from '../../ops/sections.ts';
-import { Workers } from '../../ops/workers.ts';
-import { Router } from '../../topology/transport/thread.ts';
-import { pushAsk } from '../support/push-ask.ts';
-import { until } from './http/harness.ts';
+import { ActorSystem } from '../../../actors/kernel/system.ts';
+import { SharedLimits } from '../../../actors/limits.ts';
+import { distributorProtocol } from '../../../actors/protocol/ingest.ts';
+import { noInstruments } from '../../../ops/base/instruments.ts';
+import { realWorld } from '../../../ops/base/world.ts';
+import { fakeWorld } from '../../../ops/base/world-fake.ts';
+import { configure } from '../../../ops/config.ts';
+import { Findings } from '../../../ops/config-findings.ts';
+import { Logs } from '../../../ops/log.ts';
+import { sections, type WorkerOptions, workerOptions } from '../../../ops/sections.ts';
+import { Workers } from '../../../ops/threads/workers.ts';
+import { Router } from '../../../topology/transport/thread.ts';
+import { pushAsk } from '../../support/push-ask.ts';
+import { until } from '../http/harness.ts';
 
 test('a stop does not wait for a thread that has ended and is not started again yet', async () => {
   const world = fakeWorld(1); // its time stands still, so the next start never comes
@@ -29,7 +29,7 @@ test('a stop does not wait for a thread that has ended and is not started again 
     router,
     asker: { ask: () => Promise.reject(new Error('nobody is asked')) },
     data: {
-      workers: 1,
+      shards: 1,
       logRoot: '/nowhere',
       objectRoot: '/nowhere',
       options: unstartable,
@@ -38,7 +38,7 @@ test('a stop does not wait for a thread that has ended and is not started again 
     },
     onFailed: (error) => assert.fail(error),
   });
-  await assert.rejects(workers.start(), /worker-0 ended with code 1 before it had started/);
+  await assert.rejects(workers.start(), /ended with code 1 before it had started/);
   await workers.stop();
   await router.close();
 });
@@ -56,7 +56,7 @@ test('limits that change while a thread is starting are those that it goes by', 
   const options = workerOptions(configure(sections, { argv: [], env: {}, readFile: () => '' }, new Findings()));
   const shared = new SharedLimits();
   const data = {
-    workers: 1,
+    shards: 1,
     logRoot: join(folder, 'wal'),
     objectRoot: join(folder, 'objects'),
     options,

@@ -1,0 +1,18 @@
+import { countedAsActivity } from '../../actors/activity.ts';
+import { distributor } from '../../actors/distributor/distributor.ts';
+import { ingester } from '../../actors/ingester/ingester.ts';
+import type { ThreadParts } from './worker.ts';
+
+/** What a push goes through. Nothing that takes long is beside it: a push would wait for it at each of its steps. */
+export async function spawnActors(parts: ThreadParts): Promise<void> {
+  const { system, data, instance, instances, activity, blobs, limits, shared, recentObjectsMs } = parts;
+  const shard = { index: data.place.index, of: data.shards };
+  const countedStreams = new Int32Array(data.countedStreams);
+  const { ingester: options, otlp } = data.options;
+  await system.spawn(
+    ingester,
+    { options, logRoot: data.logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs },
+    { instance },
+  );
+  await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters: instances, limits, shared, otlp }, { instance });
+}

@@ -1,0 +1,16 @@
+import { countedAsActivity } from '../../actors/activity.ts';
+import { patternIngester } from '../../actors/pattern-ingester/pattern-ingester.ts';
+import { querier } from '../../actors/querier/querier.ts';
+import { tailer } from '../../actors/tail/tailer.ts';
+import type { ThreadParts } from './worker.ts';
+
+/** What reads for others: queries, patterns, tails. */
+export async function spawnActors({ system, data, instance, instances, activity, blobs, limits }: ThreadParts): Promise<void> {
+  const { querier: options, patternIngester: patternOptions } = data.options;
+  const reading = { asker: system, ingesters: instances, blobs };
+  await system.spawn(countedAsActivity(querier, activity), { options, ...reading }, { instance });
+  const { maxListingAge: maxListingAgeMs } = options;
+  await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, ...reading }, { instance });
+  const shard = { index: data.place.index, of: data.shards };
+  await system.spawn(tailer, { messenger: system, shard, limits }, { instance });
+}
