@@ -9,7 +9,8 @@ export interface ActorState {
 export type ThreadReply = {
   /** A MetricsSnapshot. */
   metrics: { snapshot: unknown };
-  observe: { actors: ActorState[] };
+  /** `started`: all of its actors run and reach the ingesters. */
+  observe: { actors: ActorState[]; started: boolean };
   log_level: Record<string, never>;
 };
 export const threadProtocol = protocol<ThreadAsk, ThreadReply>('thread');

@@ -14,5 +14,6 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
     { options, logRoot: data.logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs },
     { instance },
   );
+  await parts.ingesters();
   await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters: instances, limits, shared, otlp }, { instance });
 }

@@ -5,9 +5,11 @@ import { tailer } from '../../actors/tail/tailer.ts';
 import type { ThreadParts } from './worker.ts';
 
 /** What reads for others: queries, patterns, tails. */
-export async function spawnActors({ system, data, instance, instances, activity, blobs, limits }: ThreadParts): Promise<void> {
+export async function spawnActors(parts: ThreadParts): Promise<void> {
+  const { system, data, instance, instances, activity, blobs, limits } = parts;
   const { querier: options, patternIngester: patternOptions } = data.options;
   const reading = { asker: system, ingesters: instances, blobs };
+  await parts.ingesters();
   await system.spawn(countedAsActivity(querier, activity), { options, ...reading }, { instance });
   const { maxListingAge: maxListingAgeMs } = options;
   await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, ...reading }, { instance });

@@ -3,6 +3,7 @@ import { Activity } from '../../actors/activity.ts';
 import { defineActor } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { SharedLimits, type TenantLimits } from '../../actors/limits.ts';
+import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { type ThreadAsk, type ThreadReply, threadProtocol } from '../../actors/protocol/thread.ts';
 import { type LimitOverrides, LimitsByTenant } from '../../actors/tenant-limits.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
@@ -49,6 +50,8 @@ export interface ThreadParts {
   /** Of the shard's actors; those of all shards are `instances`. */
   readonly instance: string;
   readonly instances: readonly string[];
+  /** Resolves once all ingesters can be asked from here: a push or a query before that would be refused. */
+  readonly ingesters: () => Promise<unknown>;
   readonly activity: Activity;
   readonly blobs: BlobStore;
   readonly limits: (tenant: string) => TenantLimits;
@@ -96,7 +99,7 @@ const thread = defineActor<ThreadAsk, ThreadReply, null>({
     return {
       handlers: {
         metrics: async () => ({ snapshot: await telemetry.snapshot() }),
-        observe: async () => ({ actors: system.observe().map(({ address, state }) => ({ address, state })) }),
+        observe: async () => ({ actors: system.observe().map(({ address, state }) => ({ address, state })), started }),
         log_level: async ({ level }) => {
           logs.level = level as LogLevel;
           return {};
@@ -108,23 +111,27 @@ const thread = defineActor<ThreadAsk, ThreadReply, null>({
   },
 });
 
+let started = false;
 const tenantLimits = new LimitsByTenant(data.options.limits, data.overrides);
 await system.spawn(thread, null, { instance: name });
 const { spawnActors } = await ACTORS[place.role]();
 const nice = NICENESS[place.role];
 if (nice > 0 && !lowerThreadPriority(nice))
   logs.of(name).info('this system does not give threads priorities of their own: this one has that of the process');
+const instances = Array.from({ length: data.shards }, (_, index) => String(index));
 await spawnActors({
   system,
   data,
   instance: String(place.index),
-  instances: Array.from({ length: data.shards }, (_, index) => String(index)),
+  instances,
+  ingesters: () => Promise.all(instances.map((instance) => router.whenServed(`${ingesterProtocol.component}/${instance}`))),
   activity: new Activity(data.activity, data.number),
   blobs: new FsBlobStore(data.objectRoot, world),
   limits: tenantLimits.of,
   shared: new SharedLimits(data.limitsMemory),
   recentObjectsMs: () => data.options.querier.maxListingAge + tenantLimits.most('queryTimeout'),
 });
+started = true;
 tell({ kind: 'started' });
 
 parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop() : tenantLimits.replace(order.overrides)));

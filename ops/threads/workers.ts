@@ -128,6 +128,14 @@ export class Workers {
   /** Whether every shard takes pushes and queries, and why not. */
   async ready(): Promise<{ ready: boolean; reason: string }> {
     const { asker } = this.#deps;
+    const serving = this.#names.filter((_, number) => this.#places[number].role !== 'compactor');
+    const threads = await Promise.all(
+      serving.map((name) => asker.ask(threadProtocol, name, { kind: 'observe' }, this.#options()).catch((error: Error) => error.message)),
+    );
+    const starting = threads.flatMap((thread, index) => {
+      if (typeof thread === 'string') return [`${serving[index]}: ${thread}`];
+      return thread.started ? [] : [`${serving[index]}: starting`];
+    });
     const states = await Promise.all(
       this.instances.map((instance) =>
         asker.ask(ingesterProtocol, instance, { kind: 'status' }, this.#options()).catch((error: Error) => error.message),
@@ -136,7 +144,8 @@ export class Workers {
     const notReady = states.flatMap((state, index) =>
       typeof state === 'string' || state.state !== 'ready' ? [`ingester/${index}: ${describe(state)}`] : [],
     );
-    return { ready: notReady.length === 0, reason: notReady.join('\n') };
+    const reasons = [...starting, ...notReady];
+    return { ready: reasons.length === 0, reason: reasons.join('\n') };
   }
 
   /** Metrics of all threads; of those that have ended, the counts. */

@@ -74,6 +74,9 @@ test('limits that change while a thread is starting are those that it goes by', 
     rmSync(folder, { recursive: true });
   });
   const started = workers.start();
+  const { ready, reason } = await workers.ready();
+  assert.equal(ready, false);
+  assert.match(reason, /^query-0: /m);
   workers.setOverrides([['a', { maxLineSize: 20 }]]);
   await started;
   const push = async (tenant: string): Promise<string | undefined> => {
