@@ -120,8 +120,9 @@ class IngesterShard {
 
   /** The log that takes pushes; throws unavailable while the logs are being replayed, when every answer would be short. */
   #own(): LogHeads {
-    if (this.#recovered.own === undefined) throw new Fault('unavailable', 'the ingest log is being replayed', { retryAfterS: 1 });
-    return this.#recovered.own;
+    const { own, progress } = this.#recovered;
+    if (own === undefined) throw new Fault('unavailable', progress.waitsFor ?? 'the ingest log is being replayed', { retryAfterS: 1 });
+    return own;
   }
 
   async push(tenant: string, parts: Uint8Array[], cell: number): Promise<IngesterReply['push']> {
@@ -211,6 +212,7 @@ class IngesterShard {
       state: own === undefined ? 'replaying' : 'ready',
       replayedRecords: progress.records,
       replayLeft: progress.logsLeft,
+      waitsFor: progress.waitsFor ?? '',
       streams: this.#streams.count,
       headBytes: logs.reduce((sum, heads) => sum + heads.bytes, 0),
     };

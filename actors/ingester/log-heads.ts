@@ -29,7 +29,10 @@ export type AppliedListener = (tenant: string, batches: Buffer, next: Position) 
 /** One ingest log, the heads that its records filled, and its chain of level-0 objects.
  *
  *  Invariant: every record below `flushedTo` is in the chain, every record in [flushedTo, appliedTo) is in `flushing` or `current`, and no record is trimmed
- *  before the object that holds it is durable. */
+ *  before the object that holds it is durable.
+ *
+ *  Behind a broken chain the records from its end on are read into `current` too, though `flushedTo` is the log's end at the start: the next object holds them, under a
+ *  name that no object has had, so that no segment stands for it. */
 export class LogHeads {
   readonly log: IngestLog;
   readonly #blobs: BlobStore;
@@ -40,20 +43,23 @@ export class LogHeads {
   readonly #applied: AppliedListener | undefined;
   #current = new HeadSet();
   #flushing: HeadSet | undefined;
+  readonly #isBroken: boolean;
   #flushedTo: Position;
   #appliedTo: Position;
+  #isReplaying = false;
   #firstEntryMs: number | undefined;
   #recent: { key: string; atMs: number }[] = [];
   #flush: Promise<number> | undefined;
 
   constructor(
     log: IngestLog,
-    chain: Chain,
+    chain: Pick<Chain, 'end' | 'newest' | 'isBroken'>,
     deps: { blobs: BlobStore; options: LogHeadsOptions; applied?: AppliedListener },
     context: StartContext,
   ) {
     this.log = log;
-    this.#flushedTo = chain.end;
+    this.#isBroken = chain.isBroken;
+    this.#flushedTo = chain.isBroken ? Math.max(chain.end, log.end) : chain.end;
     this.#appliedTo = chain.end;
     this.#blobs = deps.blobs;
     this.#options = deps.options;
@@ -109,7 +115,8 @@ export class LogHeads {
 
   /** Reads what the chain lacks from the log into heads, flushing on the way, and waiting for that only at the ceiling. `progress` is told each record. */
   async replay(progress: () => void): Promise<void> {
-    for await (const item of this.log.read(this.#flushedTo)) {
+    this.#isReplaying = true;
+    for await (const item of this.log.read(this.#appliedTo)) {
       this.#incarnation.check();
       this.#missing(item.kind === 'gap' ? item.from : item.position);
       if (item.kind === 'gap') {
@@ -133,11 +140,16 @@ export class LogHeads {
     }
     this.#missing(this.log.end);
     this.#appliedTo = this.log.end;
+    this.#isReplaying = false;
   }
 
   /** The log goes on at `from`: it is read from the oldest record kept, and only what is in storage was ever trimmed. */
   #missing(from: Position): void {
-    if (from > this.#appliedTo) this.#lost(this.#appliedTo, from, 0, 'neither the log nor storage has them');
+    if (from <= this.#appliedTo) return;
+    const reason = this.#isBroken
+      ? 'the object that had them was given up, cannot be read or is gone: of them only what was compacted before is found'
+      : 'neither the log nor storage has them';
+    this.#lost(this.#appliedTo, from, 0, reason);
   }
 
   /** Tells of records [from, to) that cannot be read. */
@@ -170,7 +182,11 @@ export class LogHeads {
   /** Puts everything applied so far into storage; resolves with the number of objects written. One flush runs at a time. */
   async flush(): Promise<number> {
     while (this.#flush !== undefined) await this.#flush;
-    if (this.#appliedTo === this.#flushedTo) return 0;
+    if (this.#appliedTo <= this.#flushedTo) {
+      if (this.#isReplaying || this.#current.rows === 0) return 0;
+      await this.push('', Buffer.alloc(0)); // the object needs a record behind the position that it is named by
+      return this.flush();
+    }
     const flush = this.#flushCurrent();
     this.#flush = flush;
     try {

@@ -86,6 +86,8 @@ export interface IngesterStatus {
   readonly state: 'replaying' | 'ready';
   readonly replayedRecords: number;
   readonly replayLeft: number;
+  /** What has to be done before the replay goes on; '' if nothing has. */
+  readonly waitsFor: string;
   readonly streams: number;
   readonly headBytes: number;
 }

@@ -213,5 +213,6 @@ function send(worker: Worker, order: WorkerOrder): void {
 
 function describe(state: IngesterStatus | string): string {
   if (typeof state === 'string') return state;
+  if (state.waitsFor !== '') return state.waitsFor;
   return `replaying the ingest log, ${state.replayedRecords} records so far, ${state.replayLeft} logs left`;
 }

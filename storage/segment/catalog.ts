@@ -3,11 +3,12 @@ import type { Clock } from '../../ops/base/world.ts';
 import { DAY_NS } from '../batch/batch.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { type Arrival, byArrival } from './arrival.ts';
+import { withWayOn } from './damaged-object.ts';
 import { type Footer, type Part, partsOverlap } from './footer.ts';
 import { FooterCache } from './footer-cache.ts';
 import { levelZeroPrefix, parseLevelZeroKey, parseSegmentKey, segmentPrefix } from './keys.ts';
 import { LiveObject } from './live-object.ts';
-import { type ListedSegment, type LiveSet, liveSet, standIn } from './live-set.ts';
+import { isDone, type ListedSegment, type LiveSet, liveSet, standIn } from './live-set.ts';
 import { readFooter } from './reader.ts';
 
 /** How many footers are read at once. */
@@ -63,7 +64,13 @@ export class Catalog {
     this.#blobs = blobs;
     this.#clock = clock;
     this.#options = options;
-    this.#footers = new FooterCache(options.footerBytes, (key, sizeBytes) => readFooter(blobs, key, sizeBytes));
+    this.#footers = new FooterCache(options.footerBytes, async (key, sizeBytes) => {
+      try {
+        return await readFooter(blobs, key, sizeBytes);
+      } catch (error) {
+        throw withWayOn(key, error);
+      }
+    });
   }
 
   /** Lists the level-0 objects again, and segments when they are next asked for. Calls at the same time share one listing. */
@@ -132,7 +139,13 @@ export class Catalog {
       const days = parts.filter((part) => partsOverlap([part], fromNs, toNs)).map(({ day }) => day);
       return new Set(days.filter((day) => !live.has(day) || standIn(live.get(day)!, log, from) === undefined));
     };
-    const candidates = [...levelZero].filter(([key, { parts }]) => parts === undefined || liveDays(key, parts.get(tenant) ?? []).size > 0);
+    const mayCount = (key: string, parts: ListedObject['parts']): boolean => {
+      if (parts !== undefined) return liveDays(key, parts.get(tenant) ?? []).size > 0;
+      // Where its log is done with, it need not be read: it may be damaged.
+      const { log, from } = parseLevelZeroKey(key)!;
+      return ![...live.values()].some((set) => isDone(set, log, from));
+    };
+    const candidates = [...levelZero].filter(([key, { parts }]) => mayCount(key, parts));
     const objects = await inParallel(candidates, async ([key, object]) => {
       const footer = await this.#levelZeroFooter(key, object);
       const arrival = { oldestMs: Math.floor(object.createdMs), first: key };

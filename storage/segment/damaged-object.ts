@@ -1,4 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
+import { givenUpKey } from './keys.ts';
 
 /** An object that cannot be merged as it is: what it holds is wrong, or the store cannot read it though it lists it. */
 export class DamagedObject extends Fault {
@@ -17,4 +18,16 @@ export class DamagedObject extends Fault {
 export function namingObject(key: string, error: unknown): unknown {
   const isOfObject = error instanceof Fault && !(error instanceof DamagedObject) && error.code !== 'not_found';
   return isOfObject ? new DamagedObject(key, error) : error;
+}
+
+/** What an operator can do about an object that cannot be read. */
+export function wayOn(key: string): string {
+  return `put it back as it was, or give up what only it holds: rename its file to ${givenUpKey(key)}, and never delete it`;
+}
+
+/** The error of reading the object's footer, with what can be done if the object is damaged: nobody knows what it holds, so no answer can be given that may lack
+ *  some of it. */
+export function withWayOn(key: string, error: unknown): unknown {
+  if (!(error instanceof Fault) || error.code !== 'corrupt') return error;
+  return new Fault('corrupt', `${error.message}; ${wayOn(key)}`, { cause: error });
 }

@@ -20,6 +20,18 @@ export function parseLevelZeroKey(key: string): { log: string; from: Position } 
   return match === null ? undefined : { log: match[1], from: Number(match[2]) };
 }
 
+const GIVEN_UP = '.damaged';
+
+/** The key to which an operator moves an object that cannot be read, so that everything goes on without it. */
+export function givenUpKey(key: string): string {
+  return key + GIVEN_UP;
+}
+
+/** What the key of a level-0 object was before it was moved there; undefined if `key` is no such key. */
+export function parseGivenUpKey(key: string): { log: string; from: Position } | undefined {
+  return key.endsWith(GIVEN_UP) ? parseLevelZeroKey(key.slice(0, -GIVEN_UP.length)) : undefined;
+}
+
 /** What the key of a segment says of it. */
 export interface SegmentKey {
   readonly tenant: string;

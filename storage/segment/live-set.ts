@@ -43,6 +43,11 @@ export function liveSet<S extends ListedSegment>(segments: Iterable<S>): LiveSet
   return { accepted, obstacles };
 }
 
+/** Whether the set says that the log is past the position: no part of a level-0 object that begins there counts, on whatever day and of whatever tenant. */
+export function isDone<S extends ListedSegment>({ accepted }: LiveSet<S>, log: string, from: Position): boolean {
+  return accepted.some(({ cover }) => from < (cover.get(log) ?? 0));
+}
+
 /** The accepted segment because of which this day's part of a level-0 object does not count: it stands for the part, or its cover says that the log is
  *  past it, so that the object is one which a late writer put where another had been. Undefined: the part counts. */
 export function standIn<S extends ListedSegment>({ accepted }: LiveSet<S>, log: string, from: Position): S | undefined {

@@ -52,7 +52,7 @@ async function replayed(items: readonly (LogRecord | LogGap)[], chainEnd: number
   };
   const heads = new LogHeads(
     logOf(items, end),
-    { end: chainEnd, newest: undefined },
+    { end: chainEnd, newest: undefined, isBroken: false },
     { blobs: new MemoryBlobStore(world.clock), options: OPTIONS },
     context,
   );

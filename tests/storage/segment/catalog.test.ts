@@ -284,3 +284,40 @@ test('an object that comes where its log is past does not count', async () => {
   const after = await rig.put('w', 12, 13);
   assert.deepEqual(await keysOf(rig.catalog()), [segment, after]);
 });
+
+test('an object that cannot be read is named with what can be done, and is no matter where its log is done with', async () => {
+  const rig = new Rig();
+  const [first, second] = [await rig.put('w', 0, 5), await rig.put('w', 5, 9)];
+  const segment = await merge(rig, [await merge(rig, [first]), await merge(rig, [second])], new Map([['w', 5]]));
+  for (const key of [first, second]) await rig.blobs.put(key, Buffer.from('no segment'));
+  const named = (key: string) => (error: Error) =>
+    error instanceof Fault &&
+    error.code === 'corrupt' &&
+    error.message.includes(key) &&
+    error.message.includes(`rename its file to ${key}.damaged`);
+  await assert.rejects(keysOf(rig.catalog()), named(second));
+  await rig.blobs.delete(second);
+  await rig.blobs.put(`${second}.damaged`, Buffer.from('no segment'));
+  assert.deepEqual(await keysOf(rig.catalog()), [segment]);
+  // Of another tenant, or in a time without segments, nothing says so.
+  await assert.rejects(keysOf(rig.catalog(), { ...everything, tenant: 'b' }), named(first));
+});
+
+test('where a chain ends whose last objects cannot be read or were given up', async () => {
+  const rig = new Rig();
+  const chain = async () => {
+    const { unreadable, givenUp: _, ...rest } = await readChain(rig.blobs, 'w');
+    return { ...rest, unreadable: unreadable?.key };
+  };
+  assert.deepEqual(await chain(), { end: 0, floor: 0, newest: undefined, isBroken: true, unreadable: undefined });
+  const [first, second, third] = [await rig.put('w', 0, 5), levelZeroKey('w', 5), levelZeroKey('w', 9)];
+  await rig.blobs.put(second, Buffer.from('no segment'));
+  assert.deepEqual(await chain(), { end: 5, floor: 6, newest: first, isBroken: true, unreadable: second });
+  await rig.blobs.delete(second);
+  for (const key of [second, third]) await rig.blobs.put(`${key}.damaged`, Buffer.from('no segment'));
+  assert.deepEqual(await chain(), { end: 5, floor: 10, newest: first, isBroken: true, unreadable: undefined });
+  const last = await rig.put('w', 9, 12);
+  assert.deepEqual(await chain(), { end: 12, floor: 12, newest: last, isBroken: false, unreadable: undefined });
+  await rig.put('w', 20, 22);
+  assert.deepEqual((await readChain(rig.blobs, 'w')).givenUp, [{ key: `${second}.damaged`, from: 5, to: 9 }]);
+});
