@@ -8,7 +8,7 @@ import { type Footer, type Part, partsOverlap } from './footer.ts';
 import { FooterCache } from './footer-cache.ts';
 import { levelZeroPrefix, parseLevelZeroKey, parseSegmentKey, segmentPrefix } from './keys.ts';
 import { LiveObject } from './live-object.ts';
-import { isDone, type ListedSegment, type LiveSet, liveSet, standIn } from './live-set.ts';
+import { coverOf, type ListedSegment, type LiveSet, liveSet, standIn } from './live-set.ts';
 import { readFooter } from './reader.ts';
 
 /** How many footers are read at once. */
@@ -139,11 +139,12 @@ export class Catalog {
       const days = parts.filter((part) => partsOverlap([part], fromNs, toNs)).map(({ day }) => day);
       return new Set(days.filter((day) => !live.has(day) || standIn(live.get(day)!, log, from) === undefined));
     };
+    const cover = coverOf(live.values());
     const mayCount = (key: string, parts: ListedObject['parts']): boolean => {
       if (parts !== undefined) return liveDays(key, parts.get(tenant) ?? []).size > 0;
       // Where its log is done with, it need not be read: it may be damaged.
       const { log, from } = parseLevelZeroKey(key)!;
-      return ![...live.values()].some((set) => isDone(set, log, from));
+      return from >= (cover.get(log) ?? 0);
     };
     const candidates = [...levelZero].filter(([key, { parts }]) => mayCount(key, parts));
     const objects = await inParallel(candidates, async ([key, object]) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '../../../ops/base/world-fake.ts';
 import { Closure } from '../../../storage/segment/closure.ts';
 import { floors, type ListedLevelZero, levelZeroGarbage, type Seen, type Survey } from '../../../storage/segment/garbage.ts';
 import { type ListedSegment, type LiveSet, liveSet, standIn } from '../../../storage/segment/live-set.ts';
@@ -158,4 +159,41 @@ test('a level-0 part counts unless a segment that counts stands for it, or the l
   const counting = [0, 1, 3, 4, 5, 6].filter((from) => standIn(set, LOG, from) === undefined);
   assert.deepEqual(counting, [3, 4, 6]);
   assert.equal(standIn(set, 'another', 0), undefined);
+});
+
+/** As the rule is written down. */
+function byTheBook(segments: readonly ListedSegment[]): LiveSet<ListedSegment> {
+  const order = (a: ListedSegment, b: ListedSegment): number => byCreation(a, b) || (a.key < b.key ? -1 : 1);
+  return walked(segments, order, ({ key, closure: own }, { closure }) => closure.segments.has(key) || closure.meets(own));
+}
+
+test('the set and its stand-ins are those of the rule, whatever overlaps', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = seededRandom(seed);
+    const some = <T>(items: readonly T[], share: number): T[] => items.filter(() => random.next() < share);
+    const below = (most: number): number => Math.floor(random.next() * most);
+    const keys = Array.from({ length: 12 }, (_, number) => `s${number}`);
+    const positions = ['v', 'w'].flatMap((log) => Array.from({ length: 10 }, (_, from) => ({ log, from })));
+    const segments = some(keys, 0.8).map((key): ListedSegment => {
+      const closure = Closure.of(some(positions, 0.1), some(keys, 0.05));
+      return { key, level: 1 + below(3), createdMs: below(4), closure, cover: new Map([['w', below(10)]]) };
+    });
+    const [set, book] = [liveSet(segments), byTheBook(segments)];
+    assert.deepEqual(set, book);
+    for (const { log, from } of positions) {
+      const inBook = book.accepted.find(({ closure, cover }) => closure.hasLevelZero(log, from) || from < (cover.get(log) ?? 0));
+      assert.equal(standIn(set, log, from), inBook);
+    }
+  }
+});
+
+test('the set of very many segments takes no time to speak of', () => {
+  const segments = Array.from({ length: 10_000 }, (_, number): ListedSegment => {
+    const parts = Array.from({ length: 8 }, (_, index) => ({ log: `log-${index % 2}`, from: (number * 8 + index) * 1e9 }));
+    return { key: String(number), level: 1, createdMs: number, closure: Closure.of(parts, []), cover: new Map([['log-0', 0]]) };
+  });
+  const startMs = performance.now();
+  const set = liveSet(segments);
+  for (let number = 0; number < 10_000; number++) assert.equal(standIn(set, 'log-1', (number * 8 + 1) * 1e9), segments[number]);
+  assert.ok(performance.now() - startMs < 1_000);
 });
