@@ -146,6 +146,8 @@ export class LogHeads {
   /** The log goes on at `from`: it is read from the oldest record kept, and only what is in storage was ever trimmed. */
   #missing(from: Position): void {
     if (from <= this.#appliedTo) return;
+    // An object that had them may have been deleted, and segments may stand for it: its name must not be used again.
+    if (this.#appliedTo === this.#flushedTo && this.#current.rows === 0) this.#flushedTo = this.log.end;
     const reason = this.#isBroken
       ? 'the object that had them was given up, cannot be read or is gone: of them only what was compacted before is found'
       : 'neither the log nor storage has them';

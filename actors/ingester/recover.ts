@@ -51,13 +51,11 @@ export function recoverLogs(
   const readableChain = async ({ directory, id }: Omit<LocalLogPlace, 'shard'>): Promise<Chain> => {
     for (;;) {
       const chain = await retrying(() => readChain(deps.blobs, id), context);
-      if (chain.unreadable === undefined) {
-        progress.waitsFor = undefined;
-        return chain;
-      }
+      if (chain.unreadable === undefined) return chain;
       const { key, fault } = chain.unreadable;
       const fields = { log: id, object: key, error: fault.message };
-      const [oldest] = fault.code === 'unsupported' ? [] : await listSegments(world.files, directory);
+      const isDamaged = fault.code !== 'unsupported' && !fault.retry;
+      const [oldest] = isDamaged ? await listSegments(world.files, directory) : [];
       if (oldest !== undefined && oldest.first <= chain.end) {
         instruments.log.error(
           `newest object cannot be read: its records are read from the log again. Queries fail until you ${wayOn(key)}`,
@@ -65,7 +63,7 @@ export function recoverLogs(
         );
         return chain;
       }
-      const todo = fault.code === 'unsupported' ? fault.message : `object ${key} cannot be read: ${wayOn(key)}`;
+      const todo = fault.code === 'unsupported' ? fault.message : `${fault.message}; ${fault.retry ? 'if that lasts, ' : ''}${wayOn(key)}`;
       if (progress.waitsFor !== todo) instruments.log.error(`ingest log cannot go on: ${todo}`, fields);
       progress.waitsFor = todo;
       await world.timers.sleep(LOOK_AGAIN_MS, incarnation.signal);
@@ -74,6 +72,7 @@ export function recoverLogs(
 
   const open = async ({ directory, id }: LocalLogPlace): Promise<LogHeads> => {
     const chain = await readableChain({ directory, id });
+    progress.waitsFor = undefined;
     for (const { key, from, to } of chain.givenUp) {
       const fields = { log: id, object: key, from, ...(to !== undefined && { to, records: to - from }) };
       instruments.log.warn(

@@ -1,6 +1,7 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import type { Position } from '../log/ingest-log.ts';
+import { isOfObject } from './damaged-object.ts';
 import { levelZeroPrefix, parseGivenUpKey, parseLevelZeroKey } from './keys.ts';
 import { readFooter } from './reader.ts';
 
@@ -28,7 +29,7 @@ interface Link {
   readonly isGivenUp: boolean;
 }
 
-/** Throws what the store throws, but for what says that the last object cannot be read as it is. */
+/** Throws what the store throws when it is listed. */
 export async function readChain(blobs: BlobStore, log: string): Promise<Chain> {
   const links = await linksOf(blobs, log);
   const whole = links.findLastIndex(({ isGivenUp }) => !isGivenUp);
@@ -41,8 +42,8 @@ export async function readChain(blobs: BlobStore, log: string): Promise<Chain> {
     const { to } = await readFooter(blobs, last.key, last.sizeBytes);
     return { end: to, floor: to, newest, isBroken: false, givenUp };
   } catch (fault) {
-    if (!(fault instanceof Fault) || fault.retry) throw fault;
-    if (fault.code === 'not_found') throw new Fault('unavailable', fault.message, { cause: fault }); // it was moved just now
+    if (fault instanceof Fault && fault.code === 'not_found') throw new Fault('unavailable', fault.message, { cause: fault }); // it was moved just now
+    if (!isOfObject(fault)) throw fault;
     const before = links.findLast(({ isGivenUp }, index) => !isGivenUp && index < whole);
     return { end: last.from, floor: last.from + 1, newest: before?.key, isBroken: true, unreadable: { key: last.key, fault }, givenUp };
   }

@@ -147,6 +147,27 @@ test('newest object damaged, and the log has only some of its records: the shard
   assert.equal(rig.restarts(), 0);
 });
 
+test('an object that the disk does not give is waited for', async () => {
+  const rig = await Rig.open(1e6);
+  await rig.flushed('one', 'two');
+  await rig.store.system.stop();
+  const [path] = await rig.objects();
+  let isBad = true;
+  const { read } = rig.disk;
+  rig.disk.read = (file, range) =>
+    isBad && file === path ? Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) : read.call(rig.disk, file, range);
+  await rig.start();
+  await rig.world.advance(60_000);
+  const [{ state, waitsFor }] = await rig.store.status();
+  assert.equal(state, 'replaying');
+  assert.match(waitsFor, keyIn(path));
+  isBad = false;
+  await rig.world.advance(5_000);
+  await rig.ready();
+  await rig.finds('one', 'two');
+  assert.equal(rig.restarts(), 0);
+});
+
 test('put back, a damaged object is read as before', async () => {
   const rig = await Rig.open(1);
   await rig.flushed('one', 'two');
@@ -180,6 +201,21 @@ for (const walSegmentSize of [1, 1e6]) {
     assert.equal(rig.restarts(), 0);
   });
 }
+
+test('a newest object that was deleted while those before it are still there', async () => {
+  const rig = await Rig.open(1);
+  await rig.flushed('one');
+  await rig.flushed('two', 'three');
+  assert.equal((await rig.store.compact()).compacted, 1);
+  await rig.store.system.stop();
+  await rig.disk.unlink((await rig.objects())[1]);
+  await rig.start();
+  await rig.ready();
+  await rig.flushed('four');
+  await rig.finds('one', 'two', 'three', 'four');
+  await rig.compactAll();
+  await rig.finds('one', 'two', 'three', 'four');
+});
 
 test('what was read behind a broken chain is flushed though no record follows', async () => {
   const rig = await Rig.open(1e6);
