@@ -40,8 +40,13 @@ export async function compact(
   survey: { readonly startedMs: number; readonly floors: ReadonlyMap<string, Position> },
   deps: CompactDeps,
 ): Promise<CompactOutcome> {
-  const { blobs, giveWay, filters } = deps;
+  const { blobs, filters } = deps;
   const { tenant, day } = plan;
+  const giveWay = async (): Promise<void> => {
+    await deps.giveWay();
+    const late = tooLate(survey.startedMs, deps);
+    if (late !== undefined) throw new TooLate(late);
+  };
   try {
     const inputs = [];
     for (const { key, sizeBytes, oldestMs } of plan.parts) {
@@ -53,12 +58,24 @@ export async function compact(
     const { body, fetchedBytes, duplicates } = await mergeDay({ ...compaction, info }, { blobs, giveWay, filters });
     const reason = await whyNot(plan, survey.startedMs, deps);
     if (reason !== undefined) return { kind: 'given_up', reason };
-    await putIfAbsent(blobs, key, body, giveWay);
+    await putIfAbsent(blobs, key, body, deps.giveWay);
     return { kind: 'done', key, fetchedBytes, storedBytes: lengthOf(body), duplicates };
   } catch (error) {
-    if (error instanceof Fault && error.code === 'not_found') return { kind: 'given_up', reason: error.message };
+    const isOver = error instanceof TooLate || (error instanceof Fault && error.code === 'not_found');
+    if (isOver) return { kind: 'given_up', reason: error.message };
     throw error;
   }
+}
+
+/** Ends a merge whose segment might not be put any more. */
+class TooLate extends Error {
+  override readonly name = 'TooLate';
+}
+
+/** That the survey which began then is too old by now. */
+function tooLate(startedMs: number, { world, mostAgeMs }: Pick<CompactDeps, 'world' | 'mostAgeMs'>): string | undefined {
+  const ageMs = world.clock.monotonicMs() - startedMs;
+  return ageMs > mostAgeMs ? `it took ${Math.round(ageMs)} ms, more than ${mostAgeMs}` : undefined;
 }
 
 async function footerOf(blobs: BlobStore, key: string, sizeBytes: number): Promise<Footer> {
@@ -70,12 +87,8 @@ async function footerOf(blobs: BlobStore, key: string, sizeBytes: number): Promi
 }
 
 /** Why the segment must not be put; undefined if it may. */
-async function whyNot(
-  { tenant, day, parts }: PlannedCompaction,
-  startedMs: number,
-  { world, surveyor, mostAgeMs }: CompactDeps,
-): Promise<string | undefined> {
-  const now = await surveyor.surveyDay(
+async function whyNot({ tenant, day, parts }: PlannedCompaction, startedMs: number, deps: CompactDeps): Promise<string | undefined> {
+  const now = await deps.surveyor.surveyDay(
     tenant,
     day,
     parts.map(({ key }) => key),
@@ -83,8 +96,7 @@ async function whyNot(
   const counting = new Set([...now.live.accepted, ...now.levelZero].map(({ key }) => key));
   const merged = parts.find(({ key }) => !counting.has(key));
   if (merged !== undefined) return `${merged.key} has been merged by another`;
-  const ageMs = world.clock.monotonicMs() - startedMs;
-  return ageMs > mostAgeMs ? `it took ${Math.round(ageMs)} ms, more than ${mostAgeMs}` : undefined;
+  return tooLate(startedMs, deps);
 }
 
 async function putIfAbsent(blobs: BlobStore, key: string, body: readonly Uint8Array[], pace: () => Promise<void>): Promise<void> {

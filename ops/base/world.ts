@@ -14,6 +14,8 @@ export interface Clock {
   nowMs(): number;
   /** Never goes back; milliseconds since an arbitrary start. */
   monotonicMs(): number;
+  /** CPU time that the calling thread has had, milliseconds since an arbitrary start. Absent in a world that cannot tell. */
+  threadCpuMs?(): number;
 }
 
 export interface Timers {
@@ -90,6 +92,10 @@ const realClock: Clock = {
   monotonicMs() {
     const [seconds, nanos] = process.hrtime();
     return seconds * 1000 + nanos / 1e6;
+  },
+  threadCpuMs() {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
   },
 };
 

@@ -16,8 +16,12 @@ export class DamagedObject extends Fault {
 
 /** The error, with the object's name if it comes from what is stored there; that an object is gone is no damage. */
 export function namingObject(key: string, error: unknown): unknown {
-  const isOfObject = error instanceof Fault && !(error instanceof DamagedObject) && error.code !== 'not_found';
-  return isOfObject ? new DamagedObject(key, error) : error;
+  return isOfObject(error) && !(error instanceof DamagedObject) ? new DamagedObject(key, error) : error;
+}
+
+/** Whether the error of a read says that this object cannot be read, be it for now or for ever: neither that it is gone, nor that the reader is to stop. */
+export function isOfObject(error: unknown): error is Fault {
+  return error instanceof Fault && error.code !== 'not_found' && error.code !== 'stale_incarnation';
 }
 
 /** What an operator can do about an object that cannot be read. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Activity } from '../../actors/activity.ts';
 import { IdlePace, shareWhenLate } from '../../actors/compactor/idle-pace.ts';
+import { realWorld } from '../../ops/base/world.ts';
 import { fakeWorld } from '../../ops/base/world-fake.ts';
 
 test('what one thread does another sees, also when it is over already', () => {
@@ -58,4 +59,39 @@ test('the pace ends with the signal', async () => {
   await pace.giveWay();
   ending.abort(new Error('over'));
   await assert.rejects(pace.giveWay(), /over/);
+});
+
+const crowded: [what: string, lateHours: number, cores: number, ofTime: number][] = [
+  ['a core of its own', 0, 1, 1 / 15],
+  ['a tenth of a core', 0, 0.1, 1 / 15],
+  ['a twentieth of a core: there is nothing to rest from', 0, 0.05, 0.05],
+  ['a tenth of a core, and work that is three hours late', 3, 0.1, 0.1],
+];
+for (const [what, lateHours, cores, ofTime] of crowded) {
+  test(`the share of the time that work gets on ${what}`, async () => {
+    let [nowMs, cpuMs] = [0, 0];
+    const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, threadCpuMs: () => cpuMs };
+    const after = () => () => {};
+    const sleep = async (ms: number): Promise<void> => {
+      nowMs += ms;
+    };
+    const timers = { after, sleep, yield: async () => {} };
+    const pace = new IdlePace({ ...fakeWorld(1), clock, timers }, new AbortController().signal, () => true);
+    pace.share = shareWhenLate(lateHours * 3_600_000);
+    while (cpuMs < 1_000) {
+      cpuMs += 1;
+      nowMs += 1 / cores;
+      await pace.giveWay();
+    }
+    assert.ok(Math.abs(cpuMs / nowMs - ofTime) < ofTime / 100, `${cpuMs / nowMs}`);
+  });
+}
+
+test('this system tells what CPU time a thread has had', () => {
+  const { clock } = realWorld();
+  const before = clock.threadCpuMs!();
+  const startMs = performance.now();
+  while (performance.now() - startMs < 50);
+  const had = clock.threadCpuMs!() - before;
+  assert.ok(had > 1 && had < 60, `${had} ms`);
 });

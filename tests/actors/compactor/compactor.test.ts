@@ -23,6 +23,8 @@ class Rig {
   /** Paths of what the disk cannot read, and of what may not be deleted. */
   readonly badSectors = new Set<string>();
   readonly undeletable = new Set<string>();
+  /** Told of every read. */
+  reading: (path: string, range: readonly [from: number, to: number]) => void = () => {};
   readonly gate: GatedFiles;
   readonly world: FakeWorld;
   store!: SingleStore;
@@ -35,7 +37,17 @@ class Rig {
     const refuse = (code: string, path: string) => Promise.reject(Object.assign(new Error(`${code}: '${path}'`), { code }));
     this.gate = new GatedFiles({
       ...files,
-      open: (path) => (this.badSectors.has(path) ? refuse('EIO', path) : files.open(path)),
+      open: async (path) => {
+        if (this.badSectors.has(path)) return refuse('EIO', path);
+        const file = await files.open(path);
+        return {
+          ...file,
+          read: (from, to) => {
+            this.reading(path, [from, to]);
+            return file.read(from, to);
+          },
+        };
+      },
       unlink: (path) => (this.undeletable.has(path) ? refuse('EPERM', path) : files.unlink(path)),
     });
     this.world = fakeWorld(1, this.gate.files, FAKE_START_MS + 10 * DAY_MS);
@@ -270,4 +282,25 @@ test('it looks at storage at its interval, and goes on after storage was away', 
   assert.deepEqual(await rig.levels(), []);
   await rig.world.advance(70_000);
   assert.deepEqual(await rig.levels(), [`${DAY}/1`]);
+});
+
+test('a merge that takes too long ends when it does, not when all is done', async () => {
+  const rig = await Rig.open();
+  for (const line of ['one', 'two', 'three', 'four', 'five']) await rig.flushed([line]);
+  const sizes = new Map<string, number>();
+  for (const key of await rig.keys('_l0/')) sizes.set(`/data/objects/${key}`, (await rig.disk.stat(`/data/objects/${key}`)).sizeBytes);
+  const { clock } = rig.world;
+  const { monotonicMs } = clock;
+  let blocks = 0;
+  rig.reading = (path, range) => {
+    if (!sizes.has(path) || range[1] === sizes.get(path)) return; // of an index
+    blocks++;
+    clock.monotonicMs = () => monotonicMs() + GRACE_MS;
+  };
+  assert.deepEqual(await rig.store.compact(), { compacted: 0, deleted: 0 });
+  assert.equal(blocks, 1);
+  assert.deepEqual(await rig.levels(), []);
+  assert.equal((await rig.store.compact()).compacted, 1);
+  assert.equal(blocks, 6);
+  await rig.finds('one', 'two', 'three', 'four', 'five');
 });
