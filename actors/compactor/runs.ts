@@ -40,6 +40,8 @@ export class CompactorRuns {
   readonly #instruments: Instruments;
   readonly #metrics: CompactorMetrics;
   readonly #pace: IdlePace;
+  /** In what goes through storage as a whole. */
+  readonly #giveWay: () => Promise<void>;
   readonly #surveyor: Surveyor;
   readonly #signal: AbortSignal;
   readonly #damaged: DamagedParts;
@@ -57,7 +59,8 @@ export class CompactorRuns {
     this.#damaged = new DamagedParts(world.clock);
     // A survey mostly waits for storage, which is no work.
     const slices = new Turns(world).begin(incarnation.signal);
-    this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, () => slices.giveWay());
+    this.#giveWay = () => slices.giveWay();
+    this.#surveyor = new Surveyor(this.#blobs, world.clock, instruments.log, this.#giveWay);
   }
 
   /** Compacts and deletes until nothing is left that can be done now. A call during a run waits for its end and runs again. Throws what the store throws, after
@@ -94,8 +97,8 @@ export class CompactorRuns {
     const before = { ...this.state };
     for (;;) {
       const survey = await this.#surveyor.survey();
-      errors.push(...(await this.#collect(survey)));
-      const plans = this.#due(survey).filter((plan) => !tried.has(nameOf(plan)));
+      await this.#collect(survey, tried, errors);
+      const plans = (await this.#due(survey)).filter((plan) => !tried.has(nameOf(plan)));
       if (plans.length === 0) break;
       for (const [index, plan] of plans.entries()) {
         // What takes too long by its survey is given up, so the later ones get a new one; the first is tried in any case, so that every round ends with less.
@@ -112,22 +115,27 @@ export class CompactorRuns {
   }
 
   /** What is due, the largest first. */
-  #due({ days, unreadable }: StorageSurvey): PlannedCompaction[] {
+  async #due({ days, unreadable }: StorageSurvey): Promise<PlannedCompaction[]> {
     this.#damaged.keepOnly(days);
     this.#metrics.damaged.set(unreadable + this.#damaged.objects);
     const { segmentSize: segmentBytes, levelZeroAge: levelZeroAgeMs } = this.#deps.options;
     const isDamaged = (part: PartName): boolean => this.#damaged.has(part);
     const options = { segmentBytes, levelZeroAgeMs, nowMs: this.#world.clock.nowMs(), isDamaged };
-    const due = days.flatMap((day) => dueCompaction(day, options) ?? []);
+    const due: PlannedCompaction[] = [];
+    let levelZeroBytes = 0;
+    for (const day of days) {
+      await this.#giveWay();
+      const plan = dueCompaction(day, options);
+      if (plan !== undefined) due.push(plan);
+      for (const { storedBytes } of day.levelZero) levelZeroBytes += storedBytes;
+    }
     this.state.due = due.length;
     this.state.dueBytes = due.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
     this.state.lateMs = due.reduce((most, { dueSinceMs }) => Math.max(most, options.nowMs - dueSinceMs), 0);
     this.#pace.share = shareWhenLate(this.state.lateMs);
     this.#metrics.due.set(due.length);
     this.#metrics.late.set(this.state.lateMs / 1000);
-    this.#metrics.levelZeroBytes.set(
-      days.reduce((sum, { levelZero }) => sum + levelZero.reduce((all, part) => all + part.storedBytes, 0), 0),
-    );
+    this.#metrics.levelZeroBytes.set(levelZeroBytes);
     return due.sort((a, b) => b.storedBytes - a.storedBytes);
   }
 
@@ -161,25 +169,21 @@ export class CompactorRuns {
   #leftOut({ tenant, day, parts }: PlannedCompaction, error: unknown): boolean {
     const { log } = this.#instruments;
     if (error instanceof DamagedObject) {
-      const { key, message } = error;
-      const part = { tenant, day, key };
-      if (!error.isCertain && !this.#damaged.failed(part)) log.warn('object cannot be read', { ...part, error: message });
-      else if (!this.#damaged.add(part))
-        return false; // told already
-      else log.error('object is damaged, it is left out of compaction', { ...part, error: message });
-      return true;
+      const fields = { tenant, day, key: error.key, error: error.message };
+      if (!error.isCertain && !this.#damaged.failed(fields)) {
+        log.warn('object cannot be read', fields);
+        return true;
+      }
+      const isNews = this.#damaged.add(fields);
+      if (isNews) log.error('object is damaged, it is left out of compaction', fields);
+      return isNews;
     }
     // Tried again at once it would fail again, and what is due beside it would never have its turn.
-    const isOfPlan = !(error instanceof Fault) || error.code === 'internal' || error.code === 'limit_exceeded';
-    if (isOfPlan) for (const { key } of parts) this.#damaged.add({ tenant, day, key });
-    const keys = parts.map(({ key }) => key).join(' ');
-    log.error('compaction failed', {
-      tenant,
-      day,
-      keys,
-      leftOut: isOfPlan,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
+    const leftOut = !(error instanceof Fault) || error.code === 'internal' || error.code === 'limit_exceeded';
+    const keys = parts.map(({ key }) => key);
+    if (leftOut) for (const key of keys) this.#damaged.add({ tenant, day, key });
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log.error('compaction failed', { tenant, day, keys: keys.join(' '), leftOut, error: reason });
     return true;
   }
 
@@ -202,21 +206,25 @@ export class CompactorRuns {
     this.#instruments.log.info('compacted', { ...fields, key, stored_bytes: storedBytes, duplicates });
   }
 
-  /** Returns what went wrong: an object that cannot be deleted holds up no other. */
-  async #collect(survey: StorageSurvey): Promise<Fault[]> {
-    const errors: Fault[] = [];
-    for (const key of garbage(survey, this.#graceMs)) {
-      try {
-        await this.#blobs.delete(key);
-        this.state.deleted++;
-        this.#metrics.deleted.add(1);
-      } catch (error) {
-        this.#signal.throwIfAborted();
-        errors.push(asFault(error));
+  /** Deletes what can be, but for what was tried before. An object that cannot be deleted goes on to be one that does not count: the segment that stands for it names it,
+   *  and so does whatever is made from that. */
+  async #collect(survey: StorageSurvey, tried: Set<string>, errors: unknown[]): Promise<void> {
+    for (const keys of garbage(survey, this.#graceMs)) {
+      await this.#giveWay();
+      for (const key of keys) {
+        if (tried.has(key)) continue;
+        try {
+          await this.#blobs.delete(key);
+          this.state.deleted++;
+          this.#metrics.deleted.add(1);
+        } catch (error) {
+          this.#signal.throwIfAborted();
+          tried.add(key);
+          errors.push(asFault(error));
+        }
+        await this.#pace.giveWay();
       }
-      await this.#pace.giveWay();
     }
-    return errors;
   }
 }
 

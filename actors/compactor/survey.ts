@@ -75,6 +75,7 @@ export class Surveyor {
   #known = new Map<string, Known>();
   /** Objects that cannot be read. */
   #unread = new Map<string, Seen>();
+  #days = new Map<string, KnownDay>();
 
   constructor(blobs: BlobStore, clock: Clock, log: Logger, giveWay: () => Promise<void>) {
     this.#blobs = blobs;
@@ -99,17 +100,23 @@ export class Surveyor {
       else if (read !== 'gone') known.set(key, read);
       await this.#giveWay();
     };
-    for (const info of listed) if (parseLevelZeroKey(info.key) !== undefined) await look(info);
+    const segments = new Map<string, BlobInfo[]>();
+    for (const info of listed) {
+      if (parseLevelZeroKey(info.key) !== undefined) await look(info);
+      const segment = parseSegmentKey(info.key);
+      if (segment === undefined) continue;
+      const name = nameOf(segment.tenant, segment.day);
+      const ofDay = segments.get(name);
+      if (ofDay === undefined) segments.set(name, [info]);
+      else ofDay.push(info);
+      await this.#giveWay();
+    }
     const flushed = new Set<string>();
     for (const { parts } of known.values())
       for (const [tenant, days] of parts) for (const { day } of days) flushed.add(nameOf(tenant, day));
-    const segments = listed.flatMap((info) => {
-      const key = parseSegmentKey(info.key);
-      return key === undefined ? [] : [{ info, name: nameOf(key.tenant, key.day) }];
-    });
-    for (const [name, ofDay] of Map.groupBy(segments, ({ name }) => name)) {
+    for (const [name, ofDay] of segments) {
       // A lone segment is what every day comes to: there is nothing to be done about it.
-      if (ofDay.length > 1 || flushed.has(name)) for (const { info } of ofDay) await look(info);
+      if (ofDay.length > 1 || flushed.has(name)) for (const info of ofDay) await look(info);
     }
     this.#known = known;
     this.#unread = unread;
@@ -155,12 +162,12 @@ export class Surveyor {
 
   async #surveyOf(startedMs: number, listed: readonly BlobInfo[]): Promise<StorageSurvey> {
     const levelZero: ListedLevelZero[] = [];
-    const byDay = new Map<string, { tenant: string; day: number; segments: SurveyedSegment[]; parts: SurveyedPart[]; whole: boolean }>();
-    const of = (tenant: string, day: number) => {
+    const byDay = new Map<string, ListedDay>();
+    const of = (tenant: string, day: number): ListedDay => {
       const name = nameOf(tenant, day);
       let entry = byDay.get(name);
       if (entry === undefined) {
-        entry = { tenant, day, segments: [], parts: [], whole: true };
+        entry = { tenant, day, segments: [], levelZero: [], isWhole: true };
         byDay.set(name, entry);
       }
       return entry;
@@ -175,25 +182,71 @@ export class Surveyor {
         if (unread === undefined) continue;
         // It stays in its log's order: what holds of the log ends at it.
         if (start !== undefined) levelZero.push({ key: info.key, ...start, to: start.from, ...unread, parts: undefined });
-        else if (segment !== undefined) of(segment.tenant, segment.day).whole = false;
+        else if (segment !== undefined) of(segment.tenant, segment.day).isWhole = false;
       } else if (start !== undefined) {
         const parts = [...known.parts].flatMap(([tenant, days]) => days.map(({ day }) => ({ tenant, day })));
         levelZero.push({ key: info.key, ...start, to: known.to, seenMs: known.seenMs, parts });
-        for (const { tenant, day } of parts) of(tenant, day).parts.push(partOf(info, known, tenant, day)!);
+        for (const { tenant, day } of parts) of(tenant, day).levelZero.push({ info, known });
       } else if (segment !== undefined) {
-        const { tenant, day } = segment;
-        const part = partOf(info, known, tenant, day);
-        if (part === undefined) of(tenant, day).whole = false;
-        else of(tenant, day).segments.push(segmentOf(info, known, part));
+        of(segment.tenant, segment.day).segments.push({ info, known });
       }
     }
-    const whole = [...byDay.values()].filter((entry) => entry.whole);
-    const days = whole.map(({ tenant, day, segments, parts }) => dayOf(tenant, day, segments, parts));
-    const byName = new Map(days.map((day) => [nameOf(day.tenant, day.day), day]));
-    const live = (tenant: string, day: number) => byName.get(nameOf(tenant, day))?.live;
-    return { startedMs, levelZero, days, live, unreadable: this.#unread.size };
+    const days = new Map<string, KnownDay>();
+    for (const [name, listed] of byDay) {
+      await this.#giveWay();
+      const before = this.#days.get(name);
+      const day = before !== undefined && isSame(before.listed, listed) ? before.day : surveyed(listed);
+      if (day !== undefined) days.set(name, { listed, day });
+    }
+    this.#days = days;
+    const live = (tenant: string, day: number) => days.get(nameOf(tenant, day))?.day.live;
+    return { startedMs, levelZero, days: [...days.values()].map(({ day }) => day), live, unreadable: this.#unread.size };
   }
 }
+
+/** An object as it is listed, and what is known of it. */
+interface Listed {
+  readonly info: BlobInfo;
+  readonly known: Known;
+}
+
+interface ListedDay {
+  readonly tenant: string;
+  readonly day: number;
+  readonly segments: Listed[];
+  readonly levelZero: Listed[];
+  /** Whether all of its segments can be read. */
+  isWhole: boolean;
+}
+
+/** What came of the objects of a day, which is so as long as they are the same. */
+interface KnownDay {
+  readonly listed: ListedDay;
+  readonly day: SurveyedDay;
+}
+
+/** Undefined: nothing is known of the day. */
+function surveyed({ tenant, day, segments, levelZero, isWhole }: ListedDay): SurveyedDay | undefined {
+  if (!isWhole) return undefined;
+  const ofDay = segments.flatMap(({ info, known }) => {
+    const part = partOf(info, known, tenant, day);
+    return part === undefined ? [] : [segmentOf(info, known, part)];
+  });
+  if (ofDay.length < segments.length) return undefined;
+  return dayOf(
+    tenant,
+    day,
+    ofDay,
+    levelZero.map(({ info, known }) => partOf(info, known, tenant, day)!),
+  );
+}
+
+function isSame(a: ListedDay, b: ListedDay): boolean {
+  return a.isWhole === b.isWhole && areSame(a.segments, b.segments) && areSame(a.levelZero, b.levelZero);
+}
+
+const areSame = (a: readonly Listed[], b: readonly Listed[]): boolean =>
+  a.length === b.length && a.every(({ known }, index) => known === b[index].known);
 
 const nameOf = (tenant: string, day: number): string => `${day} ${tenant}`;
 
