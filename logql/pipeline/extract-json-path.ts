@@ -8,6 +8,7 @@ import {
   closingQuote,
   JSON_FAULTS,
   JsonValue,
+  keyLiteral,
   OPEN_BRACE,
   OPEN_BRACKET,
   plainEnd,
@@ -20,7 +21,7 @@ import {
   viewOf,
 } from './json-bytes.ts';
 import { parseJsonPath } from './json-path.ts';
-import { KeyLiteral } from './key-table.ts';
+import type { KeyLiteral } from './key-table.ts';
 import type { LabelState } from './label-state.ts';
 import { TextTable } from './text-table.ts';
 import type { Wanted } from './wanted.ts';
@@ -211,12 +212,13 @@ class PathSearch {
   #remember(key: string): void {
     let passed = this.#passed.get(key);
     if (passed === undefined) {
-      if (!/^[ -~]+$/.test(key)) return;
+      const literal = /^[ -~]+$/.test(key) ? keyLiteral(key) : undefined;
+      if (literal === undefined) return;
       if (this.#passed.size >= MOST_PASSED) {
         for (const forgotten of this.#passed.values()) forgotten.next = undefined; // or each would keep the next alive
         this.#passed.clear();
       }
-      passed = { literal: new KeyLiteral(key), next: undefined };
+      passed = { literal, next: undefined };
       this.#passed.set(key, passed);
     }
     if (this.#lastPassed === undefined) this.#firstPassed = passed;

@@ -5,6 +5,7 @@ import {
   COMMA,
   JSON_FAULTS,
   JsonValue,
+  keyLiteral,
   OPEN_BRACE,
   QUOTE,
   skipSpace,
@@ -65,7 +66,7 @@ class JsonWalker {
   constructor(wanted: Wanted, found: FieldFound | undefined) {
     this.#wanted = wanted;
     this.#found = found;
-    this.#keys = new KeyTable(wanted);
+    this.#keys = new KeyTable(wanted, keyLiteral);
   }
 
   /** Returns what is wrong with the line, if anything. */

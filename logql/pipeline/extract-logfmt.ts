@@ -1,6 +1,6 @@
 import type { Extraction } from '../syntax/ast.ts';
-import { valueText, withoutReplacements } from './json-bytes.ts';
-import { hashByte, KeyTable, sanitiseLabel } from './key-table.ts';
+import { stringEnd, valueText, viewOf, withoutReplacements } from './json-bytes.ts';
+import { hashByte, type KeyEntry, KeyLiteral, KeyTable, type WantedKeys } from './key-table.ts';
 import { ERROR, type LabelState } from './label-state.ts';
 import { TextTable } from './text-table.ts';
 import type { Wanted } from './wanted.ts';
@@ -8,9 +8,6 @@ import type { Wanted } from './wanted.ts';
 const EQUALS = 0x3d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-
-/** Keys of which a stage remembers the labels' names. */
-const MOST_NAMES = 10_000;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -29,12 +26,21 @@ export class LogfmtScanner {
   /** What a value with escapes stands for. */
   #unquoted: string | undefined;
   #bytes: Buffer = NO_BYTES;
+  #view = viewOf(NO_BYTES);
   #from = 0;
   #at = 0;
   #end = 0;
 
+  /** What the line is in. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
   start(bytes: Buffer, from: number, end: number): void {
-    this.#bytes = bytes;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#view = viewOf(bytes);
+    }
     this.#from = from;
     this.#at = from;
     this.#end = end;
@@ -73,10 +79,41 @@ export class LogfmtScanner {
     }
     if (at < end && bytes[at] === EQUALS) {
       if (at === this.keyFrom) return this.#unexpected(at);
-      return bytes[at + 1] === QUOTE && at + 1 < end ? this.#quoted(at + 1) : this.#bare(at + 1);
+      this.#at = at + 1;
+      return this.readValue();
     }
     this.#at = at;
     return true;
+  }
+
+  /** Whether `literal`, a key and the sign behind it, comes next; if so, its value is to be read or skipped. */
+  takeKey(literal: KeyLiteral): boolean {
+    let at = this.#at;
+    while (at < this.#end && this.#bytes[at] <= 0x20) at++;
+    if (!literal.isAt(this.#view, at, this.#end)) return false;
+    this.#at = at + literal.length;
+    return true;
+  }
+
+  /** Reads the value behind a key's sign, with what is wrong as `next` has it. */
+  readValue(): boolean {
+    const from = this.#at;
+    this.escaped = false;
+    this.fault = '';
+    return from < this.#end && this.#bytes[from] === QUOTE ? this.#quoted(from) : this.#bare(from);
+  }
+
+  /** Passes over the value behind a key's sign, be it well formed or not. */
+  skipValue(): void {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const at = this.#at;
+    if (at < end && bytes[at] === QUOTE) {
+      const close = stringEnd(bytes, this.#view, at + 1, end);
+      this.#at = close < 0 ? end : close + 1;
+      return;
+    }
+    this.#at = blankAt(this.#view, at, end);
   }
 
   #bare(from: number): boolean {
@@ -141,6 +178,19 @@ export class LogfmtScanner {
   }
 }
 
+/** The first byte up to 0x20 at or behind `from`; `end` if there is none. Four bytes at a time. */
+function blankAt(view: DataView, from: number, end: number): number {
+  let at = from;
+  for (; at + 4 <= end; at += 4) {
+    const word = view.getInt32(at, true);
+    // As in plainEnd: the lowest bit that is left is right, those above it may not be.
+    const hits = (word - 0x21212121) & ~word & 0x80808080;
+    if (hits !== 0) return at + ((31 - Math.clz32(hits & -hits)) >> 3);
+  }
+  while (at < end && view.getUint8(at) > 0x20) at++;
+  return at;
+}
+
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -172,29 +222,75 @@ export interface LogfmtOptions {
   readonly keepEmpty: boolean;
 }
 
-/** Makes a label of each pair; of equal keys the first counts. Stops reading once every wanted label is found. False if the entry is to be dropped for one of them. */
-export function logfmtExtractor({ strict, keepEmpty }: LogfmtOptions, wanted: Wanted): (state: LabelState) => boolean {
-  if (wanted.nothing) return () => true;
-  const scanner = new LogfmtScanner();
-  const keys = new KeyTable(wanted);
-  return (state) => {
-    if (wanted.complete(state)) return true;
-    scanner.start(state.bytes, state.from, state.to);
+/** Walks over the pairs of one line after the other whose keys are wanted. */
+class LogfmtPairs {
+  readonly scanner = new LogfmtScanner();
+  readonly #keys: KeyTable;
+  readonly #options: LogfmtOptions;
+  /** The key that the last line began with, and the one read last in this line. */
+  #first: KeyEntry | undefined;
+  #last: KeyEntry | undefined;
+
+  constructor(wanted: Pick<WantedKeys, 'mayHave'>, options: LogfmtOptions) {
+    this.#keys = new KeyTable({ mayHave: (name) => wanted.mayHave(name), hasUnder: () => false }, keyLiteral);
+    this.#options = options;
+  }
+
+  start({ bytes, from, to }: LabelState): void {
+    this.scanner.start(bytes, from, to);
+    this.#last = undefined;
+  }
+
+  /** The key of the next pair, whose value is the scanner's. Undefined at the end of the line, or at what is malformed if that counts: then the scanner has a fault. */
+  next(): KeyEntry | undefined {
+    const { scanner } = this;
+    const { strict, keepEmpty } = this.#options;
     while (!scanner.done) {
-      if (!scanner.next()) {
-        if (scanner.fault === '' || !strict) continue;
-        state.failParser('LogfmtParserErr', scanner.fault);
-        return state.admits(ERROR);
+      // Lines of a stream are much alike: mostly the key comes that came next in the line before, which needs no look at the table.
+      const expected = this.#last === undefined ? this.#first : this.#last.follower;
+      const known = expected?.literal !== undefined && scanner.takeKey(expected.literal) ? expected : undefined;
+      if (known !== undefined && !known.wanted && !strict) {
+        scanner.skipValue();
+        this.#last = known;
+        continue;
+      }
+      if (!(known === undefined ? scanner.next() : scanner.readValue())) {
+        if (strict && scanner.fault !== '') return undefined;
+        continue;
       }
       if (scanner.valueFrom === scanner.valueTo && !keepEmpty) continue;
-      const entry = keys.find(state.bytes, scanner.keyFrom, scanner.keyTo, scanner.hash, undefined);
-      if (!entry.wanted) continue;
+      const entry = known ?? this.#keys.find(scanner.bytes, scanner.keyFrom, scanner.keyTo, scanner.hash, undefined);
+      if (this.#last === undefined) this.#first = entry;
+      else this.#last.follower = entry;
+      this.#last = entry;
+      if (entry.wanted) return entry;
+    }
+    return undefined;
+  }
+}
+
+/** Only keys of three bytes are long enough to be compared in fours. */
+function keyLiteral(key: string): KeyLiteral | undefined {
+  return Buffer.byteLength(key) < 3 ? undefined : new KeyLiteral(`${key}=`);
+}
+
+/** Makes a label of each pair; of equal keys the first counts. Stops reading once every wanted label is found. False if the entry is to be dropped for one of them. */
+export function logfmtExtractor(options: LogfmtOptions, wanted: Wanted): (state: LabelState) => boolean {
+  if (wanted.nothing) return () => true;
+  const pairs = new LogfmtPairs(wanted, options);
+  const { scanner } = pairs;
+  return (state) => {
+    if (wanted.complete(state)) return true;
+    pairs.start(state);
+    for (let entry = pairs.next(); entry !== undefined; entry = pairs.next()) {
       const name = state.extractedName(entry.name);
       if (state.wasSet(name) || !wanted.has(name)) continue;
       if (!state.extract(name, scanner.value())) return false;
       if (wanted.complete(state)) return true;
     }
-    return true;
+    if (scanner.fault === '' || !options.strict) return true;
+    state.failParser('LogfmtParserErr', scanner.fault);
+    return state.admits(ERROR);
   };
 }
 
@@ -224,30 +320,15 @@ export function logfmtFieldExtractor(extractions: readonly Extraction[], strict:
   }
   if (wanted.nothing) return () => {};
   const labels = new Set(extractions.map(({ label }) => label));
-  const scanner = new LogfmtScanner();
-  const names = new Map<string, string>();
-  const nameOf = (bytes: Buffer): string => {
-    const key = bytes.toString('latin1', scanner.keyFrom, scanner.keyTo);
-    let name = names.get(key);
-    if (name === undefined) {
-      name = sanitiseLabel(bytes.toString('utf8', scanner.keyFrom, scanner.keyTo), true);
-      if (names.size > MOST_NAMES) names.clear();
-      names.set(key, name);
-    }
-    return name;
-  };
+  const pairs = new LogfmtPairs({ mayHave: (name) => labels.has(name) || wanted.has(name) }, { strict, keepEmpty: true });
+  const { scanner } = pairs;
   return (state) => {
     if (wanted.complete(state)) return;
     for (const { label } of extractions) if (state.extractedName(label) === label) state.set(label, '');
-    scanner.start(state.bytes, state.from, state.to);
-    while (!scanner.done) {
-      if (!scanner.next()) {
-        if (scanner.fault === '' || !strict) continue;
-        state.failParser('LogfmtParserErr', scanner.fault);
-        return;
-      }
-      const key = nameOf(state.bytes);
-      if (!labels.has(key) && (!wanted.has(key) || state.wasSet(key))) continue;
+    pairs.start(state);
+    for (let entry = pairs.next(); entry !== undefined; entry = pairs.next()) {
+      const key = entry.name;
+      if (!labels.has(key) && state.wasSet(key)) continue;
       for (const label of labelsByKey.get(key) ?? (labels.has(key) ? [key] : [])) {
         const name = state.extractedName(label);
         if (name !== label && (state.wasSet(name) || !wanted.has(name))) return;
@@ -255,5 +336,6 @@ export function logfmtFieldExtractor(extractions: readonly Extraction[], strict:
       }
       if (wanted.complete(state)) return;
     }
+    if (strict && scanner.fault !== '') state.failParser('LogfmtParserErr', scanner.fault);
   };
 }

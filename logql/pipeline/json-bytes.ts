@@ -1,6 +1,8 @@
 /** Scanning JSON in a line's bytes as leniently as Loki does: what is wrong is an error only where a value is asked for. Ends are exclusive
  *  bounds of the line; -1 means that what is looked for does not come. */
 
+import { KeyLiteral } from './key-table.ts';
+
 export const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 export const OPEN_BRACE = 0x7b;
@@ -65,6 +67,11 @@ export function stringEnd(bytes: Buffer, view: DataView, from: number, end: numb
   const at = plainEnd(view, from, end);
   if (at === end) return -1;
   return bytes[at] === QUOTE ? at : closingQuote(bytes, at, end);
+}
+
+/** The key with its quotes and the colon; undefined if it cannot stand in a line as it is, or is ''. */
+export function keyLiteral(key: string): KeyLiteral | undefined {
+  return key === '' || /["\\]/.test(key) ? undefined : new KeyLiteral(`"${key}":`);
 }
 
 /** The same bytes. */

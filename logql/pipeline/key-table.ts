@@ -1,5 +1,3 @@
-import type { Wanted } from './wanted.ts';
-
 const MOST = 20_000;
 
 /** What is known of a key as it stands in lines. */
@@ -16,21 +14,27 @@ export interface KeyEntry {
   readonly wanted: boolean;
   /** Somebody may look at a label inside. */
   readonly wantedInside: boolean;
-  /** The key as it stands in lines, unless it stands there with escapes. */
+  /** The key as it stands in lines, if that is always the same. */
   readonly literal: KeyLiteral | undefined;
   /** The key that came next when this one was met last, whether inside of this one, beside it or behind the object that both are in. */
   follower: KeyEntry | undefined;
 }
 
-/** A JSON key with its quotes and a colon, to be found again in lines. */
+/** Which keys somebody looks at: those of a label, and those whose inner ones may be. */
+export interface WantedKeys {
+  mayHave(name: string): boolean;
+  hasUnder(prefix: string): boolean;
+}
+
+/** A key with what stands around it, to be found again in lines. */
 export class KeyLiteral {
   readonly length: number;
   /** Its bytes in fours; the last four overlap with those before. */
   readonly #words: Int32Array;
 
-  /** Wants a key that is not '' and needs no escapes. */
-  constructor(key: string) {
-    const bytes = Buffer.from(`"${key}":`);
+  /** Wants text of four bytes at least. */
+  constructor(text: string) {
+    const bytes = Buffer.from(text);
     this.length = bytes.length;
     this.#words = Int32Array.from({ length: Math.ceil(bytes.length / 4) }, (_, index) =>
       bytes.readInt32LE(Math.min(index * 4, bytes.length - 4)),
@@ -49,14 +53,17 @@ export class KeyLiteral {
 
 /** The keys seen by one parser. They recur in every line, so that a string is made of each only once. */
 export class KeyTable {
-  readonly #wanted: Wanted;
+  readonly #wanted: WantedKeys;
+  readonly #literalOf: (key: string) => KeyLiteral | undefined;
   readonly #byHash = new Map<number, { bytes: Buffer; parent: number; entry: KeyEntry }[]>();
   #count = 0;
   /** Ids are never used again, so that entries outlive the table's contents. */
   #lastId = 0;
 
-  constructor(wanted: Wanted) {
+  /** `literalOf`: how a key stands in lines; undefined if that is not always the same. */
+  constructor(wanted: WantedKeys, literalOf: (key: string) => KeyLiteral | undefined) {
     this.#wanted = wanted;
+    this.#literalOf = literalOf;
   }
 
   /** The entry of bytes [from, to), a key inside `parent` if there is one. `hash`: of the bytes, by `hashByte`. */
@@ -86,8 +93,8 @@ export class KeyTable {
     const own = sanitiseLabel(key, prefix === '');
     const name = prefix === '' || own === '' ? prefix + own : `${prefix}_${own}`;
     const wanted = name !== '' && this.#wanted.mayHave(name);
-    const literal = key === '' || /["\\]/.test(key) ? undefined : new KeyLiteral(key);
-    return { id: ++this.#lastId, key, parent, name, wanted, wantedInside: this.#wanted.hasUnder(name), literal, follower: undefined };
+    const wantedInside = this.#wanted.hasUnder(name);
+    return { id: ++this.#lastId, key, parent, name, wanted, wantedInside, literal: this.#literalOf(key), follower: undefined };
   }
 }
 

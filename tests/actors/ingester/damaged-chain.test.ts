@@ -153,9 +153,8 @@ test('an object that the disk does not give is waited for', async () => {
   await rig.store.system.stop();
   const [path] = await rig.objects();
   let isBad = true;
-  const { read } = rig.disk;
-  rig.disk.read = (file, range) =>
-    isBad && file === path ? Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) : read.call(rig.disk, file, range);
+  const open = rig.disk.open.bind(rig.disk);
+  rig.disk.open = (file) => (isBad && file === path ? Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) : open(file));
   await rig.start();
   await rig.world.advance(60_000);
   const [{ state, waitsFor }] = await rig.store.status();

@@ -126,6 +126,51 @@ test('extract: json finds what JSON.parse finds', () => {
   }
 });
 
+for (let seed = 1; seed <= 20; seed++) {
+  test(`extract: what the lines before had does not matter to logfmt, seed ${seed}`, () => {
+    const random = randomFrom(seed);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)];
+    const keys = ['abc', 'level', 'x', 'trace.id', 'app', 'é', 'long_key_name', 'abcd', 'lev'];
+    const values = [
+      '1',
+      '',
+      '"two words"',
+      '"q\\"q"',
+      '"bad \\x"',
+      'a=b',
+      'q"q',
+      '"open',
+      'error',
+      '"\\u00e9"',
+      '""',
+      '"a"b=2',
+      '\xe9\xff',
+      'é',
+    ];
+    const order = keys.filter(() => random() < 0.8);
+    const line = (): Buffer => {
+      const pairs = order.map((key) => {
+        if (random() < 0.05) return Buffer.from(pick(['word', '=x', 'k"=2', pick(keys), '\t', `${pick(keys)}=again`]));
+        const value = random() < 0.7 ? 'plain' : pick(values);
+        return Buffer.concat([Buffer.from(`${key}=`), Buffer.from(value, value.includes('\xff') ? 'latin1' : 'utf8')]);
+      });
+      if (random() < 0.1) pairs.reverse();
+      const whole = Buffer.concat(pairs.flatMap((pair) => [pair, Buffer.from(pick([' ', ' ', ' ', '  ', '\t']))]));
+      return random() < 0.1 ? whole.subarray(0, Math.floor(random() * whole.length)) : whole;
+    };
+    const lines = Array.from({ length: 100 }, line);
+    const stages = ['', ' --strict', ' --keep-empty', ' --strict --keep-empty', ' abc, y="long_key_name"', ' --strict level, app="x"'];
+    for (const stage of stages) {
+      for (const observed of ['all' as const, new Set(['level', 'app_extracted']), new Set(['x', 'abc', 'y', '__error__'])]) {
+        const query = `{app="a"} | logfmt${stage}`;
+        const alone = lines.flatMap((one) => run(query, [one], { observed }));
+        const shown = ({ line, labels, error }: (typeof alone)[number]) => ({ line, labels, error });
+        assert.deepEqual(run(query, lines, { observed }).map(shown), alone.map(shown), query);
+      }
+    }
+  });
+}
+
 const refused: [stages: string, message: string][] = [
   ['| regexp "none"', 'parse error : invalid regexp parser: at least one named capture must be supplied'],
   ['| regexp "(?P<a>x)(?P<a>y)"', "parse error : invalid regexp parser: duplicate extracted label name 'a'"],

@@ -94,7 +94,7 @@ test('json: a token ends at white space, a comma or a closing bracket', () => {
 
 test('keys: a literal is found only where all of it stands', () => {
   for (const key of ['a', 'ab', 'abc', 'abcd', 'abcde', 'a much longer key', 'é']) {
-    const literal = new KeyLiteral(key);
+    const literal = new KeyLiteral(`"${key}":`);
     const line = Buffer.from(`{"${key}":1}`);
     const view = viewOf(line);
     assert.equal(literal.isAt(view, 1, line.length), true);
@@ -109,7 +109,7 @@ test('keys: a literal is found only where all of it stands', () => {
 });
 
 test('keys: those that are forgotten keep no others alive', () => {
-  const table = new KeyTable(new Wanted(undefined));
+  const table = new KeyTable(new Wanted(undefined), () => undefined);
   const find = (key: string) => {
     const bytes = Buffer.from(key);
     return table.find(bytes, 0, bytes.length, bytes.reduce(hashByte, 0), undefined);
