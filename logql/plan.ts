@@ -44,6 +44,7 @@ export function keepsSeries({ expr, leafOf }: MetricPlan): boolean {
 
 /** Sums of these over streams are sums over their entries. */
 const ADDITIVE: ReadonlySet<RangeOp> = new Set(['rate', 'count_over_time', 'bytes_rate', 'bytes_over_time', 'sum_over_time']);
+
 /** Says which parts of a query run on queriers; what is around them is evaluated over their results. Throws Fault parse_error for a stage that
  *  cannot be (a template, pattern or address that is none), so that no work is begun for it. */
 export function planQuery(expr: Expr): Plan {

@@ -40,7 +40,9 @@ function isStored({ units }: ScanGroup): boolean {
 
 function movableBytes(group: ScanGroup): number {
   if (!isStored(group)) return 0;
-  return group.units.reduce((sum, unit) => sum + outlineOf(unit).lineBytes + outlineOf(unit).metadataBytes, 0);
+  let bytes = 0;
+  for (const { lineBytes, metadataBytes } of group.units.map(outlineOf)) bytes += lineBytes + metadataBytes;
+  return bytes;
 }
 
 function meet(before: ScanGroup | undefined, group: ScanGroup): boolean {

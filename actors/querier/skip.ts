@@ -85,7 +85,7 @@ export class GroupSkipper {
   }
 
   #ask({ key, sections, blocks }: FilteredObject): Promise<ReadonlySet<number>> {
-    const without = blocksWithout({ hashes: this.#hashes, blocks }, { blobs: this.#ranges, key, sections, meter: this.#meter });
+    const without = blocksWithout({ hashes: this.#hashes, blocks }, { ranges: this.#ranges, key, sections, meter: this.#meter });
     without.catch(() => {}); // rejected again where it is awaited, or not needed any more
     return without;
   }

@@ -1,10 +1,7 @@
 import type { Span } from './panes.ts';
 import type { Samples } from './samples-by-series.ts';
-import type { Steps } from './steps.ts';
+import { STEP_NUMBERS, type Steps } from './steps.ts';
 import type { Windows } from './windows.ts';
-
-/** Samples that are looked at between two stops. */
-const STEP_SAMPLES = 65_536;
 
 /** The rate of a counter in every window, as count and value, from the samples of its series, which are put in the order of their times. */
 export function* counterRates(samples: Samples, windows: Windows): Steps<Span> {
@@ -23,7 +20,7 @@ export function* counterRates(samples: Samples, windows: Windows): Steps<Span> {
     counts[window] = to - from;
     if (to > from) results[window] = rate(times.subarray(from, to), values.subarray(from, to), window * windows.stepNs);
     looked += 1 + to - from;
-    if (looked < STEP_SAMPLES) continue;
+    if (looked < STEP_NUMBERS) continue;
     looked = 0;
     yield;
   }
@@ -47,7 +44,7 @@ function* byTime(samples: Samples): Steps<Samples> {
       next.push(start);
       for (let to = start, one = start, other = middle; to < end; to++) {
         merged[to] = other === end || (one < middle && !isBefore(order[other], order[one])) ? order[one++] : order[other++];
-        if (to % STEP_SAMPLES === STEP_SAMPLES - 1) yield;
+        if (to % STEP_NUMBERS === STEP_NUMBERS - 1) yield;
       }
     }
     [order, merged, starts] = [merged, order, next];

@@ -1,10 +1,7 @@
 import type { Span } from './panes.ts';
-import type { Steps } from './steps.ts';
+import { STEP_NUMBERS, type Steps } from './steps.ts';
 import { startsOf, type ValueSpan } from './value-span.ts';
 import type { Windows } from './windows.ts';
-
-/** Values that are looked at between two stops. */
-const STEP_VALUES = 65_536;
 
 /** The φ-quantile of every window of a series, as count and value, from the values by pane that each querier has of it. */
 export function* quantilesOf(parameter: number, spans: readonly ValueSpan[], windows: Windows): Steps<Span> {
@@ -79,7 +76,7 @@ function* selectRank(values: Float64Array, rank: number): Steps<number> {
       break;
     }
     looked += high - low;
-    if (looked > STEP_VALUES) {
+    if (looked > STEP_NUMBERS) {
       looked = 0;
       yield;
     }

@@ -1,8 +1,9 @@
 /** Long work that stops every so often; whoever runs it decides whether others go on in between. The engine has no clock. */
 export type Steps<T> = Generator<void, T, void>;
 
-/** Items that are worked on between two stops. */
+/** Items that are worked on between two stops: objects, and numbers in a column. */
 export const STEP_ITEMS = 512;
+export const STEP_NUMBERS = 65_536;
 
 /** Runs the work to its end. */
 export function finish<T>(work: Steps<T>): T {

@@ -1,9 +1,6 @@
 import type { Span } from './panes.ts';
 import type { Samples } from './samples-by-series.ts';
-import type { Steps } from './steps.ts';
-
-/** Samples that are worked on between two stops. */
-const STEP_SAMPLES = 65_536;
+import { STEP_NUMBERS, type Steps } from './steps.ts';
 
 /** The values of the samples of one series: column 0 of a row says how many of `values` are its, row by row. */
 export interface ValueSpan extends Span {
@@ -18,7 +15,7 @@ export function* valuesByPane({ panes, values }: Samples): Steps<ValueSpan> {
     inOrder &&= panes[at] >= panes[at - 1];
     if (panes[at] < from) from = panes[at];
     if (panes[at] > last) last = panes[at];
-    if (at % STEP_SAMPLES === 0) yield;
+    if (at % STEP_NUMBERS === 0) yield;
   }
   const counts = new Float64Array(last - from + 1);
   for (const pane of panes) counts[pane - from]++;
@@ -27,7 +24,7 @@ export function* valuesByPane({ panes, values }: Samples): Steps<ValueSpan> {
   const sorted = new Float64Array(values.length);
   for (let at = 0; at < values.length; at++) {
     sorted[next[panes[at] - from]++] = values[at];
-    if (at % STEP_SAMPLES === STEP_SAMPLES - 1) yield;
+    if (at % STEP_NUMBERS === STEP_NUMBERS - 1) yield;
   }
   return { from, columns: [counts], values: sorted };
 }

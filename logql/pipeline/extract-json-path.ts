@@ -1,3 +1,4 @@
+import { sameBytes } from '../../ops/base/bytes.ts';
 import type { Extraction } from '../syntax/ast.ts';
 import {
   blockEnd,
@@ -291,12 +292,6 @@ class PathSearch {
     state.set(state.extractedName(this.#paths[number].label), text);
     this.#found++;
   }
-}
-
-function sameBytes(bytes: Buffer, from: number, to: number, wanted: Buffer): boolean {
-  if (to - from !== wanted.length) return false;
-  for (let at = 0; at < wanted.length; at++) if (bytes[from + at] !== wanted[at]) return false;
-  return true;
 }
 
 /** Calls `visit` for each element of the array at `from`, which is in `value`, up to the first fault. Returns where its end or the fault is. */

@@ -1,3 +1,5 @@
+import { sameBytes } from '../../ops/base/bytes.ts';
+
 const MOST = 20_000;
 
 /** What is known of a key as it stands in lines. */
@@ -73,7 +75,7 @@ export class KeyTable {
     const known = this.#byHash.get(mixed);
     if (known !== undefined) {
       for (const candidate of known) {
-        if (candidate.parent === parentId && same(candidate.bytes, bytes, from, to)) return candidate.entry;
+        if (candidate.parent === parentId && sameBytes(bytes, from, to, candidate.bytes)) return candidate.entry;
       }
     }
     const entry = this.#entry(bytes.toString('utf8', from, to), parent);
@@ -108,12 +110,6 @@ export function pathOf(entry: KeyEntry): string[] {
 /** Goes on with a hash that starts at 0. */
 export function hashByte(hash: number, byte: number): number {
   return (Math.imul(hash, 31) + byte) | 0;
-}
-
-function same(known: Buffer, bytes: Buffer, from: number, to: number): boolean {
-  if (known.length !== to - from) return false;
-  for (let at = 0; at < known.length; at++) if (known[at] !== bytes[from + at]) return false;
-  return true;
 }
 
 /** What Go takes for white space, at the ends. */

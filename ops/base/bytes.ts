@@ -8,6 +8,13 @@ export function crc32(bytes: Uint8Array, value = 0): number {
   return nativeCrc32(bytes, value);
 }
 
+/** Whether bytes [from, to) are those of `wanted`. For a few of them: a call of Buffer's costs more. */
+export function sameBytes(bytes: Uint8Array, from: number, to: number, wanted: Uint8Array): boolean {
+  if (to - from !== wanted.length) return false;
+  for (let at = 0; at < wanted.length; at++) if (bytes[from + at] !== wanted[at]) return false;
+  return true;
+}
+
 /** Bytes, or characters, of all parts together. */
 export function lengthOf(parts: readonly { readonly length: number }[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);

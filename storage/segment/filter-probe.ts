@@ -17,7 +17,7 @@ export interface FilterQuestion {
 }
 
 export interface FilterSource {
-  readonly blobs: RangeReader;
+  readonly ranges: RangeReader;
   readonly key: string;
   readonly sections: readonly FilterSection[];
   readonly meter?: ReadMeter;
@@ -58,12 +58,12 @@ class SectionProbe {
     this.#candidates = candidatesOf(section, blocks);
   }
 
-  async run({ blobs, key, meter }: FilterSource): Promise<void> {
+  async run({ ranges, key, meter }: FilterSource): Promise<void> {
     for (let next = 0; next < this.#pages.length; next += ROUND_PAGES) {
       const round = this.#pages.slice(next, next + ROUND_PAGES);
       const before = this.#candidates.length;
       if (this.#bytesInQuestion() <= round.length * this.#section.pageBytes) return;
-      const pages = await allSettled(round.map(([number]) => readPage(blobs, key, this.#section, number)));
+      const pages = await allSettled(round.map(([number]) => readPage(ranges, key, this.#section, number)));
       if (meter !== undefined) {
         meter.filterBytes += round.length * this.#section.pageBytes;
         meter.damagedPages += pages.filter((page) => page === undefined).length;
@@ -108,8 +108,8 @@ function candidatesOf({ log2Pages, sizes }: FilterSection, blocks: ReadonlyMap<n
 }
 
 /** Undefined: it is damaged. */
-async function readPage(blobs: RangeReader, key: string, section: FilterSection, number: number): Promise<Buffer | undefined> {
-  const page = await blobs.get(key, section.rangeOf(number));
+async function readPage(ranges: RangeReader, key: string, section: FilterSection, number: number): Promise<Buffer | undefined> {
+  const page = await ranges.get(key, section.rangeOf(number));
   const bits = page.subarray(0, -PAGE_CRC_BYTES);
   return page.length === section.pageBytes && crc32(bits) === page.readUInt32LE(bits.length) ? bits : undefined;
 }

@@ -41,7 +41,7 @@ export const shipped: Variant = {
       async left(needle) {
         const hashes = needleHashes({ texts: [needle], values: [] });
         const meter = new ReadMeter(realWorld().clock);
-        const without = await blocksWithout({ hashes, blocks: stored }, { blobs, key: 'o', sections, meter });
+        const without = await blocksWithout({ hashes, blocks: stored }, { ranges: blobs, key: 'o', sections, meter });
         return places.flatMap((at, number) => (without.has(at) ? [] : [number]));
       },
     };

@@ -35,7 +35,7 @@ test('skip filters of v1 are read', async () => {
   await blobs.put('o', file('object.bin'));
   const blocks = new Map(ROWS.map((_, block) => [block * STORED_BYTES, 1e6]));
   const left = async (texts: string[], values: { key: string; value: string }[] = []): Promise<number[]> => {
-    const without = await blocksWithout({ hashes: needleHashes({ texts, values }), blocks }, { blobs, key: 'o', sections });
+    const without = await blocksWithout({ hashes: needleHashes({ texts, values }), blocks }, { ranges: blobs, key: 'o', sections });
     return ROWS.map((_, block) => block).filter((block) => !without.has(block * STORED_BYTES));
   };
   for (const [block, rows] of ROWS.entries()) {

@@ -136,19 +136,19 @@ test('a damaged page says nothing: what it would have ruled out is left, and it 
   const next = random(9);
   const filters = await filtersOf(Array.from({ length: 9 }, () => blockOf(Array.from({ length: 20 }, () => hex(next, 60)))));
   assert.equal(filters.sections[0].log2Pages, 0);
-  const object = await filters.blobs.get('o');
+  const object = await filters.ranges.get('o');
   const asked = { texts: [hex(next, 32)] };
   assert.deepEqual([(await left(filters, asked)).numbers.length, (await left(filters, asked)).damaged], [0, 0]);
   for (let at = 123; at < object.length; at += 7) {
     const damaged = Buffer.from(object);
     damaged[at] ^= 1 << (at % 8);
-    await filters.blobs.put('o', damaged);
+    await filters.ranges.put('o', damaged);
     const { numbers, damaged: pages } = await left(filters, asked);
     assert.deepEqual([numbers.length, pages], [9, 1]);
   }
-  await filters.blobs.put('o', object.subarray(0, object.length - 1));
+  await filters.ranges.put('o', object.subarray(0, object.length - 1));
   assert.equal((await left(filters, asked)).damaged, 1);
-  await filters.blobs.put('o', Buffer.alloc(0));
+  await filters.ranges.put('o', Buffer.alloc(0));
   assert.equal((await left(filters, asked)).damaged, 1);
 });
 
@@ -157,9 +157,9 @@ test('of many pages one is damaged: the others tell as much as they did', async 
   const filters = await filtersOf(Array.from({ length: 60 }, () => blockOf(Array.from({ length: 2_000 }, () => hex(next, 32)))));
   const needle = hex(next, 32);
   const [section] = filters.sections;
-  const object = await filters.blobs.get('o');
+  const object = await filters.ranges.get('o');
   object[section.rangeOf(section.pageOf(needleHashes({ texts: [needle], values: [] })[0]))[0]] ^= 1;
-  await filters.blobs.put('o', object);
+  await filters.ranges.put('o', object);
   const { numbers, damaged } = await left(filters, { texts: [needle] });
   assert.ok(numbers.length <= 3 && damaged === 1, `${numbers.length} blocks left, ${damaged} pages damaged`);
 });
@@ -178,7 +178,7 @@ test('a failing read rejects only when the others are done', async () => {
   const blobs = { get } as unknown as BlobStore;
   const hashes = needleHashes({ texts: [hex(next, 32)], values: [] });
   const blocks = new Map(filters.places.map((at) => [at, STORED_BYTES]));
-  const asking = blocksWithout({ hashes, blocks }, { ...filters, blobs }).catch((error) => ({ error, underWay }));
+  const asking = blocksWithout({ hashes, blocks }, { ...filters, ranges: blobs }).catch((error) => ({ error, underWay }));
   await world.advance(200);
   const answer = (await asking) as { error: Fault; underWay: number };
   assert.deepEqual([answer.error.code, answer.underWay], ['unavailable', 0]);

@@ -7,7 +7,7 @@ import { FilterWriter } from '../../../storage/segment/filter-writer.ts';
 import { batchOf, HOUR, HOUR_START_NS } from '../chunk/rows.ts';
 
 export interface FilteredBlocks {
-  readonly blobs: MemoryBlobStore;
+  readonly ranges: MemoryBlobStore;
   readonly key: string;
   readonly sections: readonly FilterSection[];
   readonly pages: Buffer;
@@ -33,7 +33,7 @@ export async function filtersOf(blocks: readonly MemoryBlock[]): Promise<Filtere
   for (const [number, block] of blocks.entries()) await writer.add(places[number], block);
   const before = Buffer.alloc(123);
   const { pages, sections } = await writer.finish(before.length);
-  const blobs = new MemoryBlobStore(realWorld().clock);
-  await blobs.put('o', [before, ...pages]);
-  return { blobs, key: 'o', sections, pages: Buffer.concat(pages), places, turns };
+  const ranges = new MemoryBlobStore(realWorld().clock);
+  await ranges.put('o', [before, ...pages]);
+  return { ranges, key: 'o', sections, pages: Buffer.concat(pages), places, turns };
 }
