@@ -24,7 +24,7 @@ export async function writeObject(
   const writer = new SegmentWriter(world);
   let chunks = 0;
   for (const stream of set.sorted()) {
-    for (const [, heads] of [...stream.hours].sort(([a], [b]) => a - b)) {
+    for (const [, heads] of stream.hours()) {
       for (const head of heads) {
         await writer.add(stream, head.block());
         chunks++;

@@ -4,11 +4,13 @@ import type { Counter } from '../../ops/base/instruments.ts';
 import { bytes, duration, type OptionsOf, section } from '../../ops/base/options.ts';
 import { batchesIn, HOUR_NS, inShard } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { Head } from '../../storage/chunk/head.ts';
 import { type HeadSlice, type MemoryBlock, toHeadSlice } from '../../storage/chunk/memory-block.ts';
 import { type AskContext, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
 import type { IngesterAsk, IngesterReply, LogCover, StreamShard, TailedBatches } from '../protocol/ingest.ts';
+import { touches } from './head-set.ts';
 import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
 import { type RecoveredLogs, recoverLogs } from './recover.ts';
 import { Refusals } from './refusals.ts';
@@ -16,9 +18,15 @@ import { ActiveStreams } from './streams.ts';
 import { Tails } from './tails.ts';
 
 export const ingesterOptions = section('ingester', 'ingester', {
-  flushBytes: bytes('24MB', 'Memory of the heads of one shard at which they are flushed to storage as one object.'),
+  flushBytes: bytes(
+    '24MB',
+    'Memory of the heads of one shard at which they are flushed to storage as one object: more, up to eight times as much, where many streams would have little each.',
+  ),
   maxChunkAge: duration('30m', 'Heads are flushed this long after their first entry.'),
-  headCeiling: bytes('160MB', 'Memory of the heads of one shard beyond which pushes are refused: storage is away or too slow.'),
+  headCeiling: bytes(
+    '160MB',
+    'Memory of the heads of one shard beyond which pushes are refused: storage is away or too slow. At least two and a half times what is flushed at once.',
+  ),
   streamIdlePeriod: duration('30m', 'A stream counts as active this long after its last push.'),
   walSegmentSize: bytes('32MB', 'Size of the files of an ingest log.', { flag: 'ingester.wal-segment-size' }),
   flushCheckPeriod: duration('1s', 'How often heads are checked for age.', { flag: 'ingester.flush-check-period' }),
@@ -161,7 +169,8 @@ class IngesterShard {
         for (const stream of set.select(tenant, matchers)) {
           if (!inShard(stream.hash, ask.shard)) continue;
           const slices: HeadSlice[] = [];
-          for (const head of [...stream.hours.values()].flat()) {
+          if (!stream.touches(ask.fromNs, ask.toNs)) continue;
+          for (const head of stream.hours().flatMap(([, heads]) => heads)) {
             const slice = sliceBetween(head, ask.fromNs, ask.toNs);
             if (slice !== undefined) slices.push(toHeadSlice(slice));
           }
@@ -186,7 +195,7 @@ class IngesterShard {
         for (const matchers of sets) {
           for (const stream of set.select(tenant, matchers)) {
             if (!inShard(stream.hash, ask.shard)) continue;
-            if ([...stream.hours.values()].flat().some((head) => touches(head, ask.fromNs, ask.toNs))) labels.add(stream.labels);
+            if (stream.touches(ask.fromNs, ask.toNs)) labels.add(stream.labels);
           }
         }
       }
@@ -227,19 +236,7 @@ class IngesterShard {
 
 const HOUR = BigInt(HOUR_NS);
 
-interface HourHead {
-  readonly hour: number;
-  readonly minOffset: number;
-  readonly maxOffset: number;
-  slice(fromOffset: number, toOffset: number): MemoryBlock | undefined;
-}
-
-function touches(head: HourHead, fromNs: bigint, toNs: bigint): boolean {
-  const base = BigInt(head.hour) * HOUR;
-  return base + BigInt(head.maxOffset) >= fromNs && base + BigInt(head.minOffset) < toNs;
-}
-
-function sliceBetween(head: HourHead, fromNs: bigint, toNs: bigint): MemoryBlock | undefined {
+function sliceBetween(head: Head, fromNs: bigint, toNs: bigint): MemoryBlock | undefined {
   if (!touches(head, fromNs, toNs)) return undefined;
   const base = BigInt(head.hour) * HOUR;
   const clamp = (ns: bigint): number => Number(ns < 0n ? 0n : ns > HOUR ? HOUR : ns);

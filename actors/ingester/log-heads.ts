@@ -13,7 +13,7 @@ import { putObject, writeObject } from './flush.ts';
 import { HeadSet } from './head-set.ts';
 
 export interface LogHeadsOptions {
-  /** Memory of heads at which a flush begins, bytes. */
+  /** Memory of heads at which a flush begins, bytes; of many streams see HeadSet.dueBytes. */
   readonly flushBytes: number;
   /** A flush begins this long after the first entry since the last. */
   readonly maxHeadAgeMs: number;
@@ -22,6 +22,9 @@ export interface LogHeadsOptions {
   /** How long a flushed object is named in replies: longer than a catalogue's listing may be old plus the longest query. */
   readonly recentObjectsMs: () => number;
 }
+
+/** Heads may grow to this many times what is flushed at once: they do while a flush is under way. */
+const CEILING_RATIO = 2.5;
 
 /** Told of the batches of each push once they are in the heads, with the position behind their record; borrowed for the call. Must not throw. */
 export type AppliedListener = (tenant: string, batches: Buffer, next: Position) => void;
@@ -82,7 +85,7 @@ export class LogHeads {
   }
 
   get full(): boolean {
-    return this.bytes >= this.#options.ceilingBytes;
+    return this.bytes >= Math.max(this.#options.ceilingBytes, CEILING_RATIO * this.#current.dueBytes(this.#options.flushBytes));
   }
 
   get appliedTo(): Position {
@@ -172,7 +175,8 @@ export class LogHeads {
   #flushIfDue(): void {
     if (this.#flush !== undefined || this.#current.rows === 0) return;
     const age = this.#world.clock.monotonicMs() - (this.#firstEntryMs ?? 0);
-    if (this.#current.memoryBytes < this.#options.flushBytes && age < this.#options.maxHeadAgeMs) return;
+    const isLarge = this.#current.memoryBytes >= this.#current.dueBytes(this.#options.flushBytes);
+    if (!isLarge && age < this.#options.maxHeadAgeMs) return;
     this.flush().catch(() => {}); // told to the supervisor by then
   }
 

@@ -273,6 +273,20 @@ export class Batch {
     return this.#linesAt + align8(this.lineBytes);
   }
 
+  /** Bytes that `copyWithoutLabels` writes. */
+  get sizeWithoutLabels(): number {
+    return this.bytes.length - align8(this.#labelBytes);
+  }
+
+  /** Writes the same batch with no labels to `out`, 8-aligned `at`. */
+  copyWithoutLabels(out: Buffer, at: number): void {
+    const labelsAt = this.#labelsAt;
+    this.bytes.copy(out, at, 0, labelsAt);
+    this.bytes.copy(out, at + labelsAt, this.#linesAt);
+    out.writeUInt32LE(this.sizeWithoutLabels, at + 4);
+    out.writeUInt32LE(0, at + 40);
+  }
+
   /** Canonical labels: `{a="x", b="y"}`. */
   labels(): string {
     return this.bytes.toString('utf8', this.#labelsAt, this.#labelsAt + this.#labelBytes);

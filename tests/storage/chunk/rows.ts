@@ -71,11 +71,11 @@ export function batchOf(rows: readonly PlainRow[], labels = LABELS, tenant = 'fa
 }
 
 /** The rows cut into batches at random. */
-export function batchesOf(next: () => number, rows: readonly PlainRow[]): Batch[] {
+export function batchesOf(next: () => number, rows: readonly PlainRow[], labels = LABELS, tenant = 'fake'): Batch[] {
   const batches: Batch[] = [];
   for (let from = 0; from < rows.length; ) {
     const to = Math.min(rows.length, from + 1 + Math.floor(next() * 30));
-    batches.push(batchOf(rows.slice(from, to)));
+    batches.push(batchOf(rows.slice(from, to), labels, tenant));
     from = to;
   }
   return batches;
