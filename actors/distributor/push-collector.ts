@@ -9,6 +9,7 @@ import { EntryMetadata, metadataSize } from './entry-metadata.ts';
 import type { LevelFinder } from './levels.ts';
 import type { KnownStream, StreamCache } from './stream-cache.ts';
 import { lineTooLong, type Refusal, refuseMetadata, tooNew, tooOld } from './validate.ts';
+import { ZeroedPages } from './zeroed-pages.ts';
 
 const SECONDS_PER_HOUR = 3_600;
 /** Batches count hours in 32 bits. */
@@ -55,6 +56,7 @@ export class PushCollector implements PushSink {
   readonly #streams = new Map<string, StreamBatches>();
   readonly #discards = new Discards();
   readonly #batches: { hash: StreamHash; bytes: Buffer }[] = [];
+  readonly #pages = new ZeroedPages();
   #stream: StreamBatches | undefined;
   /** Why the stream in hand is refused, if it is; and whether the client is told already. */
   #refusal: Refusal | undefined;
@@ -212,7 +214,7 @@ export class PushCollector implements PushSink {
 
   /** Returns the size of the batch. */
   #close(stream: StreamBatches, builder: BatchBuilder): number {
-    const bytes = builder.finish();
+    const bytes = builder.finish((size) => this.#pages.allocate(size));
     this.#batches.push({ hash: stream.known.hash, bytes });
     this.#open--;
     return bytes.length;

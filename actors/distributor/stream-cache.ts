@@ -28,7 +28,7 @@ export class StreamCache {
   #old = new Map<string, KnownStream>();
   #youngBytes = 0;
 
-  constructor(maxBytes = 32 * MiB) {
+  constructor(maxBytes = 96 * MiB) {
     this.#halfBytes = maxBytes / 2;
   }
 

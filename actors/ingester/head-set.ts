@@ -4,6 +4,7 @@ import { type Batch, HOUR_NS } from '../../storage/batch/batch.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { Head } from '../../storage/chunk/head.ts';
 import type { CompiledMatcher } from '../../storage/segment/postings.ts';
+import type { SegmentStream } from '../../storage/segment/tenant-contents.ts';
 import { BatchArena, type BatchPlace, NO_BATCH } from './batch-arena.ts';
 
 /** Memory beside lines and metadata's text, rounded up from what was measured: many streams, or many hours, with a short line each take far more than their lines. */
@@ -21,7 +22,7 @@ const MOST_FLUSH_RATIO = 8;
 type HoursOfHeads = Map<number, Head[]>;
 
 /** One stream's entries: as batches while they are few, then as heads. */
-export class StreamHeads {
+export class StreamHeads implements SegmentStream {
   readonly tenant: string;
   /** Canonical text. */
   readonly labels: string;
@@ -32,11 +33,11 @@ export class StreamHeads {
   #looseBytes = 0;
   #hours: HoursOfHeads | undefined;
 
-  constructor(tenant: string, { hash, labels }: { hash: string; labels: string }, arena: BatchArena) {
+  constructor({ tenant, hash, labels, parsed }: SegmentStream, arena: BatchArena) {
     this.tenant = tenant;
     this.hash = hash;
     this.labels = labels;
-    this.parsed = parseCanonicalLabels(labels);
+    this.parsed = parsed;
     this.#arena = arena;
   }
 
@@ -71,9 +72,17 @@ export class StreamHeads {
     return [...this.#hours.values()].some((heads) => heads.some((head) => touches(head, fromNs, toNs)));
   }
 
+  /** Nothing of its entries is left here; it goes on to say which stream it is. */
   free(): void {
     for (const heads of this.#hours?.values() ?? []) for (const head of heads) head.free();
+    this.#hours = undefined;
+    this.#last = NO_BATCH;
   }
+}
+
+function streamOf(tenant: string, batch: Batch): SegmentStream {
+  const labels = batch.labels();
+  return { tenant, labels, parsed: parseCanonicalLabels(labels), hash: batch.hash };
 }
 
 /** Returns by how much the heads' memory grew. */
@@ -114,11 +123,17 @@ export class HeadSet {
   #streams = 0;
   /** Of heads. */
   #headBytes = 0;
+  #before: HeadSet | undefined;
+
+  /** `before`: the set that was filled before this one, which mostly has the same streams. */
+  constructor(before?: HeadSet) {
+    this.#before = before;
+  }
 
   append(tenant: string, batch: Batch): void {
     let heads = this.#tenants.get(tenant);
     if (heads === undefined) {
-      heads = new TenantHeads(tenant, this.#arena);
+      heads = new TenantHeads(tenant, this.#arena, this.#before === undefined ? undefined : this.#before.#tenants.get(tenant));
       this.#tenants.set(tenant, heads);
     }
     const { isNew, memory } = heads.append(batch);
@@ -156,8 +171,9 @@ export class HeadSet {
 
   /** Frees what no query borrowed: tens of megabytes that the garbage collector would be told of late. */
   free(): void {
-    for (const tenant of this.#tenants.values()) for (const stream of tenant.streams.values()) stream.free();
+    for (const tenant of this.#tenants.values()) tenant.free();
     this.#arena.free();
+    this.#before = undefined; // or each set would keep all that ever were
   }
 
   /** Every stream, by tenant and labels, as a flush writes them. */
@@ -172,12 +188,14 @@ class TenantHeads {
   readonly tenant: string;
   readonly streams = new Map<string, StreamHeads>();
   readonly #arena: BatchArena;
+  #before: ReadonlyMap<string, SegmentStream> | undefined;
   /** Label name → value → streams, so that an equality finds its streams without visiting the others. */
   readonly #postings = new Map<string, Map<string, StreamHeads[]>>();
 
-  constructor(tenant: string, arena: BatchArena) {
+  constructor(tenant: string, arena: BatchArena, before: TenantHeads | undefined) {
     this.tenant = tenant;
     this.#arena = arena;
+    this.#before = before?.streams;
   }
 
   /** Returns whether its stream is new here, and what the batch takes beside the arena. */
@@ -187,9 +205,15 @@ class TenantHeads {
     return { isNew: known === undefined, memory: stream.append(batch) };
   }
 
+  free(): void {
+    for (const stream of this.streams.values()) stream.free();
+    this.#before = undefined;
+  }
+
   #create(batch: Batch): StreamHeads {
-    const stream = new StreamHeads(this.tenant, { hash: batch.hash, labels: batch.labels() }, this.#arena);
-    this.streams.set(batch.hash, stream);
+    const { hash } = batch;
+    const stream = new StreamHeads(this.#before?.get(hash) ?? streamOf(this.tenant, batch), this.#arena);
+    this.streams.set(hash, stream);
     for (const [name, value] of stream.parsed) {
       let values = this.#postings.get(name);
       if (values === undefined) {

@@ -209,7 +209,7 @@ export class LogHeads {
     const from = this.#flushedTo;
     const to = this.#appliedTo;
     this.#flushing = set;
-    this.#current = new HeadSet();
+    this.#current = new HeadSet(set);
     this.#firstEntryMs = undefined;
     const started = this.#world.clock.monotonicMs();
     const object = await writeObject(set, { log: this.log.id, from, to }, this.#world);

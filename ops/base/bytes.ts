@@ -3,6 +3,9 @@ import { crc32 as nativeCrc32 } from 'node:zlib';
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
 
+/** Below half of Node's pool. */
+const MOST_POOLED = 2 * KiB;
+
 /** CRC-32 (ISO-HDLC, as in zip) of `bytes`, going on from `value`. */
 export function crc32(bytes: Uint8Array, value = 0): number {
   return nativeCrc32(bytes, value);
@@ -56,6 +59,11 @@ export function bytesOf(array: ArrayBufferView): Buffer {
 export function release(bytes: ArrayBufferView): void {
   const { buffer } = bytes;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength && !buffer.detached) buffer.transfer(0);
+}
+
+/** Uninitialised memory, 8-aligned. Short pieces share buffers of some kilobytes, which live as long as any of them: to make one of its own costs as much as to fill it. */
+export function memoryOf(bytes: number): Buffer {
+  return bytes < MOST_POOLED ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
 }
 
 /** A growing little-endian byte string. */

@@ -1,5 +1,5 @@
 import type { Block, MetadataColumn } from '../../logql/model.ts';
-import { KiB, release } from '../../ops/base/bytes.ts';
+import { KiB, memoryOf, release } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import { lowerBound } from '../../ops/base/search.ts';
 import type { Batch } from '../batch/batch.ts';
@@ -139,17 +139,17 @@ export class RowBuffer {
     const wantedRows = this.#rows + rows;
     if (wantedRows > this.#times.length) {
       const capacity = Math.max(16, this.#times.length * 2, wantedRows);
-      this.#times = this.#moved(this.#times, new Float64Array(this.#memory(capacity * Float64Array.BYTES_PER_ELEMENT)));
-      this.#ends = this.#moved(this.#ends, new Uint32Array(this.#memory(capacity * Uint32Array.BYTES_PER_ELEMENT)));
+      this.#times = this.#moved(this.#times, timesIn(this.#memory(capacity * Float64Array.BYTES_PER_ELEMENT)));
+      this.#ends = this.#moved(this.#ends, endsIn(this.#memory(capacity * Uint32Array.BYTES_PER_ELEMENT)));
     }
     const wantedBytes = this.lineBytes + lineBytes;
     if (wantedBytes > MAX_LINE_BYTES) throw new Fault('too_large', `lines of a stream in memory exceed ${MAX_LINE_BYTES} bytes`);
     if (wantedBytes > this.#lines.length)
-      this.#lines = this.#moved(this.#lines, Buffer.from(this.#memory(Math.max(512, this.#lines.length * 2, wantedBytes))));
+      this.#lines = this.#moved(this.#lines, this.#memory(Math.max(512, this.#lines.length * 2, wantedBytes)));
   }
 
-  #memory(bytes: number): ArrayBufferLike {
-    return this.#sliced && bytes >= SHARED_FROM ? new SharedArrayBuffer(bytes) : Buffer.allocUnsafeSlow(bytes).buffer;
+  #memory(bytes: number): Buffer {
+    return this.#sliced && bytes >= SHARED_FROM ? Buffer.from(new SharedArrayBuffer(bytes)) : memoryOf(bytes);
   }
 
   /** `bigger` with the content of `old`, whose memory is freed unless a block borrows it. */
@@ -197,11 +197,11 @@ export class RowBuffer {
 
   /** Moves what is long to shared memory, where it is read from other threads without being copied for each. */
   #share(): void {
-    const shared = <A extends Float64Array | Uint32Array | Buffer>(old: A, over: (memory: ArrayBufferLike) => A): A =>
+    const shared = <A extends Float64Array | Uint32Array | Buffer>(old: A, over: (memory: Buffer) => A): A =>
       old.byteLength < SHARED_FROM ? old : this.#moved(old, over(this.#memory(old.byteLength)));
-    this.#times = shared(this.#times, (memory) => new Float64Array(memory));
-    this.#ends = shared(this.#ends, (memory) => new Uint32Array(memory));
-    this.#lines = shared(this.#lines, (memory) => Buffer.from(memory));
+    this.#times = shared(this.#times, timesIn);
+    this.#ends = shared(this.#ends, endsIn);
+    this.#lines = shared(this.#lines, (memory) => memory);
   }
 
   #view(from: number, to: number, duplicates: number): MemoryBlock {
@@ -234,9 +234,9 @@ export class RowBuffer {
   #replace(start: number, rows: Uint32Array): void {
     const oldTimes = this.#times;
     const oldEnds = this.#ends;
-    const times = new Float64Array(this.#memory(oldTimes.byteLength));
-    const ends = new Uint32Array(this.#memory(oldEnds.byteLength));
-    const lines = Buffer.from(this.#memory(this.#lines.length));
+    const times = timesIn(this.#memory(oldTimes.byteLength));
+    const ends = endsIn(this.#memory(oldEnds.byteLength));
+    const lines = this.#memory(this.#lines.length);
     times.set(oldTimes.subarray(0, start));
     ends.set(oldEnds.subarray(0, start));
     let end = start === 0 ? 0 : oldEnds[start - 1];
@@ -262,6 +262,11 @@ export class RowBuffer {
     this.#rows = start + rows.length;
   }
 }
+
+const timesIn = ({ buffer, byteOffset, length }: Buffer): Float64Array =>
+  new Float64Array(buffer, byteOffset, length / Float64Array.BYTES_PER_ELEMENT);
+const endsIn = ({ buffer, byteOffset, length }: Buffer): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length / Uint32Array.BYTES_PER_ELEMENT);
 
 /** `rows` (undefined: [from, to)) less those at the positions `dropped`, ascending. */
 function without(rows: Uint32Array | undefined, dropped: readonly number[], from: number, to: number): Uint32Array {

@@ -103,9 +103,11 @@ test('push: what takes too long to decode is given up', () => {
   assert.throws(() => decoded(5_000), refusedWith(504, /takes too long to decode/));
 });
 
-test('push: a batch has a buffer of its own', () => {
-  const [{ bytes }] = proto([one('{a="1"}', 'x')]).batches;
-  assert.equal(bytes.byteLength, bytes.buffer.byteLength);
+test('push: a long batch has a buffer of its own, short ones share theirs', () => {
+  const [long, ...short] = proto([one('{a="1"}', 'x'.repeat(20_000)), one('{a="2"}', 'x'), one('{a="3"}', 'x')]).batches;
+  assert.equal(long.bytes.byteLength, long.bytes.buffer.byteLength);
+  assert.equal(short[0].bytes.buffer, short[1].bytes.buffer);
+  for (const { bytes } of short) assert.equal(bytes.byteOffset % 8, 0);
 });
 
 // Whole bodies
