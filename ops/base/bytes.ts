@@ -196,6 +196,15 @@ export class ByteReader {
     const at = this.#take(size);
     return this.#bytes.toString('utf8', at, at + size);
   }
+  /** As `text`, for whether it is `wanted`: no string is made. */
+  isText(wanted: Uint8Array): boolean {
+    const size = this.varint();
+    const at = this.#take(size);
+    return sameBytes(this.#bytes, at, at + size, wanted);
+  }
+  skipVarints(count: number): void {
+    for (let left = count; left > 0; left--) while (this.u8() >= 128);
+  }
   pad8(): void {
     this.#take(align8(this.at) - this.at);
   }

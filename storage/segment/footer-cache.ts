@@ -1,15 +1,12 @@
 import type { Footer } from './footer.ts';
 
-/** How much larger a footer gets while it is used, beside the streams that it keeps: labels and postings become maps. */
-const DECODED_FACTOR = 3;
-
 /** A footer, and what it counted for when it was last asked for: it grows as it is used. */
 interface Held {
   readonly footer: Footer;
   bytes: number;
 }
 
-/** Footers by object key. Once they exceed a size the longest unused ones lose the streams that they keep decoded; if that is not enough, they are dropped.
+/** Footers by object key. Once they exceed a size the longest unused ones lose what they keep decoded; if that is not enough, they are dropped.
  *  Asked for at the same time by many, a footer is loaded once. */
 export class FooterCache {
   readonly #maxBytes: number;
@@ -61,7 +58,7 @@ export class FooterCache {
 
   #weigh(held: Held): void {
     this.#bytes -= held.bytes;
-    held.bytes = held.footer.sizeBytes * DECODED_FACTOR + held.footer.heldBytes;
+    held.bytes = held.footer.sizeBytes + held.footer.heldBytes;
     this.#bytes += held.bytes;
   }
 

@@ -211,7 +211,7 @@ export class Footer {
     return this.#filters;
   }
 
-  /** Bytes of the streams that were decoded and are kept, beside `sizeBytes`. */
+  /** Bytes of what was decoded and is kept, beside `sizeBytes`. */
   get heldBytes(): number {
     let bytes = 0;
     for (const { section } of this.#tenants.values()) bytes += section?.heldBytes ?? 0;

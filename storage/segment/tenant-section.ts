@@ -79,15 +79,16 @@ export class TenantSection {
     this.#chunks = reader.raw(chunkBytes);
   }
 
-  /** Bytes of the streams that were selected and are kept. */
+  /** Bytes of the streams that were selected, and of the labels that were decoded. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#heldBytes + this.postings.heldBytes;
   }
 
-  /** Drops the streams that were selected. */
+  /** Drops what was decoded. */
   forget(): void {
     this.#selected.clear();
     this.#heldBytes = 0;
+    this.postings.forget();
   }
 
   /** Streams that all matchers let through, with their chunks that hold times in [fromNs, toNs); those without any are left out. They are kept for the next question. */

@@ -51,7 +51,7 @@ test('a cache without room drops what footers keep decoded before it drops foote
   const decoded = footers.get('a')!.heldBytes;
   footers.get('a')!.forget();
   assert.ok(decoded > 0);
-  const cache = new FooterCache(3 * 3 * sizeBytes + decoded + 1, async (key) => {
+  const cache = new FooterCache(3 * sizeBytes + decoded + 1, async (key) => {
     loads.push(key);
     return footers.get(key)!;
   });
@@ -65,7 +65,7 @@ test('a cache without room drops what footers keep decoded before it drops foote
   );
   await cache.get('c', 1);
   assert.deepEqual(loads, ['a', 'b', 'c']);
-  const small = new FooterCache(2 * 3 * sizeBytes, async (key) => {
+  const small = new FooterCache(2 * sizeBytes, async (key) => {
     loads.push(`small ${key}`);
     return footers.get(key)!;
   });
