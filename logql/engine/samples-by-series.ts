@@ -14,8 +14,13 @@ export interface Samples {
 }
 
 interface Page extends Samples {
-  readonly series: Uint32Array;
+  /** Empty once the samples are put by series. */
+  series: Uint32Array;
 }
+
+const SERIES_BYTES = Uint32Array.BYTES_PER_ELEMENT;
+const VALUE_BYTES = Float64Array.BYTES_PER_ELEMENT;
+const PLACE_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 
 /** Every sample of the series of a query, for what cannot be computed from aggregates: written down as they come, and put by series when all are there. */
 export class SamplesBySeries {
@@ -27,15 +32,16 @@ export class SamplesBySeries {
   /** Samples by series. */
   #counts = new Uint32Array(16);
   /** Where each sample is (page × PAGE_SAMPLES + place), by series and in the order in which they came; and where each series ends. */
-  #order: { readonly places: Float64Array; readonly ends: Uint32Array } | undefined;
+  #order: { readonly places: Uint32Array; readonly ends: Uint32Array } | undefined;
 
   constructor({ times }: { readonly times: boolean }, memory?: MemoryBudget) {
     this.#hasTimes = times;
     this.#memory = memory;
   }
 
+  /** Of samples, without their series. */
   #bytes(length: number): number {
-    return length * (this.#hasTimes ? 24 : 16);
+    return length * (this.#hasTimes ? 20 : 12);
   }
 
   add(series: number, pane: number, value: number, time: number): void {
@@ -52,7 +58,7 @@ export class SamplesBySeries {
 
   #newPage(last: Page | undefined): Page {
     const length = last === undefined ? FIRST_PAGE_SAMPLES : Math.min(PAGE_SAMPLES, last.series.length * 2);
-    this.#memory?.take(this.#bytes(length));
+    this.#memory?.take(this.#bytes(length) + length * SERIES_BYTES);
     const page = { series: new Uint32Array(length), ...this.#samples(length) };
     this.#pages.push(page);
     this.#taken = 0;
@@ -70,13 +76,14 @@ export class SamplesBySeries {
     this.#counts = grown;
   }
 
-  /** Hands the samples of one series, in the order in which they came, to `work`, which may reorder them. Nothing is added after the first call. */
+  /** Hands the samples of one series, in the order in which they came, to `work`, which may put values and times into another order. Nothing is added after the
+   *  first call. Throws Fault limit_exceeded. */
   *of<T>(series: number, work: (samples: Samples) => Steps<T>): Steps<T> {
     this.#order ??= yield* this.#bySeries();
     const { places, ends } = this.#order;
     const first = series === 0 ? 0 : ends[series - 1];
     const length = ends[series] - first;
-    const bytes = 2 * this.#bytes(length); // and once more in another order
+    const bytes = this.#bytes(length) + length * VALUE_BYTES * (this.#hasTimes ? 2 : 1); // and once more in another order
     this.#memory?.take(bytes);
     const samples = this.#samples(length);
     for (let at = 0; at < length; at++) {
@@ -94,18 +101,20 @@ export class SamplesBySeries {
     }
   }
 
-  *#bySeries(): Steps<{ places: Float64Array; ends: Uint32Array }> {
+  *#bySeries(): Steps<{ places: Uint32Array; ends: Uint32Array }> {
     const ends = new Uint32Array(this.#counts.length);
     let total = 0;
     for (const [series, count] of this.#counts.entries()) {
       ends[series] = total;
       total += count;
     }
-    this.#memory?.take(total * Float64Array.BYTES_PER_ELEMENT);
-    const places = new Float64Array(total);
+    this.#memory?.take(total * PLACE_BYTES);
+    const places = new Uint32Array(total);
     for (const [number, page] of this.#pages.entries()) {
       const length = number === this.#pages.length - 1 ? this.#taken : page.series.length;
       for (let at = 0; at < length; at++) places[ends[page.series[at]]++] = number * PAGE_SAMPLES + at;
+      this.#memory?.give(page.series.length * SERIES_BYTES);
+      page.series = new Uint32Array(0);
       yield;
     }
     return { places, ends };
