@@ -5,7 +5,7 @@ import type { Windows } from './windows.ts';
 
 /** The rate of a counter in every window, as count and value, from the samples of its series, which are put in the order of their times. */
 export function* counterRates(samples: Samples, windows: Windows): Steps<Span> {
-  const { panes, times, values } = yield* byTime(samples);
+  const { panes, extras: times, values } = yield* byTime(samples);
   const rate = counterRateOf(windows.rangeNs);
   const counts = new Float64Array(windows.steps);
   const results = new Float64Array(windows.steps);
@@ -29,7 +29,7 @@ export function* counterRates(samples: Samples, windows: Windows): Steps<Span> {
 
 /** The samples in the order of their times; equal ones stay as they came. They come as long runs that are in order, which are merged two at a time. */
 function* byTime(samples: Samples): Steps<Samples> {
-  const { panes, times, values } = samples;
+  const { panes, extras: times, values } = samples;
   const { length } = panes;
   const isBefore = (a: number, b: number): boolean => (panes[a] - panes[b] || times[a] - times[b]) < 0;
   let starts = [0];
@@ -52,7 +52,7 @@ function* byTime(samples: Samples): Steps<Samples> {
   }
   return {
     panes: Uint32Array.from(order, (at) => panes[at]),
-    times: Float64Array.from(order, (at) => times[at]),
+    extras: Float64Array.from(order, (at) => times[at]),
     values: Float64Array.from(order, (at) => values[at]),
   };
 }

@@ -7,7 +7,7 @@ import { operationOf } from './accumulate.ts';
 import { GrowingFloats, GrowingIntegers } from './growing.ts';
 import { emptySeries, type Matrix, Series } from './matrix.ts';
 import { PaneStore, type Span } from './panes.ts';
-import { quantilesOf } from './quantile.ts';
+import { quantilesOf, type WeightedValues } from './quantile.ts';
 import { STEP_ITEMS, type Steps } from './steps.ts';
 import type { ValueSpan } from './value-span.ts';
 import { type EvaluationTimes, Windows } from './windows.ts';
@@ -18,7 +18,7 @@ const STEP_ROWS = 8_192;
 interface Header {
   readonly steps: number;
   readonly columns: number;
-  /** Whether the last column is of values. */
+  /** Whether the last two columns are of values and their weights. */
   readonly values: boolean;
   /** Parts that hold texts. */
   readonly textParts: number;
@@ -35,18 +35,18 @@ interface SampleFrame {
   /** The windows of the series one after the other. */
   readonly columns: readonly Float64Array[];
   /** See ValueSpan; as many as the first column says. */
-  readonly values: Float64Array | undefined;
+  readonly weighted: WeightedValues | undefined;
 }
 
 /** Writes a frame: a header as JSON; the texts of the series, one per line, so many in each part; first window and number of windows of each as Uint32s; then each
- *  column as Float64s, the series one after the other; values, if it is those, as one more. */
+ *  column as Float64s, the series one after the other; values, if it is those, and their weights, as two more. */
 export class SampleFrameWriter {
   readonly #steps: number;
   readonly #texts: Uint8Array[] = [];
   readonly #from = new GrowingIntegers();
   readonly #lengths = new GrowingIntegers();
   readonly #columns: GrowingFloats[] = [];
-  #values: GrowingFloats | undefined;
+  #weighted: readonly [values: GrowingFloats, weights: GrowingFloats] | undefined;
   #part: string[] = [];
   /** Since the last stop. */
   #rows = 0;
@@ -65,8 +65,9 @@ export class SampleFrameWriter {
       this.#columns[index].append(column);
     }
     if ('values' in span) {
-      this.#values ??= new GrowingFloats();
-      this.#values.append(span.values);
+      this.#weighted ??= [new GrowingFloats(), new GrowingFloats()];
+      this.#weighted[0].append(span.values);
+      this.#weighted[1].append(span.weights);
     }
     this.#rows += span.columns[0].length;
     if (this.#part.length < STEP_ITEMS && this.#rows < STEP_ROWS) return;
@@ -82,11 +83,11 @@ export class SampleFrameWriter {
 
   finish(): Uint8Array[] {
     this.#endPart();
-    const columns = this.#values === undefined ? this.#columns : [...this.#columns, this.#values];
+    const columns = [...this.#columns, ...(this.#weighted ?? [])];
     const header: Header = {
       steps: this.#steps,
       columns: columns.length,
-      values: this.#values !== undefined,
+      values: this.#weighted !== undefined,
       textParts: this.#texts.length,
     };
     return [
@@ -106,10 +107,11 @@ function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
   const series = (lengths?.length ?? 0) / Uint32Array.BYTES_PER_ELEMENT;
   const decoded = lengths === undefined ? new Uint32Array(0) : uint32View(lengths, 0, series);
   const total = decoded.reduce((sum, length) => sum + length, 0);
-  const valueBytes = hasValues ? columns.pop() : undefined;
+  const weighted = hasValues ? columns.splice(-2) : [];
   if (
-    columns.length + Number(hasValues) !== count ||
+    columns.length + weighted.length !== count ||
     from.length !== lengths.length ||
+    weighted[0]?.length !== weighted[1]?.length ||
     columns.some((column) => column.length !== total * 8)
   ) {
     throw new Fault('corrupt', `a sample frame of ${frames.length} parts does not hold its ${count} columns of ${total} values`);
@@ -120,8 +122,12 @@ function decodeSampleFrame(frames: readonly Uint8Array[]): SampleFrame {
     from: uint32View(from, 0, series),
     lengths: decoded,
     columns: columns.map((column) => float64View(column, 0, total)),
-    values: valueBytes && float64View(valueBytes, 0, valueBytes.length / Float64Array.BYTES_PER_ELEMENT),
+    weighted: hasValues ? { values: wholeFloats(weighted[0]), weights: wholeFloats(weighted[1]) } : undefined,
   };
+}
+
+function wholeFloats(bytes: Uint8Array): Float64Array {
+  return float64View(bytes, 0, bytes.length / Float64Array.BYTES_PER_ELEMENT);
 }
 
 /** The values of a leaf at `times` from the frames of queriers, each over its own entries. Frames of a leaf that is not mergeable have no series in common. Series are in the order
@@ -184,14 +190,16 @@ class FrameCursor {
   }
 
   span(): Span | ValueSpan {
-    const { from, lengths, columns, values } = this.#frame;
+    const { from, lengths, columns, weighted } = this.#frame;
     const end = this.#at + lengths[this.#series];
     const span = { from: from[this.#series], columns: columns.map((column) => column.subarray(this.#at, end)) };
-    return values === undefined ? span : { ...span, values: values.subarray(this.#valuesAt, this.#valuesEnd) };
+    if (weighted === undefined) return span;
+    const own = (column: Float64Array): Float64Array => column.subarray(this.#valuesAt, this.#valuesEnd);
+    return { ...span, values: own(weighted.values), weights: own(weighted.weights) };
   }
 
   advance(): void {
-    const { texts, lengths, values } = this.#frame;
+    const { texts, lengths, weighted } = this.#frame;
     if (this.#series >= 0) this.#at += lengths[this.#series];
     this.#series++;
     this.#inPart++;
@@ -207,10 +215,10 @@ class FrameCursor {
     }
     if (this.ended) return;
     this.text = this.#texts[this.#inPart];
-    if (values === undefined) return;
+    if (weighted === undefined) return;
     this.#valuesAt = this.#valuesEnd;
     for (const count of this.#frame.columns[0].subarray(this.#at, this.#at + lengths[this.#series])) this.#valuesEnd += count;
-    if (this.#valuesEnd > values.length) throw new Fault('corrupt', `a sample frame lacks some of its ${this.#valuesEnd} values`);
+    if (this.#valuesEnd > weighted.values.length) throw new Fault('corrupt', `a sample frame lacks some of its ${this.#valuesEnd} values`);
   }
 }
 

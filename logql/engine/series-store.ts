@@ -3,8 +3,9 @@ import { operationOf } from './accumulate.ts';
 import { counterRates } from './counter-rate.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { PaneStore, type Span, slide } from './panes.ts';
-import { type Samples, SamplesBySeries } from './samples-by-series.ts';
+import { SamplesBySeries } from './samples-by-series.ts';
 import type { Steps } from './steps.ts';
+import { ValueCounts } from './value-counts.ts';
 import { type ValueSpan, valuesByPane } from './value-span.ts';
 import type { Windows } from './windows.ts';
 
@@ -20,9 +21,8 @@ export interface SeriesStore {
 
 /** What the series hold counts in `memory`. */
 export function seriesStore(range: RangeAggregation, windows: Windows, memory?: MemoryBudget): SeriesStore {
-  if (range.op === 'quantile_over_time') return new WholeStore(new SamplesBySeries({ times: false }, memory), valuesByPane);
-  if (range.op === 'rate_counter')
-    return new WholeStore(new SamplesBySeries({ times: true }, memory), (samples) => counterRates(samples, windows));
+  if (range.op === 'quantile_over_time') return valueStore(new ValueCounts(memory));
+  if (range.op === 'rate_counter') return counterStore(new SamplesBySeries(memory), windows);
   const { accumulation } = operationOf(range);
   const panes = new PaneStore(accumulation, windows.panes, memory);
   return {
@@ -32,25 +32,24 @@ export function seriesStore(range: RangeAggregation, windows: Windows, memory?: 
   };
 }
 
-/** Computes what it gives from all samples of a series. */
-class WholeStore implements SeriesStore {
-  readonly #samples: SamplesBySeries;
-  readonly #compute: (samples: Samples) => Steps<Span | ValueSpan>;
+function valueStore(values: ValueCounts): SeriesStore {
+  return {
+    add: (series, pane, value) => values.add(series, pane, value),
+    addMany: noSum,
+    result: (series) => values.of(series, valuesByPane),
+  };
+}
 
-  constructor(samples: SamplesBySeries, compute: (samples: Samples) => Steps<Span | ValueSpan>) {
-    this.#samples = samples;
-    this.#compute = compute;
-  }
+function counterStore(samples: SamplesBySeries, windows: Windows): SeriesStore {
+  return {
+    add: (series, pane, value, time) => {
+      samples.add(series, pane, value, time);
+    },
+    addMany: noSum,
+    result: (series) => samples.of(series, (own) => counterRates(own, windows)),
+  };
+}
 
-  add(series: number, pane: number, value: number, time: number): void {
-    this.#samples.add(series, pane, value, time);
-  }
-
-  addMany(): void {
-    throw new Error('samples of quantiles and counter rates have no sum');
-  }
-
-  result(series: number): Steps<Span | ValueSpan> {
-    return this.#samples.of(series, this.#compute);
-  }
+function noSum(): never {
+  throw new Error('samples of quantiles and counter rates have no sum');
 }

@@ -2,13 +2,15 @@ import type { Span } from './panes.ts';
 import type { Samples } from './samples-by-series.ts';
 import { STEP_NUMBERS, type Steps } from './steps.ts';
 
-/** The values of the samples of one series: column 0 of a row says how many of `values` are its, row by row. */
+/** The different values of the samples of one series: column 0 of a row says how many of `values` are its, row by row. */
 export interface ValueSpan extends Span {
   readonly values: Float64Array;
+  /** How many samples have each. */
+  readonly weights: Float64Array;
 }
 
 /** Of a series that has samples, in whatever order. */
-export function* valuesByPane({ panes, values }: Samples): Steps<ValueSpan> {
+export function* valuesByPane({ panes, values, extras: weights }: Samples): Steps<ValueSpan> {
   let [from, last] = [panes[0], panes[0]];
   let inOrder = true;
   for (let at = 1; at < panes.length; at++) {
@@ -19,14 +21,16 @@ export function* valuesByPane({ panes, values }: Samples): Steps<ValueSpan> {
   }
   const counts = new Float64Array(last - from + 1);
   for (const pane of panes) counts[pane - from]++;
-  if (inOrder) return { from, columns: [counts], values };
+  if (inOrder) return { from, columns: [counts], values, weights };
   const next = startsOf(counts);
-  const sorted = new Float64Array(values.length);
+  const sorted = { values: new Float64Array(values.length), weights: new Float64Array(values.length) };
   for (let at = 0; at < values.length; at++) {
-    sorted[next[panes[at] - from]++] = values[at];
+    const to = next[panes[at] - from]++;
+    sorted.values[to] = values[at];
+    sorted.weights[to] = weights[at];
     if (at % STEP_NUMBERS === STEP_NUMBERS - 1) yield;
   }
-  return { from, columns: [counts], values: sorted };
+  return { from, columns: [counts], ...sorted };
 }
 
 /** Where the values of each row start, and where the last one's end. */

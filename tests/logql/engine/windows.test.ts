@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACCUMULATIONS, type Columns } from '../../../logql/engine/accumulate.ts';
 import { counterRateOf, counterRates } from '../../../logql/engine/counter-rate.ts';
+import { MemoryBudget } from '../../../logql/engine/memory-budget.ts';
 import { PaneStore, slide } from '../../../logql/engine/panes.ts';
-import { quantile, quantilesOf } from '../../../logql/engine/quantile.ts';
+import { quantile, quantilesOf, type WeightedValues } from '../../../logql/engine/quantile.ts';
 import { SamplesBySeries } from '../../../logql/engine/samples-by-series.ts';
 import { finish } from '../../../logql/engine/steps.ts';
+import { ValueCounts } from '../../../logql/engine/value-counts.ts';
 import { type ValueSpan, valuesByPane } from '../../../logql/engine/value-span.ts';
 import { alignRange, stepCount, Windows } from '../../../logql/engine/windows.ts';
 import { QueryGenerator } from '../../support/query-generator.ts';
@@ -132,7 +134,7 @@ const expected: Record<string, (values: number[]) => number> = {
   last: (values) => values.at(-1)!,
 };
 /** That share the pages. */
-const valuesOf = (part: SamplesBySeries, series: number): ValueSpan => finish(part.of(series, valuesByPane));
+const valuesOf = (part: ValueCounts, series: number): ValueSpan => finish(part.of(series, valuesByPane));
 
 const SERIES = 3;
 for (const kind of Object.keys(expected) as (keyof typeof ACCUMULATIONS)[]) {
@@ -181,14 +183,14 @@ for (let seed = 1; seed <= 20; seed++) {
     const stepNs = 1 + random.int(50);
     const windows = new Windows({ startNs: BASE, endNs: BASE + BigInt((steps - 1) * stepNs), stepNs }, 1 + random.int(200), 0);
     const samples = Array.from({ length: 80 }, () => ({ time: 1 + random.int(300), value: random.int(20), series: random.int(SERIES) }));
-    const parts = [0, 1].map(() => new SamplesBySeries({ times: false })); // as of two queriers
+    const parts = [0, 1].map(() => new ValueCounts()); // as of two queriers
     const known = parts.map(() => new Set<number>());
     const locator = windows.locator(windows.originNs);
     for (const { time, value, series } of samples.filter((sample) => sample.time <= Number(windows.toNs - windows.fromNs))) {
       const pane = locator.pane(time);
       if (pane < 0) continue;
       const part = random.int(2);
-      parts[part].add(series, pane, value, 0);
+      parts[part].add(series, pane, value);
       known[part].add(series);
     }
     for (let series = 0; series < SERIES; series++) {
@@ -216,9 +218,11 @@ test('quantiles outside of [0, 1] are infinite', () => {
     [0, 3],
     [1, 3],
   ]) {
-    assert.equal(finish(quantile(parameter, Float64Array.of(3))), value);
+    assert.equal(finish(quantile(parameter, { values: Float64Array.of(3), weights: Float64Array.of(1) })), value);
   }
 });
+
+const ones = (values: Float64Array): WeightedValues => ({ values: values.slice(), weights: new Float64Array(values.length).fill(1) });
 
 for (const [what, values] of [
   ['sorted', (at: number) => at],
@@ -232,10 +236,51 @@ for (const [what, values] of [
   test(`every rank of values: ${what}`, () => {
     const data = Float64Array.from({ length: 1000 }, (_, at) => values(at));
     const sorted = [...data].sort((a, b) => Number(Number.isNaN(b)) - Number(Number.isNaN(a)) || a - b);
-    for (let rank = 0; rank < 1000; rank += 37)
-      assert.equal(finish(quantile(rank / 999, data.slice())).toFixed(6), sorted[rank].toFixed(6));
+    for (let rank = 0; rank < 1000; rank += 37) assert.equal(finish(quantile(rank / 999, ones(data))).toFixed(6), sorted[rank].toFixed(6));
   });
 }
+
+test('values weigh as much as there are of them, wherever they stand', () => {
+  const random = new QueryGenerator(7);
+  for (let round = 0; round < 200; round++) {
+    const samples = Array.from({ length: 1 + random.int(60) }, () => [random.int(2) === 0 ? 7 : random.int(12), 1 + random.int(5)]);
+    const all = Float64Array.from(samples.flatMap(([value, weight]) => new Array(weight).fill(value))).sort();
+    for (const parameter of [0, 0.3, 0.5, 0.99, 1]) {
+      const weighted = {
+        values: Float64Array.from(samples, ([value]) => value),
+        weights: Float64Array.from(samples, ([, weight]) => weight),
+      };
+      assert.equal(finish(quantile(parameter, weighted)), finish(quantile(parameter, ones(all))));
+    }
+  }
+});
+
+test('values of many panes and series are counted, and each is kept once', () => {
+  const random = new QueryGenerator(11);
+  const memory = new MemoryBudget(0);
+  const counts = new ValueCounts(memory);
+  const wanted = new Map<string, number>();
+  const values = [Number.NaN, -0, 0, Number.POSITIVE_INFINITY, ...Array.from({ length: 300 }, (_, value) => value / 7)];
+  for (let sample = 0; sample < 100_000; sample++) {
+    const [series, pane, value] = [random.int(7), random.int(9), values[random.int(values.length)]];
+    counts.add(series, pane, value);
+    const key = `${series} ${pane} ${Object.is(value, -0) ? '-0' : value}`;
+    wanted.set(key, (wanted.get(key) ?? 0) + 1);
+  }
+  const found: [string, number][] = [];
+  for (let series = 0; series < 7; series++) {
+    const span = finish(counts.of(series, valuesByPane));
+    let at = 0;
+    for (const [row, count] of span.columns[0].entries()) {
+      for (let last = at + count; at < last; at++) {
+        const value = span.values[at];
+        found.push([`${series} ${span.from + row} ${Object.is(value, -0) ? '-0' : value}`, span.weights[at]]);
+      }
+    }
+  }
+  assert.deepEqual(found.sort(), [...wanted].sort());
+  assert.ok(memory.mostBytes < 60 * wanted.size + 100_000, `${memory.mostBytes} bytes for ${wanted.size}`);
+});
 
 test('the rate of a counter reaches to the borders of its window', () => {
   const rate = (times: number[], values: number[]): number =>
@@ -262,7 +307,7 @@ test('windows of a counter know where they start, and samples come in any order'
     seconds.toSorted(() => random.int(3) - 1),
     [...seconds.slice(5), ...seconds.slice(0, 5)],
   ]) {
-    const samples = new SamplesBySeries({ times: true });
+    const samples = new SamplesBySeries();
     for (const second of shuffled) {
       samples.add(1, windows.locator(windows.originNs).pane(second * 1e9), 1000 + second, second * 1e9);
     }
