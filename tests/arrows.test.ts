@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
   msgpackr: ['topology/transport/wire.ts'],
+  nats: ['topology/nats/connect.ts'],
   'prom-client': ['ops/exposition.ts', 'ops/telemetry.ts'], // what the main thread has of it, and what every thread has
   snappy: ['storage/batch/snappy.ts'],
   ws: ['ops/http/websocket.ts'],

@@ -20,6 +20,8 @@ export interface TransportTraits {
   readonly copies: boolean;
   /** Frames in shared memory are the same memory on both sides. */
   readonly sharesMemory: boolean;
+  /** Why the make cannot be tested here. */
+  readonly skip?: string | false;
 }
 
 const world = realWorld();
@@ -37,7 +39,7 @@ const fails = (code: FaultCode, text?: RegExp) => (error: unknown) => {
 export function transportSuite(name: string, traits: TransportTraits, open: () => Promise<TransportUnderTest>): void {
   /** One test with a make of its own. */
   const check = (what: string, body: (transport: Transport, ask: Ask, under: TransportUnderTest) => Promise<void>): void => {
-    test(what, async () => {
+    test(what, { skip: traits.skip ?? false }, async () => {
       const under = await open();
       const ask: Ask = (body, options) => under.transport.request('peer/0', message(body), { ...later(), ...options });
       try {

@@ -2,9 +2,10 @@ import type { MessagePort } from 'node:worker_threads';
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault, type FaultCode, faultFromWire } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
-import { type Batch, Outbox, openBatch, sizeOf } from './batch.ts';
+import { type Batch, Outbox, openBatch } from './batch.ts';
 import { type AnswerSink, Call, type Window } from './call.ts';
 import type { Exchange, Line } from './exchange.ts';
+import { sizeOf } from './parcel.ts';
 import type { Address, Handler, Message, RequestOptions } from './transport.ts';
 import { type Encoded, encode } from './wire.ts';
 

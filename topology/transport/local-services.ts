@@ -48,9 +48,13 @@ export class LocalServices {
     return endpoint;
   }
 
+  isServed(endpoint: LocalEndpoint): boolean {
+    return this.#endpoints.get(endpoint.address) === endpoint;
+  }
+
   /** Returns whether it was still served. */
   unserve(endpoint: LocalEndpoint): boolean {
-    return this.#endpoints.get(endpoint.address) === endpoint && this.#endpoints.delete(endpoint.address);
+    return this.isServed(endpoint) && this.#endpoints.delete(endpoint.address);
   }
 
   /** Returns whether this is the first subscription to `subject`. */

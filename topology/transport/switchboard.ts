@@ -6,14 +6,17 @@ import type { Address, Message, RequestOptions } from './transport.ts';
 /** Finds the endpoint that a request goes to, and keeps the caller's side of every request that is under way. */
 export class Switchboard {
   readonly #world: World;
+  readonly #elsewhere: (address: Address) => Endpoint | undefined;
   readonly #endpoints = new Map<Address, Endpoint>();
   readonly #instances = new Map<string, Endpoint[]>();
   readonly #open = new Set<Exchange>();
   #turn = 0;
   #closed = false;
 
-  constructor(world: World) {
+  /** `elsewhere`: what is asked where no endpoint was added. */
+  constructor(world: World, elsewhere: (address: Address) => Endpoint | undefined = () => undefined) {
     this.#world = world;
+    this.#elsewhere = elsewhere;
   }
 
   /** The newest endpoint of an address gets its requests. */
@@ -69,7 +72,7 @@ export class Switchboard {
 
   #find(to: Address): Endpoint {
     if (this.#closed) throw new Fault('unavailable', 'transport is closed');
-    const endpoint = to.endsWith('/any') ? this.#leastLoaded(componentOf(to)) : this.#endpoints.get(to);
+    const endpoint = (to.endsWith('/any') ? this.#leastLoaded(componentOf(to)) : this.#endpoints.get(to)) ?? this.#elsewhere(to);
     if (endpoint === undefined) throw new Fault('unavailable', `nothing serves ${to}`, { retryAfterS: 1 });
     return endpoint;
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
-import { type Batch, Outbox, openBatch, sizeOf } from '../../../topology/transport/batch.ts';
+import { type Batch, Outbox, openBatch } from '../../../topology/transport/batch.ts';
+import { sizeOf } from '../../../topology/transport/parcel.ts';
 import { encode } from '../../../topology/transport/wire.ts';
 
 /** What arrives of bodies that are added in one turn. */

@@ -1,0 +1,126 @@
+import type { Random, Timers } from '../../ops/base/world.ts';
+import type { Broker, BrokerMessage } from '../../topology/nats/broker.ts';
+import type { Subscription } from '../../topology/transport/transport.ts';
+
+interface Subscriber {
+  readonly tokens: readonly string[];
+  readonly queue: string | undefined;
+  readonly connection: FakeBroker;
+  readonly receive: (message: BrokerMessage) => void;
+}
+
+/** What happens on the way from one connection to another. */
+export interface FakeNetwork {
+  /** Share of the messages that are lost. */
+  lossRatio: number;
+  /** Each message takes a time between these; those of one connection to another come in order. */
+  delayMs: readonly [least: number, most: number];
+}
+
+/** A message broker of a simulated world: connections that subscribe as with NATS, over a network that delays and loses messages by a seed. */
+export class FakeBus {
+  readonly network: FakeNetwork;
+  readonly #timers: Timers;
+  readonly #random: Random;
+  readonly #subscribers = new Set<Subscriber>();
+  /** When the last message from one connection to another arrives, on a clock of its own. */
+  readonly #busy = new Map<string, number>();
+  readonly #nowMs: () => number;
+  connections = 0;
+
+  constructor(
+    world: { timers: Timers; random: Random; clock: { monotonicMs(): number } },
+    network: FakeNetwork = { lossRatio: 0, delayMs: [0, 1] },
+  ) {
+    this.#timers = world.timers;
+    this.#random = world.random;
+    this.#nowMs = () => world.clock.monotonicMs();
+    this.network = network;
+  }
+
+  connect(): FakeBroker {
+    return new FakeBroker(this, ++this.connections);
+  }
+
+  add(subscriber: Subscriber): Subscription {
+    this.#subscribers.add(subscriber);
+    return { close: () => void this.#subscribers.delete(subscriber) };
+  }
+
+  remove(connection: FakeBroker): void {
+    for (const subscriber of this.#subscribers) if (subscriber.connection === connection) this.#subscribers.delete(subscriber);
+  }
+
+  publish(from: FakeBroker, subject: string, payload: Uint8Array, reply: string): void {
+    const tokens = subject.split('.');
+    const matching = [...this.#subscribers].filter((subscriber) => matches(subscriber.tokens, tokens));
+    const queues = Map.groupBy(matching, ({ queue }) => queue);
+    const chosen = [...(queues.get(undefined) ?? [])];
+    queues.delete(undefined);
+    for (const members of queues.values()) chosen.push(members[Math.floor(this.#random.next() * members.length)]);
+    if (chosen.length === 0 && reply !== '') {
+      const nobody = { subject: reply, payload: new Uint8Array(0), reply: '', nobody: true };
+      for (const subscriber of this.#subscribers) if (matches(subscriber.tokens, reply.split('.'))) this.#deliver(from, subscriber, nobody);
+    }
+    for (const subscriber of chosen) this.#deliver(from, subscriber, { subject, payload, reply, nobody: false });
+  }
+
+  #deliver(from: FakeBroker, subscriber: Subscriber, message: BrokerMessage): void {
+    const { lossRatio, delayMs } = this.network;
+    if (this.#random.next() < lossRatio) return;
+    const way = `${from.number} ${subscriber.connection.number}`;
+    const atMs = Math.max(this.#nowMs() + delayMs[0] + this.#random.next() * (delayMs[1] - delayMs[0]), this.#busy.get(way) ?? 0);
+    this.#busy.set(way, atMs);
+    this.#timers.after(atMs - this.#nowMs(), () => {
+      if (this.#subscribers.has(subscriber)) subscriber.receive(message);
+    });
+  }
+}
+
+/** One connection to the bus. */
+export class FakeBroker implements Broker {
+  readonly maxPayload = 16_384;
+  readonly number: number;
+  connected = true;
+  readonly #bus: FakeBus;
+  readonly #lost: (() => void)[] = [];
+
+  constructor(bus: FakeBus, number: number) {
+    this.#bus = bus;
+    this.number = number;
+  }
+
+  publish(subject: string, payload: Uint8Array, reply = ''): void {
+    if (payload.length > this.maxPayload) throw new Error(`a payload of ${payload.length} bytes`);
+    if (this.connected) this.#bus.publish(this, subject, payload, reply);
+  }
+
+  subscribe(subject: string, receive: (message: BrokerMessage) => void, queue?: string): Subscription {
+    return this.#bus.add({ tokens: subject.split('.'), queue, connection: this, receive });
+  }
+
+  whenLost(action: () => void): void {
+    this.#lost.push(action);
+  }
+
+  /** The connection fails; nothing of this side hears or says anything from here on. */
+  lose(): void {
+    this.connected = false;
+    this.#bus.remove(this);
+    for (const action of this.#lost) action();
+  }
+
+  /** Without a word, as when the process dies. */
+  async close(): Promise<void> {
+    this.connected = false;
+    this.#bus.remove(this);
+  }
+}
+
+function matches(pattern: readonly string[], tokens: readonly string[]): boolean {
+  for (const [at, token] of pattern.entries()) {
+    if (token === '>') return tokens.length > at;
+    if (at >= tokens.length || (token !== '*' && token !== tokens[at])) return false;
+  }
+  return pattern.length === tokens.length;
+}
