@@ -54,8 +54,9 @@ interface Known extends Seen {
   readonly level: number;
   readonly to: number;
   readonly footerBytes: number;
-  /** Of a segment. */
+  /** Of a segment: see Arrival. */
   readonly oldestMs: number;
+  readonly first: string;
   readonly parts: ReadonlyMap<string, readonly Part[]>;
   /** Line bytes and rows of all parts together: by that the object's size is divided among them. */
   readonly weight: number;
@@ -264,7 +265,7 @@ function segmentOf({ createdMs }: BlobInfo, { level, closure, cover, seenMs }: K
 }
 
 function contentsOf(footer: Footer): Omit<Known, 'createdMs' | 'seenMs'> {
-  const { level, to, sizeBytes, oldestMs, closure, cover } = footer;
+  const { level, to, sizeBytes, oldestMs, first, closure, cover } = footer;
   const parts = new Map(footer.tenants().map((tenant) => [tenant, footer.parts(tenant)]));
   let weight = 0;
   for (const days of parts.values()) for (const { lineBytes, rows } of days) weight += lineBytes + rows;
@@ -272,6 +273,7 @@ function contentsOf(footer: Footer): Omit<Known, 'createdMs' | 'seenMs'> {
     level,
     to,
     oldestMs,
+    first,
     footerBytes: sizeBytes,
     closure,
     cover,
@@ -282,13 +284,13 @@ function contentsOf(footer: Footer): Omit<Known, 'createdMs' | 'seenMs'> {
 
 function partOf(
   { key, createdMs, sizeBytes }: BlobInfo,
-  { level, parts, weight, footerBytes, oldestMs, closure }: Known,
+  { level, parts, weight, footerBytes, oldestMs, first }: Known,
   tenant: string,
   day: number,
 ): SurveyedPart | undefined {
   const part = parts.get(tenant)?.find((one) => one.day === day);
   if (part === undefined) return undefined;
   const storedBytes = Math.round((sizeBytes * (part.lineBytes + part.rows)) / weight);
-  const arrival = level === 0 ? { oldestMs: Math.floor(createdMs), first: key } : { oldestMs, first: closure.first };
+  const arrival = level === 0 ? { oldestMs: Math.floor(createdMs), first: key } : { oldestMs, first };
   return { ...arrival, key, createdMs, sizeBytes, storedBytes, lineBytes: part.lineBytes, footerBytes };
 }

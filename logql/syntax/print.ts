@@ -150,10 +150,10 @@ export function printReplacement(expr: { target: string; replacement: string; so
   return [expr.target, expr.replacement, expr.source, expr.pattern].map(quoteGo);
 }
 
-/** LogQL has no literal for what folding may yield, so a division that folds to it stands for it. */
+/** LogQL has no literal for what folding may yield, so what folds to it stands for it. */
 function printLiteral(value: number): string {
   if (Number.isNaN(value)) return '(0 / 0)';
-  return Number.isFinite(value) ? printNumber(value) : `(${value > 0 ? '' : '-'}1 / 0)`;
+  return Number.isFinite(value) ? printNumber(value) : `(${value > 0 ? '' : '-'}2 ^ 1025)`;
 }
 
 /** Six decimals, unless they would say another number. */

@@ -2,7 +2,7 @@
 export interface Arrival {
   /** When the oldest of the level-0 objects was created, whole milliseconds by the store's clock. */
   readonly oldestMs: number;
-  /** The first of their keys. */
+  /** Its key; of several that were created at that time the first. */
   readonly first: string;
 }
 

@@ -225,8 +225,8 @@ export class Catalog {
   async #readLive(tenant: string, { segments }: ListedDay): Promise<LiveSet<LiveSegment>> {
     const read = await inParallel(segments, async ({ key, sizeBytes, createdMs }) => {
       const footer = await this.#footers.get(key, sizeBytes);
-      const { level, closure, cover, oldestMs } = footer;
-      return { key, sizeBytes, createdMs, level, closure, cover, oldestMs, first: closure.first, part: footer.parts(tenant)[0] };
+      const { level, closure, cover, oldestMs, first } = footer;
+      return { key, sizeBytes, createdMs, level, closure, cover, oldestMs, first, part: footer.parts(tenant)[0] };
     });
     return liveSet(read);
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Position } from '../log/ingest-log.ts';
+import { byArrival } from './arrival.ts';
 import { Closure } from './closure.ts';
 import type { Footer, Part } from './footer.ts';
 import { segmentKey } from './keys.ts';
@@ -37,8 +38,8 @@ export function segmentFor({ tenant, day, inputs }: Compaction, floors: Readonly
     id: hash.digest('hex').slice(0, 32),
   });
   const closure = Closure.union(inputs.map(({ key, footer }) => closureWith(key, footer)));
-  const oldestMs = Math.min(...inputs.map((input) => input.oldestMs));
-  return { key, info: { level, deletesApplied, oldestMs, closure, cover: coverOf(closure, inputs, floors) } };
+  const [{ oldestMs, first }] = inputs.map((input) => ({ oldestMs: input.oldestMs, first: input.footer.first })).sort(byArrival);
+  return { key, info: { level, deletesApplied, oldestMs, first, closure, cover: coverOf(closure, inputs, floors) } };
 }
 
 function partOf(footer: Footer, tenant: string, day: number): Part {

@@ -12,7 +12,9 @@ import { type SegmentSeries, TenantSection } from './tenant-section.ts';
 
 const MAGIC = 0x3153524d;
 /** Of the footers of level-0 objects, and of those of segments. */
-const VERSIONS = { levelZero: 1, segment: 2 };
+const VERSIONS = { levelZero: 1, segment: 3 };
+/** Segments of this version do not say which of the level-0 objects was the first. */
+const SEGMENT_WITHOUT_FIRST = 2;
 export const TAIL_BYTES = 24;
 const LEVEL = 3;
 /** A footer that claims to be larger is damaged. */
@@ -108,7 +110,7 @@ export function readTail(tail: Buffer, key: string): Tail {
   if (tail.length !== TAIL_BYTES || tail.readUInt32LE(20) !== MAGIC || crc32(tail.subarray(0, 16)) !== tail.readUInt32LE(16))
     throw new Fault('corrupt', `object ${key} does not end as a segment does`);
   const version = tail.readUInt32LE(12);
-  const known = Object.values(VERSIONS);
+  const known = [VERSIONS.levelZero, SEGMENT_WITHOUT_FIRST, VERSIONS.segment];
   if (!known.includes(version))
     throw new Fault('unsupported', `object ${key} has segment version ${version}, this program knows ${known.join(', ')}`);
   const rawBytes = tail.readUInt32LE(4);
@@ -142,8 +144,9 @@ export class Footer {
   readonly from: Position;
   readonly to: Position;
   readonly deletesApplied: number;
-  /** Of a segment: see Arrival. */
+  /** Of a segment: see Arrival. A level-0 object does not know when it was created: 0. */
   readonly oldestMs: number;
+  readonly first: string;
   readonly closure: Closure;
   readonly cover: LogCover;
   readonly #key: string;
@@ -163,15 +166,17 @@ export class Footer {
       this.to = reader.varint();
       this.deletesApplied = reader.varint();
       this.oldestMs = 0;
+      this.first = key;
       this.closure = Closure.EMPTY;
       this.cover = new Map();
       skipReserved(reader);
       this.#readTenants(reader);
     } else {
-      const info = readSegmentInfo(reader);
+      const info = readSegmentInfo(reader, version !== SEGMENT_WITHOUT_FIRST);
       this.level = info.level;
       this.deletesApplied = info.deletesApplied;
       this.oldestMs = info.oldestMs;
+      this.first = info.first;
       this.closure = info.closure;
       this.cover = info.cover;
       [this.log, this.from, this.to] = ['', 0, 0];

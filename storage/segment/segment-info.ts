@@ -1,25 +1,24 @@
 import type { ByteReader, ByteWriter } from '../../ops/base/bytes.ts';
 import type { Position } from '../log/ingest-log.ts';
+import type { Arrival } from './arrival.ts';
 import { Closure } from './closure.ts';
 
 /** Per log, the position below which no level-0 object is needed any more: whatever of the log lies there has long been in segments. */
 export type LogCover = ReadonlyMap<string, Position>;
 
 /** What a segment's footer says of it as a whole. */
-export interface SegmentInfo {
+export interface SegmentInfo extends Arrival {
   /** From 1: one more than that of what it was made from, which is all of one level. */
   readonly level: number;
   /** Deletes up to this sequence number have been applied. */
   readonly deletesApplied: number;
-  /** See Arrival. */
-  readonly oldestMs: number;
   readonly closure: Closure;
   readonly cover: LogCover;
 }
 
 /** Layout: FORMAT.md. */
-export function writeSegmentInfo(out: ByteWriter, { level, deletesApplied, oldestMs, closure, cover }: SegmentInfo): void {
-  out.varint(level).varint(deletesApplied).varint(oldestMs);
+export function writeSegmentInfo(out: ByteWriter, { level, deletesApplied, oldestMs, first, closure, cover }: SegmentInfo): void {
+  out.varint(level).varint(deletesApplied).varint(oldestMs).text(first);
   const logs = [...new Set([...closure.levelZero.keys(), ...cover.keys()])].sort();
   out.varint(logs.length);
   for (const log of logs) {
@@ -38,12 +37,13 @@ export function writeSegmentInfo(out: ByteWriter, { level, deletesApplied, oldes
   for (const key of closure.segments) out.text(key);
 }
 
-/** Throws RangeError on bytes that `writeSegmentInfo` does not write. */
-export function readSegmentInfo(reader: ByteReader): SegmentInfo {
+/** `withFirst`: whether it has the key that was added in version 3. Throws RangeError on bytes that `writeSegmentInfo` does not write. */
+export function readSegmentInfo(reader: ByteReader, withFirst: boolean): SegmentInfo {
   const level = reader.varint();
   if (level === 0) throw new RangeError('segment of level 0');
   const deletesApplied = reader.varint();
   const oldestMs = reader.varint();
+  const first = withFirst ? reader.text() : undefined;
   const cover = new Map<string, Position>();
   const levelZero: { log: string; from: Position }[] = [];
   const logs = countOf(reader);
@@ -60,7 +60,8 @@ export function readSegmentInfo(reader: ByteReader): SegmentInfo {
   const segments: string[] = [];
   const keys = countOf(reader);
   for (let number = 0; number < keys; number++) segments.push(reader.text());
-  return { level, deletesApplied, oldestMs, closure: Closure.of(levelZero, segments), cover };
+  const closure = Closure.of(levelZero, segments);
+  return { level, deletesApplied, oldestMs, first: first ?? closure.first, closure, cover };
 }
 
 /** A count of items, which take a byte at least. */

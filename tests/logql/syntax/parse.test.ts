@@ -71,6 +71,8 @@ const canonical: [what: string, query: string, printed: string][] = [
   ['folding', '1 + 2 * 3 - -2 ^ 2', '3'],
   ['folding of comparisons', '1 + 2 > bool 2', '1'],
   ['division by zero', '-1 / 0', '(0 / 0)'],
+  ['infinity', '10 ^ 400', '(2 ^ 1025)'],
+  ['minus infinity', '-10 ^ 401', '(-2 ^ 1025)'],
 ];
 for (const [what, query, printed] of canonical) {
   test(`parse: ${what}`, () => {

@@ -4,6 +4,7 @@ import { Fault } from '../../../ops/base/fault.ts';
 import { HOUR_NS } from '../../../storage/batch/batch.ts';
 import type { BlobStore } from '../../../storage/blob/blob-store.ts';
 import { MemoryBlobStore } from '../../../storage/blob/memory.ts';
+import { byArrival } from '../../../storage/segment/arrival.ts';
 import { Catalog } from '../../../storage/segment/catalog.ts';
 import { readChain } from '../../../storage/segment/chain.ts';
 import { segmentFor } from '../../../storage/segment/compaction.ts';
@@ -219,6 +220,23 @@ async function merge(rig: Rig, keys: string[], floors: ReadonlyMap<string, numbe
   await rig.blobs.put(key, body);
   return key;
 }
+
+test('a segment is as old as the oldest object that it was made from, whatever the names of their logs', async () => {
+  const rig = new Rig();
+  const early = await rig.put('log-b', 0, 1);
+  const arrivals = new Map([[early, 1]]);
+  for (const [log, atMs] of [
+    ['log-b', 1],
+    ['log-a', 2],
+  ] as const)
+    arrivals.set(await rig.put(log, 1, 2), atMs);
+  const inputs = [];
+  for (const key of [...arrivals.keys()].slice(1))
+    inputs.push({ key, footer: await readFooter(rig.blobs, key, (await rig.blobs.get(key)).length), oldestMs: arrivals.get(key)! });
+  const { info } = segmentFor({ tenant: 'a', day: DAY, inputs }, new Map());
+  assert.deepEqual([info.oldestMs, info.first], [1, '_l0/log-b/0000000000000001']);
+  assert.ok(byArrival({ oldestMs: 1, first: early }, info) < 0);
+});
 
 test('a segment takes the place of what it was made from, which may be gone or not, and a later one takes its place', async () => {
   const rig = new Rig();

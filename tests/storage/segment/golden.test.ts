@@ -15,6 +15,14 @@ const INFO: Record<string, (footer: Footer) => object> = {
     closure: [...closure.keys()],
     cover: Object.fromEntries(cover),
   }),
+  v3: ({ level, deletesApplied, oldestMs, first, closure, cover }) => ({
+    level,
+    deletesApplied,
+    oldestMs,
+    first,
+    closure: [...closure.keys()],
+    cover: Object.fromEntries(cover),
+  }),
 };
 
 // Files of every version that was ever released stay as they are: what was written then must be read now.

@@ -40,7 +40,7 @@ class Rig {
 
   async merge(keys: readonly string[], { tenant = 't', day = DAY, level = 1 } = {}): Promise<MergedDay> {
     const inputs = await Promise.all(keys.map((key) => this.input(key)));
-    const info = { level, deletesApplied: 0, oldestMs: 5, closure: Closure.of([], keys), cover: new Map([['w', 7]]) };
+    const info = { level, deletesApplied: 0, oldestMs: 5, first: 'l0', closure: Closure.of([], keys), cover: new Map([['w', 7]]) };
     const giveWay = async () => void this.turns++;
     return mergeDay({ tenant, day, inputs, info }, { blobs: this.blobs, giveWay, filters: { leastLineBytes: 0 } });
   }
@@ -151,7 +151,14 @@ test('what a segment says of itself', async () => {
     ],
     ['t/1/1-x', 't/1/1-y'],
   );
-  const info = { level: 3, deletesApplied: 12, oldestMs: 1_234_567, closure, cover: new Map([['w1', 4]]) };
+  const info = {
+    level: 3,
+    deletesApplied: 12,
+    oldestMs: 1_234_567,
+    first: '_l0/w1/0000000000000003',
+    closure,
+    cover: new Map([['w1', 4]]),
+  };
   const { body } = await mergeDay(
     { tenant: 't', day: DAY, inputs, info },
     { blobs: rig.blobs, giveWay: async () => {}, filters: { leastLineBytes: 0 } },
@@ -159,8 +166,8 @@ test('what a segment says of itself', async () => {
   await rig.put('s', body);
   const { footer } = await rig.input('s');
   assert.deepEqual(
-    [footer.level, footer.deletesApplied, footer.oldestMs, footer.log, footer.from, footer.to],
-    [3, 12, 1_234_567, '', 0, 0],
+    [footer.level, footer.deletesApplied, footer.oldestMs, footer.first, footer.log, footer.from, footer.to],
+    [3, 12, 1_234_567, '_l0/w1/0000000000000003', '', 0, 0],
   );
   assert.deepEqual([...footer.closure.keys()], [...closure.keys()]);
   assert.deepEqual(
@@ -183,7 +190,7 @@ test('every block of a segment has a filter, whether it was copied or made; leve
   const inputs = [await rig.input(await rig.put('l0', await segmentOf(streams)))];
   assert.deepEqual(inputs[0].footer.filters(), []);
   const merge = async (leastLineBytes: number): Promise<{ footer: Footer; body: readonly Uint8Array[] }> => {
-    const info = { level: 1, deletesApplied: 0, oldestMs: 1, closure: Closure.of([], ['l0']), cover: new Map() };
+    const info = { level: 1, deletesApplied: 0, oldestMs: 1, first: 'l0', closure: Closure.of([], ['l0']), cover: new Map() };
     const { body, copiedBlocks } = await mergeDay(
       { tenant: 't', day: DAY, inputs, info },
       { blobs: rig.blobs, giveWay: async () => {}, filters: { leastLineBytes } },
@@ -239,7 +246,7 @@ test('a merge that would lose entries, or make some up, fails', async () => {
   const rig = new Rig();
   const streams = ['a', 'b', 'c'].map((app): PlainStream => ({ tenant: 't', labels: { app }, rows: long(0, 10) }));
   const { key, footer } = await rig.input(await rig.put('l0', await segmentOf(streams)));
-  const info = { level: 1, deletesApplied: 0, oldestMs: 1, closure: Closure.of([], ['l0']), cover: new Map() };
+  const info = { level: 1, deletesApplied: 0, oldestMs: 1, first: 'l0', closure: Closure.of([], ['l0']), cover: new Map() };
   const merge = (series: number, rows: number): Promise<MergedDay> => {
     const [part] = footer.parts('t');
     const lying = {
