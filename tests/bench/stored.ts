@@ -67,7 +67,7 @@ async function segmentBytes(set: DataSet, flags: readonly string[]): Promise<num
   }
   await using compacting = await server([...COMPACTING, ...flags]);
   await compacted(compacting.url);
-  return deleted(folder.path);
+  return await deleted(folder.path); // before the folder is removed
 }
 
 function corpusSet(mib: number): DataSet {

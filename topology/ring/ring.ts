@@ -1,0 +1,160 @@
+import type { Logger } from '../../ops/base/instruments.ts';
+import type { World } from '../../ops/base/world.ts';
+import type { Subscription } from '../transport/transport.ts';
+import { type Instance, instanceKey, isInstanceKey, isTokensKey, readInstance, readTokenSet, type TokenSet } from './instance.ts';
+import type { Kv, KvEntry, KvWatch } from './kv.ts';
+import { Placement } from './placement.ts';
+
+export interface RingOptions {
+  /** Component whose instances make the ring. */
+  readonly name: string;
+  /** An instance whose key has not changed for so long is taken to be gone. */
+  readonly heartbeatTimeoutMs: number;
+  readonly world: World;
+  readonly log: Logger;
+}
+
+/** An instance as it is seen from here. */
+export interface SeenInstance {
+  readonly instance: Instance;
+  /** Of its key. */
+  readonly revision: number;
+  /** Since its key was last seen to change; time in which nothing could be seen does not count. */
+  readonly silentMs: number;
+  /** Whether its heartbeats come. */
+  readonly isAlive: boolean;
+  readonly tokens: number;
+}
+
+interface Known {
+  readonly instance: Instance;
+  readonly revision: number;
+  readonly changedMs: number;
+}
+
+/** How often it is looked whether somebody has fallen silent. */
+const LOOK_MS = 500;
+/** Looks without proof that nothing was missed, after which everybody is given the whole time-out anew. */
+const BLIND_LOOKS = 6;
+
+/** What one process knows of a ring. It says where things are best put, and who may have something; nothing that is durable depends on it. While the store is away it stays as it was. */
+export class Ring {
+  readonly name: string;
+  readonly #options: RingOptions;
+  readonly #instances = new Map<string, Known>();
+  readonly #sets = new Map<string, { readonly set: TokenSet; readonly revision: number }>();
+  readonly #listeners = new Set<() => void>();
+  #watch: KvWatch | undefined;
+  #placement: Placement | undefined;
+  /** Up to when everything was told, when that was last looked at. */
+  #provenMs = Number.NEGATIVE_INFINITY;
+  /** Nobody was silent before. */
+  #sinceMs = Number.NEGATIVE_INFINITY;
+  #blindLooks = 0;
+  #alive = '';
+  #stopLooking: (() => void) | undefined;
+
+  private constructor(options: RingOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  /** Resolves once everything is known that is there. */
+  static async open(kv: Kv, options: RingOptions, signal?: AbortSignal): Promise<Ring> {
+    const ring = new Ring(options);
+    ring.#watch = await kv.watch((entry) => ring.#changed(entry), signal);
+    ring.#look();
+    return ring;
+  }
+
+  close(): void {
+    this.#watch?.close();
+    this.#stopLooking?.();
+  }
+
+  /** Runs `action` after every change: of an instance, of tokens, of who is alive. */
+  onChange(action: () => void): Subscription {
+    this.#listeners.add(action);
+    return { close: () => void this.#listeners.delete(action) };
+  }
+
+  /** By id. */
+  instances(): SeenInstance[] {
+    const owned = new Map<string, number>();
+    for (const { set } of this.#sets.values()) owned.set(set.owner, (owned.get(set.owner) ?? 0) + set.tokens.length);
+    const seen = [...this.#instances.values()].map(({ instance, revision, changedMs }): SeenInstance => {
+      const silentMs = this.#silentMs(changedMs);
+      return { instance, revision, silentMs, isAlive: silentMs <= this.#options.heartbeatTimeoutMs, tokens: owned.get(instance.id) ?? 0 };
+    });
+    return seen.sort((a, b) => (a.instance.id < b.instance.id ? -1 : 1));
+  }
+
+  find(id: string): SeenInstance | undefined {
+    return this.instances().find(({ instance }) => instance.id === id);
+  }
+
+  /** With the revision of its key. */
+  tokenSets(): { readonly set: TokenSet; readonly revision: number }[] {
+    return [...this.#sets.values()];
+  }
+
+  /** Up to `count` instances for what has this hash, none of them in one zone, the best first: those that take what is new, and are alive. */
+  replicas(hash: number, count: number): Instance[] {
+    this.#placement ??= new Placement([...this.#sets.values()].map(({ set }) => set));
+    return this.#placement.replicas(hash, count, (id) => this.#takesWrites(id));
+  }
+
+  #takesWrites(id: string): Instance | undefined {
+    const known = this.#instances.get(id);
+    if (known === undefined || (known.instance.state !== 'JOINING' && known.instance.state !== 'ACTIVE')) return undefined;
+    return this.#silentMs(known.changedMs) <= this.#options.heartbeatTimeoutMs ? known.instance : undefined;
+  }
+
+  #silentMs(changedMs: number): number {
+    return Math.max(0, this.#provenMs - Math.max(changedMs, this.#sinceMs));
+  }
+
+  #changed({ key, value, revision }: KvEntry): void {
+    const { world, log } = this.#options;
+    if (isInstanceKey(key)) {
+      const instance = value === undefined ? undefined : readInstance(value);
+      if (instance !== undefined) this.#instances.set(instance.id, { instance, revision, changedMs: world.clock.monotonicMs() });
+      else {
+        if (value !== undefined) log.warn('an instance in the ring cannot be read', { ring: this.name, key });
+        for (const id of [...this.#instances.keys()].filter((known) => instanceKey(known) === key)) this.#instances.delete(id);
+      }
+    } else if (isTokensKey(key)) {
+      const set = value === undefined ? undefined : readTokenSet(value);
+      if (set !== undefined) this.#sets.set(key, { set, revision });
+      else {
+        if (value !== undefined) log.warn('tokens in the ring cannot be read', { ring: this.name, key });
+        this.#sets.delete(key);
+      }
+      this.#placement = undefined;
+    } else return;
+    this.#tell();
+  }
+
+  #look(): void {
+    const provenMs = this.#watch?.provenMs() ?? Number.NEGATIVE_INFINITY;
+    if (provenMs > this.#provenMs) {
+      // Whoever could not be seen, mostly could not write either.
+      if (this.#blindLooks >= BLIND_LOOKS) this.#sinceMs = this.#options.world.clock.monotonicMs();
+      this.#blindLooks = 0;
+      this.#provenMs = provenMs;
+      const alive = this.instances()
+        .filter(({ isAlive }) => isAlive)
+        .map(({ instance }) => instance.id)
+        .join(' ');
+      if (alive !== this.#alive) {
+        this.#alive = alive;
+        this.#tell();
+      }
+    } else this.#blindLooks++;
+    this.#stopLooking = this.#options.world.timers.after(LOOK_MS, () => this.#look());
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
