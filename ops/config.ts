@@ -52,6 +52,21 @@ export const serverOptions = section('server', 'server', {
 
 export const commonOptions = section('common', 'common', {
   pathPrefix: string('./data', 'Folder that holds everything this process writes.'),
+  replicationFactor: int(
+    '3',
+    'Copies of each entry in a cluster until it is in storage; a push is answered once more than half of them are durable.',
+    { min: 1, max: 9 },
+  ),
+});
+
+export const filesystemOptions = section('common.storage.filesystem', 'common.storage.filesystem', {
+  chunksDirectory: string(
+    '',
+    'Folder of the objects in storage, which all processes of a cluster share; empty: `objects` under the path prefix.',
+    {
+      flag: 'common.storage.filesystem.chunk-directory',
+    },
+  ),
 });
 
 export interface ConfigInputs {

@@ -13,12 +13,12 @@ export interface DataFolder {
   readonly objects: string;
 }
 
-/** Creates the folder if it is missing and takes it for this process alone, for as long as it lives. Throws an Error that says who is in the way. */
-export async function openDataFolder(path: string): Promise<DataFolder> {
+/** Creates the folder if it is missing and takes it for this process alone, for as long as it lives. `objects`: where objects are, if not there. Throws an Error that says who is in the way. */
+export async function openDataFolder(path: string, objects: string): Promise<DataFolder> {
   mkdirSync(path, { recursive: true });
   const root = realpathSync(resolve(path));
   await takeAlone(root);
-  return { root, logs: join(root, 'wal'), objects: join(root, 'objects') };
+  return { root, logs: join(root, 'wal'), objects: objects === '' ? join(root, 'objects') : resolve(objects) };
 }
 
 /** A listening socket is the lock: unlike a lock file it goes when its process does, however it ends. */

@@ -9,8 +9,12 @@ import { openFsBlobStore } from '../storage/blob/fs.ts';
 import { Router } from '../topology/transport/thread.ts';
 import { MiB } from './base/bytes.ts';
 import { makeDurableDirectory } from './base/durable-directory.ts';
-import { realWorld } from './base/world.ts';
-import { commonOptions, generalOptions, serverOptions } from './config.ts';
+import type { Instruments } from './base/instruments.ts';
+import { realWorld, type World } from './base/world.ts';
+import { joinIngesterRing } from './cluster/membership.ts';
+import { type ClusterSettings, clusterSettings, INGESTER_RING } from './cluster/options.ts';
+import type { ClusterReach } from './cluster/reach.ts';
+import { commonOptions, filesystemOptions, generalOptions, serverOptions } from './config.ts';
 import { ConfigError } from './config-findings.ts';
 import { openDataFolder } from './data-folder.ts';
 import { type BuildInfo, describeProcess, exposition } from './exposition.ts';
@@ -22,6 +26,7 @@ import { limitsRoutes } from './http/limits.ts';
 import { OutstandingQueries } from './http/outstanding.ts';
 import { pushRoutes } from './http/push.ts';
 import { queryRoutes } from './http/query.ts';
+import { ringRoutes } from './http/ring.ts';
 import { createHttpServer } from './http/server.ts';
 import { tailRoutes } from './http/tail.ts';
 import { type LoadedConfig, loadConfig } from './load-config.ts';
@@ -29,7 +34,7 @@ import { Logs } from './log.ts';
 import { OverridesWatch } from './overrides-watch.ts';
 import { workerOptions } from './sections.ts';
 import { Telemetry } from './telemetry.ts';
-import { Workers } from './threads/workers.ts';
+import { type Readiness, Workers } from './threads/workers.ts';
 
 /** As much as a body may come to when it is decompressed. */
 const MAX_BODY_BYTES = 64 * MiB;
@@ -74,15 +79,23 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const instruments = telemetry.instruments('main');
   for (const warning of warnings) instruments.log.warn('option ignored', { warning });
 
-  const folder = await openDataFolder(configuration.valuesOf(commonOptions).pathPrefix);
+  const { pathPrefix } = configuration.valuesOf(commonOptions);
+  const { chunksDirectory } = configuration.valuesOf(filesystemOptions);
+  const cluster = clusterSettings(configuration);
+  if (cluster !== undefined && chunksDirectory === '')
+    throw new Error('the processes of a cluster share their storage: -common.storage.filesystem.chunk-directory has to name its folder');
+  const folder = await openDataFolder(pathPrefix, chunksDirectory);
   await makeDurableDirectory(world.files, folder.logs);
+  if (chunksDirectory !== '') await makeDurableDirectory(world.files, folder.objects);
   await openFsBlobStore({ root: folder.objects, world });
 
   const fail = (what: string, error: unknown): void => {
     instruments.log.error(`${what}, ending the process`, { error });
     process.exit(1);
   };
-  const router = new Router({ world, instruments });
+  const reach = cluster && (await reachFrom(cluster, world, telemetry.instruments('transport')));
+  const ring = reach && cluster && (await reach.ring(cluster));
+  const router = new Router({ world, instruments, ...(reach && { beyond: reach.transport }) });
   const system = new ActorSystem({
     world,
     transport: router,
@@ -104,6 +117,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
       options,
       overrides,
       limitsMemory: shared.memory,
+      cluster,
     },
     onFailed: (error) => fail('worker threads cannot be kept running', error),
   });
@@ -131,8 +145,14 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     ...indexRoutes(querying),
     ...legacyRoutes(querying),
   ];
-  const sockets = tailRoutes({ messenger: system, world, limits });
+  const sockets = cluster === undefined ? tailRoutes({ messenger: system, world, limits }) : [];
   served.push(...limitsRoutes({ limits, published: tenantLimitsAllowPublish, patterns, version: build.version }));
+  const isServing = async (): Promise<Readiness> => {
+    const ready = await workers.ready();
+    if (!ready.ready || membership === undefined || membership.state === 'ACTIVE') return ready;
+    return { ready: false, reason: `state in the ring: ${membership.state}` };
+  };
+  if (ring && reach) served.push(...ringRoutes({ ring, kv: reach.kv(INGESTER_RING) }));
   const admin = adminRoutes(
     {
       asker: system,
@@ -140,7 +160,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
       build,
       ingesters: workers.instances,
       flushTimeoutMs: FLUSH_TIMEOUT_MS,
-      ready: () => workers.ready(),
+      ready: isServing,
       metrics: async () => exposition([await telemetry.snapshot(), ...(await workers.metrics())]),
       config: (mode) => configuration.toYaml(mode),
       services: async () => [...system.observe(), ...(await workers.observe())].map(({ address, state }) => ({ name: address, state })),
@@ -157,6 +177,22 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled, multiTenantQueriesEnabled } };
   const http = createHttpServer([...served, ...admin], httpDeps, sockets);
 
+  const membership =
+    cluster &&
+    ring &&
+    reach &&
+    joinIngesterRing({
+      settings: cluster,
+      kv: reach.kv(INGESTER_RING),
+      asker: system,
+      ingesters: workers.instances,
+      ready: () => workers.ready(),
+      url: '',
+      world,
+      log: instruments.log,
+      onReplaced: () => fail(`another process is instance ${cluster.instance}`, undefined),
+    });
+
   const onChange = (changed: LimitOverrides): void => {
     tenantLimits.replace(changed);
     workers.setOverrides(changed);
@@ -165,9 +201,13 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
 
   const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
     watch?.stop();
+    await membership?.stop();
     await http.close(server.gracefulShutdownTimeout);
     await workers.stop();
     await system.stop();
+    ring?.close();
+    await router.close();
+    await reach?.close();
     instruments.log.info('stopped');
     process.exit(0);
   });
@@ -176,6 +216,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
 
   const port = await http.listen();
   await workers.start();
+  membership?.start();
   watch?.run().catch((error) => fail('overrides cannot be read', error));
   const url = `http://${server.httpListenAddress || 'localhost'}:${port}`;
   console.log(`millrace ${build.version} listens on ${url}, data in ${folder.root}`);
@@ -195,6 +236,12 @@ function stopOnce(limitMs: number, stop: () => Promise<void>): () => void {
       process.exit(1);
     });
   };
+}
+
+/** Loaded by who is one of several only. */
+async function reachFrom(cluster: ClusterSettings, world: World, instruments: Instruments): Promise<ClusterReach> {
+  const { reachCluster } = await import('./cluster/reach.ts');
+  return reachCluster(cluster, 'main', world, instruments);
 }
 
 function buildInfo(): BuildInfo {

@@ -6,7 +6,8 @@ import { limitsOptions } from '../actors/limits.ts';
 import { patternIngesterOptions } from '../actors/pattern-ingester/pattern-ingester.ts';
 import { querierOptions } from '../actors/querier/querier.ts';
 import type { OptionsOf, Rows, Section } from './base/options.ts';
-import { type Configuration, commonOptions, generalOptions, serverOptions } from './config.ts';
+import { natsOptions, ringOptions } from './cluster/options.ts';
+import { type Configuration, commonOptions, filesystemOptions, generalOptions, serverOptions } from './config.ts';
 import { legacyOverridesOptions, runtimeConfigOptions } from './runtime-config.ts';
 
 /** Every option of the program. */
@@ -14,6 +15,9 @@ export const sections: readonly Section<Rows>[] = [
   generalOptions,
   serverOptions,
   commonOptions,
+  filesystemOptions,
+  ringOptions,
+  natsOptions,
   limitsOptions,
   legacyOverridesOptions,
   runtimeConfigOptions,

@@ -22,11 +22,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
   msgpackr: ['topology/transport/wire.ts'],
-  nats: ['topology/nats/connect.ts'],
+  nats: ['topology/nats/connect.ts', 'topology/ring/kv-nats.ts'], // connections, and what JetStream is asked over one
   'prom-client': ['ops/exposition.ts', 'ops/telemetry.ts'], // what the main thread has of it, and what every thread has
   snappy: ['storage/batch/snappy.ts'],
   ws: ['ops/http/websocket.ts'],
-  xstate: ['actors/kernel/child.ts', 'actors/kernel/lifecycle.ts'], // the machine, and who runs it
+  xstate: ['actors/kernel/child.ts', 'actors/kernel/lifecycle.ts', 'topology/ring/lifecycle.ts', 'topology/ring/member.ts'], // machines, and who runs them
   yaml: ['ops/config-yaml.ts'],
   'zstd-napi': ['storage/chunk/zstd.ts'],
 };

@@ -24,6 +24,8 @@ export interface CompactorDeps {
   readonly recentObjectsMs: () => number;
   /** Whether anybody waits for an answer of this process. */
   readonly busy: () => boolean;
+  /** Whether it is this one's turn to work by itself, where there are several; always, if absent. */
+  readonly isChosen?: () => boolean;
 }
 
 /** Merges flushed objects into segments and deletes what was merged. One of them is enough; several do not harm each other. */
@@ -33,17 +35,22 @@ export const compactor = defineActor<CompactorAsk, CompactorReply, CompactorDeps
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 1_000, max: 30_000 } },
   async start(deps, context) {
     const runs = new CompactorRuns(deps, context);
-    runAtIntervals(runs, deps.options.compactionInterval, context);
+    runAtIntervals(runs, deps, context);
     const handlers: Handlers<CompactorAsk, CompactorReply> = { compact: () => runs.run() };
     return { handlers, observe: () => ({ ...runs.state }), stop: async () => {} };
   },
 });
 
 /** Until the incarnation ends. */
-function runAtIntervals(runs: CompactorRuns, intervalMs: number, { world, incarnation, instruments }: StartContext): void {
+function runAtIntervals(
+  runs: CompactorRuns,
+  { options, isChosen }: CompactorDeps,
+  { world, incarnation, instruments }: StartContext,
+): void {
   const loop = async (): Promise<void> => {
     for (;;) {
-      await world.timers.sleep(intervalMs * (0.9 + world.random.next() / 5), incarnation.signal);
+      await world.timers.sleep(options.compactionInterval * (0.9 + world.random.next() / 5), incarnation.signal);
+      if (isChosen?.() === false) continue;
       await runs.run().catch((error) => {
         incarnation.signal.throwIfAborted();
         if (!(error instanceof Fault)) throw error;

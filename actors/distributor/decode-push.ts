@@ -1,6 +1,5 @@
 import { MiB, release } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
-import type { StreamHash } from '../../storage/batch/batch.ts';
 import { otlpBody, type PlainBody, plainBody } from '../../storage/batch/body.ts';
 import { readPushJson } from '../../storage/batch/from-json.ts';
 import { readOtlpJson } from '../../storage/batch/from-otlp-json.ts';
@@ -10,6 +9,7 @@ import type { OtlpMapping } from '../../storage/batch/otlp-records.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { Discarded } from './discards.ts';
 import { PushCollector } from './push-collector.ts';
+import type { StreamBatch } from './replicate.ts';
 import type { StreamCache } from './stream-cache.ts';
 
 const MAX_DECOMPRESSED_BYTES = 64 * MiB;
@@ -33,7 +33,7 @@ export interface PushRequest {
 
 export interface DecodedPush {
   /** One for each stream and UTC hour, each in a buffer of its own, owned by the caller. */
-  readonly batches: { readonly hash: StreamHash; readonly bytes: Buffer }[];
+  readonly batches: readonly StreamBatch[];
   /** Accepted entries. */
   readonly lines: number;
   /** Their lines and metadata as the client sent them; what rate limits count. */

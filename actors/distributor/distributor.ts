@@ -1,11 +1,12 @@
-import { lengthOf, MiB, release } from '../../ops/base/bytes.ts';
-import { asFault, Fault, type WireFault } from '../../ops/base/fault.ts';
+import { MiB, release } from '../../ops/base/bytes.ts';
+import { Fault, type WireFault } from '../../ops/base/fault.ts';
 import { list, type OptionsOf, section } from '../../ops/base/options.ts';
-import { shardOf } from '../../storage/batch/batch.ts';
-import { type AskContext, type Asker, askOptions, defineActor, type Handlers } from '../kernel/define.ts';
+import type { Ingesters } from '../ingesters.ts';
+import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
-import { type DistributorAsk, type DistributorReply, type IngesterReply, ingesterProtocol, type PushOutcome } from '../protocol/ingest.ts';
+import type { DistributorAsk, DistributorReply, PushOutcome } from '../protocol/ingest.ts';
 import { type DecodedPush, decodePush, type PushRequest } from './decode-push.ts';
+import { type Replicated, Replicator } from './replicate.ts';
 import { StreamCache } from './stream-cache.ts';
 
 /** A thread that does not turn its event loop for 30 s is taken to hang, and ended. No push that is meant takes a tenth of this. */
@@ -41,8 +42,7 @@ export const otlpOptions = section('distributor.otlp_config', 'distributor.otlp'
 
 export interface DistributorDeps {
   readonly asker: Asker;
-  /** Ingester instances by shard number. */
-  readonly ingesters: readonly string[];
+  readonly ingesters: Ingesters;
   readonly limits: (tenant: string) => TenantLimits;
   readonly shared: SharedLimits;
   readonly otlp: OptionsOf<typeof otlpOptions>;
@@ -55,6 +55,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
   async start(deps, { world, instruments }) {
     const streams = new StreamCache();
+    const replicator = new Replicator(deps.ingesters, deps.asker, world);
     const otlp = { indexLabels: new Set(deps.otlp.defaultResourceAttributesAsIndexLabels) };
     const lines = instruments.counter('loki_distributor_lines_received_total', 'Lines received.', ['tenant']);
     const bytes = instruments.counter('loki_distributor_bytes_received_total', 'Bytes of lines and metadata received.', ['tenant']);
@@ -96,52 +97,17 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         discard(tenant, 'rate_limited', decoded.lines, decoded.bytes);
         throw new Fault('rate_limited', rateText(tenant, limits, decoded), { retryAfterS: rate.retryAfterS });
       }
-      const replies = await send(decoded, ask.tenantCell, context);
-      return outcome(tenant, decoded, replies);
-    };
-
-    /** One push to each shard that the batches belong to, all at once. */
-    const send = (
-      decoded: DecodedPush,
-      tenantCell: number,
-      context: AskContext,
-    ): Promise<PromiseSettledResult<IngesterReply['push']>[]> => {
-      const byShard = new Map<number, Buffer[]>();
-      for (const { hash, bytes: batch } of decoded.batches) {
-        const shard = shardOf(hash, deps.ingesters.length);
-        const list = byShard.get(shard);
-        if (list === undefined) byShard.set(shard, [batch]);
-        else list.push(batch);
-      }
-      const asks = [...byShard].map(([shard, batches]) => {
-        const instance = deps.ingesters[shard];
-        appends.add(1, { ingester: instance });
-        return deps.asker.ask(
-          ingesterProtocol,
-          instance,
-          { kind: 'push', batches: [endToEnd(batches)], tenantCell },
-          { ...askOptions(context), transfer: true },
-        );
-      });
-      return Promise.allSettled(asks);
+      const replicated = await replicator.send(decoded.batches, ask.tenantCell, context, (ingester) => appends.add(1, { ingester }));
+      return outcome(tenant, decoded, replicated);
     };
 
     /** Durable parts stay; if any part is in doubt or was refused, the client is told, and its retry of all of it is hidden by deduplication. */
-    const outcome = (tenant: string, decoded: DecodedPush, replies: PromiseSettledResult<IngesterReply['push']>[]): PushOutcome => {
-      let acceptedLines = 0;
-      let acceptedBytes = 0;
+    const outcome = (tenant: string, decoded: DecodedPush, { acceptedLines, acceptedBytes, refusals, faults }: Replicated): PushOutcome => {
       let fault: WireFault | undefined = decoded.fault?.toWire();
-      for (const reply of replies) {
-        if (reply.status === 'rejected') {
-          fault = worse(fault, asFault(reply.reason).toWire());
-          continue;
-        }
-        acceptedLines += reply.value.acceptedLines;
-        acceptedBytes += reply.value.acceptedBytes;
-        for (const refusal of reply.value.refusals) {
-          discard(tenant, refusal.reason, refusal.lines, refusal.bytes);
-          fault = worse(fault, refusal.fault);
-        }
+      for (const next of faults) fault = worse(fault, next);
+      for (const refusal of refusals) {
+        discard(tenant, refusal.reason, refusal.lines, refusal.bytes);
+        fault = worse(fault, refusal.fault);
       }
       return { acceptedLines, acceptedBytes, ...faultPart(fault) };
     };
@@ -166,18 +132,6 @@ function worse(known: WireFault | undefined, next: WireFault): WireFault {
 
 function faultPart(fault: WireFault | undefined): { fault?: WireFault } {
   return fault === undefined ? {} : { fault };
-}
-
-/** One buffer, since a transfer and a log write cost by the piece. */
-function endToEnd(batches: Buffer[]): Buffer {
-  if (batches.length === 1) return batches[0];
-  const whole = Buffer.allocUnsafeSlow(lengthOf(batches));
-  let at = 0;
-  for (const batch of batches) {
-    at += batch.copy(whole, at);
-    release(batch);
-  }
-  return whole;
 }
 
 const mebibytes = (count: number): number => count * MiB;

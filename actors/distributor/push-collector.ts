@@ -1,5 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
-import { BatchBuilder, type StreamHash } from '../../storage/batch/batch.ts';
+import { BatchBuilder } from '../../storage/batch/batch.ts';
 import type { LabelForm, PushSink } from '../../storage/batch/push-sink.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { DecodedPush } from './decode-push.ts';
@@ -7,6 +7,7 @@ import { Discards } from './discards.ts';
 import { DETECTED_LEVEL, findsLevels, levelFinder } from './enrich.ts';
 import { EntryMetadata, metadataSize } from './entry-metadata.ts';
 import type { LevelFinder } from './levels.ts';
+import type { StreamBatch } from './replicate.ts';
 import type { KnownStream, StreamCache } from './stream-cache.ts';
 import { lineTooLong, type Refusal, refuseMetadata, tooNew, tooOld } from './validate.ts';
 import { ZeroedPages } from './zeroed-pages.ts';
@@ -55,7 +56,7 @@ export class PushCollector implements PushSink {
   readonly #newestN: number;
   readonly #streams = new Map<string, StreamBatches>();
   readonly #discards = new Discards();
-  readonly #batches: { hash: StreamHash; bytes: Buffer }[] = [];
+  readonly #batches: StreamBatch[] = [];
   readonly #pages = new ZeroedPages();
   #stream: StreamBatches | undefined;
   /** Why the stream in hand is refused, if it is; and whether the client is told already. */
@@ -214,8 +215,9 @@ export class PushCollector implements PushSink {
 
   /** Returns the size of the batch. */
   #close(stream: StreamBatches, builder: BatchBuilder): number {
+    const { rows, contentBytes } = builder;
     const bytes = builder.finish((size) => this.#pages.allocate(size));
-    this.#batches.push({ hash: stream.known.hash, bytes });
+    this.#batches.push({ hash: stream.known.hash, bytes, rows, contentBytes });
     this.#open--;
     return bytes.length;
   }

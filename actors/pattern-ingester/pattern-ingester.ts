@@ -4,6 +4,7 @@ import { toFrame } from '../../logql/patterns/pattern-series.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { bool, bytes, type OptionsOf, section } from '../../ops/base/options.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import type { Ingesters } from '../ingesters.ts';
 import { type Asker, defineActor, type Handlers } from '../kernel/define.ts';
 import { noScanStats, type PatternAsk, type PatternReply, patternProtocol } from '../protocol/query.ts';
 import { openedOnce } from '../querier/scan.ts';
@@ -19,7 +20,7 @@ export interface PatternIngesterDeps {
   readonly options: OptionsOf<typeof patternIngesterOptions>;
   readonly maxListingAgeMs: number;
   readonly asker: Asker;
-  readonly ingesters: readonly string[];
+  readonly ingesters: Ingesters;
   readonly blobs: BlobStore;
 }
 

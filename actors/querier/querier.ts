@@ -8,9 +8,9 @@ import { bool, bytes, duration, int, type OptionsOf, section } from '../../ops/b
 import { inShard } from '../../storage/batch/batch.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { askIngesters, type Ingesters } from '../ingesters.ts';
 import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
-import { ingesterProtocol } from '../protocol/ingest.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
 import { withTenant } from '../tenants.ts';
 import type { Slices } from '../turns.ts';
@@ -41,7 +41,7 @@ export const querierOptions = section('querier', 'querier', {
 export interface QuerierDeps {
   readonly options: OptionsOf<typeof querierOptions>;
   readonly asker: Asker;
-  readonly ingesters: readonly string[];
+  readonly ingesters: Ingesters;
   readonly blobs: BlobStore;
 }
 
@@ -155,10 +155,8 @@ class QuerierJobs {
     const stats = noScanStats();
     const matcherSets = ask.selectors.map((selector) => [...parseSelector(selector, { allowAll: true })]);
     const { fromNs, toNs, shard } = ask;
-    const asks = this.#deps.ingesters.map((instance) =>
-      this.#deps.asker.ask(ingesterProtocol, instance, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked),
-    );
-    const replies = await slices.waiting(Promise.all(asks));
+    const { ingesters, asker } = this.#deps;
+    const replies = await slices.waiting(askIngesters(ingesters, asker, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked));
     const labels = new Set<string>();
     const add = (text: string): void => {
       if (labels.has(text)) return;

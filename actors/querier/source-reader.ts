@@ -6,6 +6,7 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { RangeCache } from '../../storage/blob/range-cache.ts';
 import { ReadMeter } from '../../storage/chunk/block.ts';
 import { Catalog } from '../../storage/segment/catalog.ts';
+import type { Ingesters } from '../ingesters.ts';
 import { checkSelected } from '../job-limits.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import type { JobLimits, ScanStats } from '../protocol/query.ts';
@@ -18,7 +19,7 @@ import { bytesIn, gatherSources, type Selection, type StreamSources } from './so
 
 export interface SourceReaderDeps {
   readonly asker: Asker;
-  readonly ingesters: readonly string[];
+  readonly ingesters: Ingesters;
   readonly blobs: BlobStore;
   /** Memory for the indexes of objects. */
   readonly footerBytes: number;

@@ -12,9 +12,10 @@ import type { Catalog } from '../../storage/segment/catalog.ts';
 import type { FilterSection } from '../../storage/segment/filter-directory.ts';
 import type { LiveObject } from '../../storage/segment/live-object.ts';
 import { readBlock } from '../../storage/segment/reader.ts';
+import { askIngesters, type Ingesters } from '../ingesters.ts';
 import type { AskContext, Asker } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
-import { ingesterProtocol, type LogCover, type SelectReply, type StreamShard } from '../protocol/ingest.ts';
+import type { LogCover, StreamShard } from '../protocol/ingest.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
 
@@ -42,7 +43,7 @@ export interface StreamSources {
 
 export interface SourceDeps {
   readonly asker: Asker;
-  readonly ingesters: readonly string[];
+  readonly ingesters: Ingesters;
   readonly catalog: Catalog;
   readonly world: World;
   readonly context: AskContext;
@@ -71,7 +72,9 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   const { stats, memory, slices } = deps;
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
-  const replies = await slices.waiting(askIngesters(deps, { ...selection, kind: 'select', matchers: [...selection.matchers] }));
+  const replies = await slices.waiting(
+    askIngesters(deps.ingesters, deps.asker, { ...selection, kind: 'select', matchers: [...selection.matchers] }, deps.context),
+  );
   const askedMs = clock.monotonicMs();
   stats.ingestersMs += askedMs - startMs;
   const covers = replies.flatMap(({ cover }) => cover);
@@ -169,12 +172,6 @@ export interface BlockSource {
 export async function loadUnit(unit: SourceUnit, { blobs, ranges, meter }: BlockSource, lines: boolean): Promise<Block> {
   if (unit.kind === 'head') return unit.rows;
   return readBlock(lines ? blobs : ranges, unit.key, unit.chunk, unit.block, unit.at, { meter, lines });
-}
-
-type IngesterQuestion = { kind: 'select'; matchers: Matcher[] } & Omit<Selection, 'matchers'>;
-
-function askIngesters(deps: SourceDeps, ask: IngesterQuestion): Promise<SelectReply[]> {
-  return Promise.all(deps.ingesters.map((instance) => deps.asker.ask(ingesterProtocol, instance, ask, deps.context)));
 }
 
 /** Objects that may hold entries of the tenant in the range and whose entries did not come with the ingesters' replies. */

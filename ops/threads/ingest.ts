@@ -5,7 +5,7 @@ import type { ThreadParts } from './worker.ts';
 
 /** What a push goes through. Nothing that takes long is beside it: a push would wait for it at each of its steps. */
 export async function spawnActors(parts: ThreadParts): Promise<void> {
-  const { system, data, instance, instances, activity, blobs, limits, shared, recentObjectsMs } = parts;
+  const { system, data, instance, ingesters, activity, blobs, limits, shared, recentObjectsMs } = parts;
   const shard = { index: data.place.index, of: data.shards };
   const countedStreams = new Int32Array(data.countedStreams);
   const { ingester: options, otlp } = data.options;
@@ -14,6 +14,6 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
     { options, logRoot: data.logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs },
     { instance },
   );
-  await parts.ingesters();
-  await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters: instances, limits, shared, otlp }, { instance });
+  await parts.reachIngesters();
+  await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters, limits, shared, otlp }, { instance });
 }

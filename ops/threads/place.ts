@@ -1,3 +1,5 @@
+import { shardInstance } from '../../actors/ingesters.ts';
+
 /** What a worker thread is for: to take in a shard, to answer for it, or to do what nobody waits for. */
 export type ThreadRole = 'ingest' | 'query' | 'compactor';
 
@@ -11,6 +13,11 @@ export interface ThreadPlace {
 export function threadPlaces(shards: number): ThreadPlace[] {
   const perShard = (role: ThreadRole): ThreadPlace[] => Array.from({ length: shards }, (_, index) => ({ role, index }));
   return [...perShard('ingest'), ...perShard('query'), { role: 'compactor', index: 0 }];
+}
+
+/** Instances of the actors that a process has for each of its shards. `instance`: of the process, if it is one of several. */
+export function shardInstances(shards: number, instance: string | undefined): string[] {
+  return Array.from({ length: shards }, (_, shard) => (instance === undefined ? String(shard) : shardInstance(instance, shard)));
 }
 
 /** What the thread is called in logs, metrics and lists. */

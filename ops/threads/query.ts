@@ -6,10 +6,10 @@ import type { ThreadParts } from './worker.ts';
 
 /** What reads for others: queries, patterns, tails. */
 export async function spawnActors(parts: ThreadParts): Promise<void> {
-  const { system, data, instance, instances, activity, blobs, limits } = parts;
+  const { system, data, instance, ingesters, activity, blobs, limits } = parts;
   const { querier: options, patternIngester: patternOptions } = data.options;
-  const reading = { asker: system, ingesters: instances, blobs };
-  await parts.ingesters();
+  const reading = { asker: system, ingesters, blobs };
+  await parts.reachIngesters();
   await system.spawn(countedAsActivity(querier, activity), { options, ...reading }, { instance });
   const { maxListingAge: maxListingAgeMs } = options;
   await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, ...reading }, { instance });

@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Activity } from '../../actors/activity.ts';
+import { type Ingesters, localIngesters, ringIngesters } from '../../actors/ingesters.ts';
 import { defineActor } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { SharedLimits, type TenantLimits } from '../../actors/limits.ts';
@@ -12,10 +13,12 @@ import { Router } from '../../topology/transport/thread.ts';
 import { reportProgress } from '../../topology/transport/thread-watch.ts';
 import { lowerThreadPriority } from '../base/thread-priority.ts';
 import { realWorld } from '../base/world.ts';
+import type { ClusterSettings } from '../cluster/options.ts';
+import type { ClusterReach } from '../cluster/reach.ts';
 import { type LogLevel, Logs } from '../log.ts';
 import type { WorkerOptions } from '../sections.ts';
 import { Telemetry } from '../telemetry.ts';
-import { type ThreadPlace, type ThreadRole, threadName } from './place.ts';
+import { shardInstances, type ThreadPlace, type ThreadRole, threadName } from './place.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerData {
@@ -37,6 +40,8 @@ export interface WorkerData {
   readonly logLevel: LogLevel;
   /** To the main thread's router. */
   readonly port: MessagePort;
+  /** Of a process that is one of several. */
+  readonly cluster: ClusterSettings | undefined;
 }
 
 /** What it tells the main thread, and is told: everything else goes between actors. */
@@ -47,12 +52,14 @@ export type WorkerOrder = { readonly kind: 'stop' } | { readonly kind: 'override
 export interface ThreadParts {
   readonly system: ActorSystem;
   readonly data: WorkerData;
-  /** Of the shard's actors; those of all shards are `instances`. */
+  /** Of the shard's actors. */
   readonly instance: string;
-  readonly instances: readonly string[];
-  /** Resolves once all ingesters can be asked from here: a push or a query before that would be refused. */
-  readonly ingesters: () => Promise<unknown>;
+  readonly ingesters: Ingesters;
+  /** Resolves once all ingesters of this process can be asked from here: a push or a query before that would be refused. */
+  readonly reachIngesters: () => Promise<unknown>;
   readonly activity: Activity;
+  /** Whether what one process does for all is done by this one. */
+  readonly isChosen: () => boolean;
   readonly blobs: BlobStore;
   readonly limits: (tenant: string) => TenantLimits;
   readonly shared: SharedLimits;
@@ -76,7 +83,8 @@ const name = threadName(place);
 const world = realWorld();
 const logs = new Logs(data.logLevel);
 const telemetry = new Telemetry(name, logs);
-const router = new Router({ world, instruments: telemetry.instruments('transport') });
+const reach = data.cluster && (await reachFrom(data.cluster));
+const router = new Router({ world, instruments: telemetry.instruments('transport'), ...(reach && { beyond: reach.transport }) });
 router.connect('main', data.port);
 reportProgress(data.progress, world.timers, PROGRESS_EVERY_MS);
 
@@ -118,14 +126,16 @@ const { spawnActors } = await ACTORS[place.role]();
 const nice = NICENESS[place.role];
 if (nice > 0 && !lowerThreadPriority(nice))
   logs.of(name).info('this system does not give threads priorities of their own: this one has that of the process');
-const instances = Array.from({ length: data.shards }, (_, index) => String(index));
+const instances = shardInstances(data.shards, data.cluster?.instance);
+const ring = reach && data.cluster && (await reach.ring(data.cluster));
 await spawnActors({
   system,
   data,
-  instance: String(place.index),
-  instances,
-  ingesters: () => Promise.all(instances.map((instance) => router.whenServed(`${ingesterProtocol.component}/${instance}`))),
+  instance: place.role === 'compactor' ? String(place.index) : instances[place.index],
+  ingesters: ring && data.cluster ? ringIngesters(ring, data.cluster.ring.replicationFactor) : localIngesters(instances),
+  reachIngesters: () => Promise.all(instances.map((instance) => router.whenServed(`${ingesterProtocol.component}/${instance}`))),
   activity: new Activity(data.activity, data.number),
+  isChosen: () => ring === undefined || ring.instances().find(({ isAlive }) => isAlive)?.instance.id === data.cluster?.instance,
   blobs: new FsBlobStore(data.objectRoot, world),
   limits: tenantLimits.of,
   shared: new SharedLimits(data.limitsMemory),
@@ -138,9 +148,17 @@ parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop(
 
 async function stop(): Promise<void> {
   await system.stop();
+  ring?.close();
   await router.close();
+  await reach?.close();
   tell({ kind: 'stopped' });
   process.exit(0);
+}
+
+/** Loaded by who is one of several only. */
+async function reachFrom(cluster: ClusterSettings): Promise<ClusterReach> {
+  const { reachCluster } = await import('../cluster/reach.ts');
+  return reachCluster(cluster, name, world, telemetry.instruments('transport'));
 }
 
 function tell(event: WorkerEvent): void {

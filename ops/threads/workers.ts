@@ -10,7 +10,7 @@ import type { Instruments, Logger } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
 import type { LogLevel, Logs } from '../log.ts';
 import { countsOf, type MetricsSnapshot } from '../telemetry.ts';
-import { type ThreadPlace, type ThreadRole, threadName, threadPlaces } from './place.ts';
+import { shardInstances, type ThreadPlace, type ThreadRole, threadName, threadPlaces } from './place.ts';
 import type { WorkerData, WorkerEvent, WorkerOrder } from './worker.ts';
 
 export interface WorkersDeps {
@@ -23,6 +23,12 @@ export interface WorkersDeps {
   readonly data: Omit<WorkerData, 'place' | 'number' | 'countedStreams' | 'activity' | 'progress' | 'port' | 'logLevel'>;
   /** A thread ended more often than it may: the process is to end. */
   readonly onFailed: (error: Error) => void;
+}
+
+/** Whether a process does its work; why not, if it does not. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: string;
 }
 
 /** A thread that does not turn its event loop for this long is ended and started again. */
@@ -55,7 +61,7 @@ export class Workers {
     this.#deps = deps;
     this.#log = deps.instruments.log;
     this.#overrides = deps.data.overrides;
-    this.instances = Array.from({ length: deps.data.shards }, (_, index) => String(index));
+    this.instances = shardInstances(deps.data.shards, deps.data.cluster?.instance);
     this.#places = threadPlaces(deps.data.shards);
     this.#names = this.#places.map(threadName);
     this.#activity = Activity.memoryFor(this.#places.length);
@@ -126,7 +132,7 @@ export class Workers {
   }
 
   /** Whether every shard takes pushes and queries, and why not. */
-  async ready(): Promise<{ ready: boolean; reason: string }> {
+  async ready(): Promise<Readiness> {
     const { asker } = this.#deps;
     const serving = this.#names.filter((_, number) => this.#places[number].role !== 'compactor');
     const threads = await Promise.all(

@@ -68,6 +68,10 @@ export class BatchBuilder {
     return this.#rows;
   }
 
+  /** Of lines and metadata. */
+  get contentBytes(): number {
+    return this.#lineBytes + this.#metadataBytes;
+  }
   get sizeBytes(): number {
     return this.#lineBytes + this.#metadataBytes + this.#rows * 12;
   }

@@ -14,7 +14,7 @@ async function takes(context: TestContext, folder: string, platform: string) {
   const script = `
     Object.defineProperty(process, 'platform', { value: ${JSON.stringify(platform)} });
     const { openDataFolder } = await import(${JSON.stringify(new URL('../../ops/data-folder.ts', import.meta.url).href)});
-    const taken = await openDataFolder(${JSON.stringify(folder)}).then(() => true, (error) => error.message);
+    const taken = await openDataFolder(${JSON.stringify(folder)}, '').then(() => true, (error) => error.message);
     console.log(taken);
     setInterval(() => {}, 1_000);`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -15,7 +15,7 @@ export const unlimited = [
 ];
 
 /** Every acknowledged entry is there once, nothing else is, and the counts say the same. */
-async function checkEverySent(url: string, load: SteadyLoad, when: string): Promise<void> {
+export async function checkEverySent(url: string, load: SteadyLoad, when: string): Promise<void> {
   for (const [stream, sent] of load.acknowledged) {
     const selector = `{stream="${stream}"}`;
     const found = new Map<string, number>();

@@ -2,6 +2,7 @@ import { compactor, compactorOptions } from '../../actors/compactor/compactor.ts
 import { distributor, otlpOptions } from '../../actors/distributor/distributor.ts';
 import { frontend, frontendOptions } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
+import { localIngesters } from '../../actors/ingesters.ts';
 import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { limitsOptions, SharedLimits, type TenantLimits } from '../../actors/limits.ts';
@@ -110,17 +111,18 @@ export class SingleStore {
         return definition.start(deps, context);
       },
     });
+    const ingesters = localIngesters(instances);
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(1);
       const ingesterDeps = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
-      await system.spawn(known(querier), { options: querying, asker: system, ingesters: instances, blobs }, { instance });
-      const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters: instances, blobs };
+      await system.spawn(known(querier), { options: querying, asker: system, ingesters, blobs }, { instance });
+      const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters, blobs };
       await system.spawn(patternIngester, mining, { instance });
       await system.spawn(known(tailer), { messenger: system, shard, limits }, { instance });
-      const distributing = { asker: system, ingesters: instances, limits, shared, otlp: defaultsOf(otlpOptions) };
+      const distributing = { asker: system, ingesters, limits, shared, otlp: defaultsOf(otlpOptions) };
       await system.spawn(known(distributor), distributing, { instance });
     }
     const { count = 0, ...compacting } = compactors ?? {};

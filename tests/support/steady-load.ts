@@ -22,10 +22,17 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** One server, or those of a cluster: each request goes to any of them. */
+type Servers = string | readonly string[];
+
+function anyOf(servers: Servers): string {
+  return typeof servers === 'string' ? servers : servers[Math.floor(Math.random() * servers.length)];
+}
+
 /** Clients that push without pause, each into streams of its own and one that all write. A push whose fate is not known, for want of an
  *  answer or because the server asks to come again, is repeated as it is until it is acknowledged; any other answer fails the load. */
 export class SteadyLoad {
-  readonly #url: string;
+  readonly #servers: Servers;
   readonly #random: () => number;
   readonly #endNs: bigint;
   readonly #clients: Promise<void>[];
@@ -34,8 +41,8 @@ export class SteadyLoad {
   #repeats = 0;
   #pushes = 0;
 
-  constructor(url: string, { clients, seed, endNs }: { clients: number; seed: number; endNs: bigint }) {
-    this.#url = url;
+  constructor(servers: Servers, { clients, seed, endNs }: { clients: number; seed: number; endNs: bigint }) {
+    this.#servers = servers;
     this.#random = seededRandom(seed);
     this.#endNs = endNs;
     this.#clients = Array.from({ length: clients }, (_, client) => this.#run(client));
@@ -108,7 +115,7 @@ export class SteadyLoad {
 
   /** 204, another status that asks for a repeat, or undefined for no answer. */
   async #attempt(streams: PushStream[]): Promise<number | undefined> {
-    const answer = await push(this.#url, streams, AbortSignal.timeout(TIMEOUT_MS)).catch((error: unknown) => {
+    const answer = await push(anyOf(this.#servers), streams, AbortSignal.timeout(TIMEOUT_MS)).catch((error: unknown) => {
       if (error instanceof TypeError || (error instanceof DOMException && error.name === 'TimeoutError')) return undefined;
       throw error;
     });
@@ -120,15 +127,15 @@ export class SteadyLoad {
 
 /** Flushes and queries that go on beside a load, whether the server is up or not. A query that is answered with an error fails them. */
 export class Disturbance {
-  readonly #url: string;
+  readonly #servers: Servers;
   readonly #range: Range;
   readonly #loops: Promise<void>[];
   #stopped = false;
   #flushes = 0;
   #answers = 0;
 
-  constructor(url: string, range: Range, { queries }: { queries: number }) {
-    this.#url = url;
+  constructor(servers: Servers, range: Range, { queries }: { queries: number }) {
+    this.#servers = servers;
     this.#range = range;
     this.#loops = [this.#flush(), ...Array.from({ length: queries }, (_, index) => this.#query(index))];
     for (const loop of this.#loops) loop.catch(() => undefined); // stop() reports it
@@ -150,7 +157,9 @@ export class Disturbance {
   async #flush(): Promise<void> {
     while (!this.#stopped) {
       await sleep(300);
-      const answer = await fetch(`${this.#url}/flush`, { method: 'POST', signal: AbortSignal.timeout(30_000) }).catch(() => undefined);
+      const answer = await fetch(`${anyOf(this.#servers)}/flush`, { method: 'POST', signal: AbortSignal.timeout(30_000) }).catch(
+        () => undefined,
+      );
       if (answer?.ok) this.#flushes += 1;
       await answer?.text().catch(() => undefined);
     }
@@ -165,7 +174,7 @@ export class Disturbance {
     ];
     const params = { query: queries[index % queries.length], start: String(this.#range.fromNs), end: String(this.#range.toNs), step: '60' };
     while (!this.#stopped) {
-      const answer = await get(this.#url, '/loki/api/v1/query_range', params).catch(() => undefined); // down, or cut off
+      const answer = await get(anyOf(this.#servers), '/loki/api/v1/query_range', params).catch(() => undefined); // down, or cut off
       if (answer?.status === 200) this.#answers += 1;
       else if (answer !== undefined && answer.status < 500 && answer.status !== 429)
         throw new Error(`a query answered ${answer.status}: ${answer.text}`);

@@ -3,6 +3,7 @@ import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { Broker, BrokerMessage } from '../nats/broker.ts';
 import { ClusterSubjects } from '../nats/subjects.ts';
+import type { Endpoint } from './exchange.ts';
 import { byReference } from './in-process.ts';
 import { LocalServices } from './local-services.ts';
 import { AskedRequests, silentTicks, type Vigilance } from './nats-asked.ts';
@@ -86,6 +87,11 @@ export class NatsTransport implements Transport {
     this.#subscriptions.add(bulk.subscribe(`${this.#subjects.inbox(me)}.>`, (message) => this.#guarded(message, this.#receive)));
     this.#subscriptions.add(control.subscribe(this.#subjects.control(me), (message) => this.#guarded(message, this.#receiveControl)));
     bulk.whenLost(() => this.#asked.failAll('the connection to NATS was lost'));
+  }
+
+  /** Where requests to an address go, whoever serves it. */
+  endpoint(address: Address): Endpoint {
+    return this.#asked.endpoint(address);
   }
 
   request(to: Address, message: Message, options: RequestOptions): Promise<unknown> {

@@ -12,21 +12,30 @@ import type { Address, Handler, Message, RequestOptions, Service, Subscription, 
 export interface RouterOptions {
   readonly world: World;
   readonly instruments?: Instruments;
+  /** To other processes: what is served here is served there too, and what no thread serves is asked there. Subjects are those of all processes. */
+  readonly beyond?: Beyond;
 }
 
-/** The transport of one thread of a process: addresses served here are asked in process, others over a port to the thread that serves them. Every thread has a
+/** A transport that reaches other processes. */
+export interface Beyond extends Pick<Transport, 'publish' | 'subscribe' | 'serve' | 'close'> {
+  endpoint(address: Address): Endpoint;
+}
+
+/** The transport of one thread of a process: addresses served here are asked in process, others over a port to the thread that serves them, those of other processes beyond. Every thread has a
  *  port to every other and tells it what is served and subscribed to here. If two threads serve one address, the newest gets its requests. */
 export class Router implements Transport {
   readonly #world: World;
   readonly #switchboard: Switchboard;
   readonly #local: LocalServices;
+  readonly #beyond: Beyond | undefined;
   readonly #peers = new Map<string, Peer>();
   readonly #awaited = new Map<() => void, Address>();
   #closed = false;
 
-  constructor({ world, instruments = noInstruments }: RouterOptions) {
+  constructor({ world, instruments = noInstruments, beyond }: RouterOptions) {
     this.#world = world;
-    this.#switchboard = new Switchboard(world);
+    this.#beyond = beyond;
+    this.#switchboard = new Switchboard(world, (address) => beyond?.endpoint(address));
     this.#local = new LocalServices(byReference, world.timers, instruments.log);
   }
 
@@ -39,11 +48,16 @@ export class Router implements Transport {
   }
 
   publish(subject: string, message: Message): void {
+    if (this.#beyond !== undefined) {
+      this.#beyond.publish(subject, message);
+      return;
+    }
     this.#local.publish(subject, message);
     for (const { link } of this.#peers.values()) link.publish(subject, message);
   }
 
   subscribe(subject: string, receive: (message: Message) => void): Subscription {
+    if (this.#beyond !== undefined) return this.#beyond.subscribe(subject, receive);
     if (this.#local.subscribe(subject, receive)) for (const { link } of this.#peers.values()) link.subscribe(subject);
     return {
       close: () => {
@@ -59,14 +73,17 @@ export class Router implements Transport {
     };
     this.#added(endpoint);
     announce();
+    const afar = this.#beyond?.serve(address, handler);
     return {
       setAvailable: (available) => {
         if (endpoint.available === available) return;
         endpoint.available = available;
         announce();
+        afar?.setAvailable(available);
       },
       close: () => {
         if (!this.#local.unserve(endpoint)) return;
+        afar?.close();
         this.#switchboard.remove(endpoint);
         for (const { link } of this.#peers.values()) link.unserve(address);
       },
@@ -121,6 +138,7 @@ export class Router implements Transport {
     this.#local.close();
     this.#switchboard.close();
     for (const { link } of this.#peers.values()) link.close();
+    await this.#beyond?.close();
   }
 
   #added(endpoint: Endpoint): void {

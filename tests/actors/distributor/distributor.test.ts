@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { distributor, otlpOptions } from '../../../actors/distributor/distributor.ts';
+import { localIngesters } from '../../../actors/ingesters.ts';
 import { type AskContext, defineActor } from '../../../actors/kernel/define.ts';
 import { limitsOptions, SharedLimits } from '../../../actors/limits.ts';
 import { distributorProtocol, type IngesterAsk, type IngesterReply } from '../../../actors/protocol/ingest.ts';
@@ -42,7 +43,7 @@ async function rig(answers: readonly Push[]) {
   }
   const limits = { ...defaultsOf(limitsOptions), rejectOldSamples: false };
   const shared = new SharedLimits();
-  const ingesters = answers.map((_, index) => String(index));
+  const ingesters = localIngesters(answers.map((_, index) => String(index)));
   const deps = { asker: system, ingesters, limits: () => limits, shared, otlp: defaultsOf(otlpOptions) };
   await system.spawn(distributor, deps, { instance: '0' });
   const push = (lines: number, signal?: AbortSignal) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { localIngesters } from '../../../actors/ingesters.ts';
 import { querierProtocol } from '../../../actors/protocol/query.ts';
 import type { GroupQueue } from '../../../actors/querier/group-queue.ts';
 import { Sharing } from '../../../actors/querier/sharing.ts';
@@ -69,7 +70,7 @@ test('a job whose object is gone starts over, but not once groups were exchanged
   const blobs = await openFsBlobStore({ root: '/objects', world });
   const never = { ask: () => Promise.reject(new Error('asks nobody')) };
   const limits = { footerBytes: 1e6, maxListingAgeMs: 1e3, memory: new MemoryBudget(0), longJobs: 1 };
-  const reader = new SourceReader({ asker: never, ingesters: [], blobs, ...limits }, world);
+  const reader = new SourceReader({ asker: never, ingesters: localIngesters([]), blobs, ...limits }, world);
   const asked = { ...ASKED, signal: new AbortController().signal, trace: '', transferReply: () => {} };
   for (const isMixed of [false, true]) {
     let runs = 0;

@@ -34,6 +34,7 @@ test('a stop does not wait for a thread that has ended and is not started again 
       objectRoot: '/nowhere',
       options: unstartable,
       overrides: [],
+      cluster: undefined,
       limitsMemory: new SharedLimits().memory,
     },
     onFailed: (error) => assert.fail(error),
@@ -61,6 +62,7 @@ test('limits that change while a thread is starting are those that it goes by', 
     objectRoot: join(folder, 'objects'),
     options,
     overrides: [],
+    cluster: undefined,
     limitsMemory: shared.memory,
   };
   mkdirSync(data.logRoot);

@@ -1,0 +1,195 @@
+import { lengthOf, release } from '../../ops/base/bytes.ts';
+import { asFault, Fault, type WireFault } from '../../ops/base/fault.ts';
+import type { World } from '../../ops/base/world.ts';
+import type { StreamHash } from '../../storage/batch/batch.ts';
+import type { Ingesters } from '../ingesters.ts';
+import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
+import { type IngesterReply, ingesterProtocol, type StreamRefusal } from '../protocol/ingest.ts';
+
+export interface StreamBatch {
+  readonly hash: StreamHash;
+  readonly bytes: Buffer;
+  readonly rows: number;
+  /** Of lines and metadata. */
+  readonly contentBytes: number;
+}
+
+/** What became of batches: those without a quorum of copies are not accepted, though some may be stored. */
+export interface Replicated {
+  readonly acceptedLines: number;
+  readonly acceptedBytes: number;
+  /** Streams that were not taken, by a limit of theirs. */
+  readonly refusals: readonly StreamRefusal[];
+  readonly faults: readonly WireFault[];
+}
+
+interface Replica {
+  readonly instance: string;
+  readonly batches: StreamBatch[];
+}
+
+/** A copy that takes longer counts as one that failed. */
+const REPLICA_TIMEOUT_MS = 10_000;
+
+/** Copies of batches, each to the ingesters that are to have it. */
+export class Replicator {
+  readonly #ingesters: Ingesters;
+  readonly #asker: Asker;
+  readonly #world: World;
+
+  constructor(ingesters: Ingesters, asker: Asker, world: World) {
+    this.#ingesters = ingesters;
+    this.#asker = asker;
+    this.#world = world;
+  }
+
+  /** Resolves once it is known of every batch whether a quorum of copies is durable; copies beyond it go on. `batches` are given away. `sent` is told of each ask. */
+  async send(
+    batches: readonly StreamBatch[],
+    tenantCell: number,
+    context: AskContext,
+    sent: (instance: string) => void,
+  ): Promise<Replicated> {
+    const { tenant } = context;
+    const { quorum } = this.#ingesters;
+    const replicas = new Map<string, Replica>();
+    const votes = new Votes(quorum);
+    for (const batch of batches) {
+      const instances = this.#ingesters.replicasOf(tenant, batch.hash);
+      if (instances.length < quorum) {
+        for (const { bytes } of batches) release(bytes);
+        throw new Fault('unavailable', `${instances.length} ingesters take what is new, at least ${quorum} are needed`, { retryAfterS: 1 });
+      }
+      votes.expect(batch, instances.length);
+      for (const instance of instances) {
+        const replica = replicas.get(instance);
+        if (replica === undefined) replicas.set(instance, { instance, batches: [batch] });
+        else replica.batches.push(batch);
+      }
+    }
+    const isCopied = replicas.size > 1 && quorum > 1;
+    const asks = [...replicas.values()].map(({ instance, batches: own }) => {
+      sent(instance);
+      return this.#push(instance, own, isCopied, tenantCell, context).then(
+        (reply) => votes.taken(own, reply),
+        (error) => votes.failed(own, asFault(error)),
+      );
+    });
+    if (isCopied) for (const { bytes } of batches) release(bytes);
+    await Promise.race([votes.decided, Promise.all(asks)]);
+    return votes.result();
+  }
+
+  #push(
+    instance: string,
+    batches: readonly StreamBatch[],
+    isCopied: boolean,
+    tenantCell: number,
+    context: AskContext,
+  ): Promise<IngesterReply['push']> {
+    const ask = { kind: 'push' as const, batches: [endToEnd(batches, isCopied)], tenantCell };
+    if (!isCopied) return this.#asker.ask(ingesterProtocol, instance, ask, { ...askOptions(context), transfer: true });
+    // Its caller may be answered before: the copy is made all the same.
+    const deadlineMs = Math.min(context.deadlineMs, this.#world.clock.monotonicMs() + REPLICA_TIMEOUT_MS);
+    const { tenant, trace } = context;
+    return this.#asker.ask(ingesterProtocol, instance, ask, { tenant, trace, deadlineMs, transfer: true });
+  }
+}
+
+/** One buffer, since a transfer and a log write cost by the piece. Without `copied` the batches' memory is the buffer's, or is freed. */
+function endToEnd(batches: readonly StreamBatch[], copied: boolean): Buffer {
+  if (batches.length === 1 && !copied) return batches[0].bytes;
+  const whole = Buffer.allocUnsafeSlow(lengthOf(batches.map(({ bytes }) => bytes)));
+  let at = 0;
+  for (const { bytes } of batches) {
+    at += bytes.copy(whole, at);
+    if (!copied) release(bytes);
+  }
+  return whole;
+}
+
+interface Ballot {
+  missing: number;
+  pending: number;
+}
+
+/** Counts for every batch how many copies of it are durable. */
+class Votes {
+  readonly #quorum: number;
+  readonly #ballots = new Map<StreamBatch, Ballot>();
+  readonly #faults: WireFault[] = [];
+  /** By what it says: several copies of a stream are refused alike. */
+  readonly #refusals = new Map<string, { readonly refusal: StreamRefusal; count: number }>();
+  readonly #decided = Promise.withResolvers<void>();
+  #open = 0;
+  #copies = 0;
+
+  constructor(quorum: number) {
+    this.#quorum = quorum;
+  }
+
+  /** Resolves once the outcome of every batch is known. */
+  get decided(): Promise<void> {
+    return this.#decided.promise;
+  }
+
+  expect(batch: StreamBatch, copies: number): void {
+    this.#ballots.set(batch, { missing: this.#quorum, pending: copies });
+    this.#copies = Math.max(this.#copies, copies);
+    this.#open++;
+  }
+
+  taken(batches: readonly StreamBatch[], { refusals }: IngesterReply['push']): void {
+    for (const refusal of refusals) {
+      const key = JSON.stringify(refusal);
+      const known = this.#refusals.get(key);
+      if (known === undefined) this.#refusals.set(key, { refusal, count: 1 });
+      else known.count++;
+    }
+    this.#count(batches, true);
+  }
+
+  failed(batches: readonly StreamBatch[], fault: Fault): void {
+    this.#faults.push(fault.toWire());
+    this.#count(batches, false);
+  }
+
+  #count(batches: readonly StreamBatch[], isDurable: boolean): void {
+    for (const batch of batches) {
+      const ballot = this.#ballots.get(batch)!;
+      const wasOpen = isOpen(ballot);
+      ballot.pending--;
+      if (isDurable) ballot.missing--;
+      if (wasOpen && !isOpen(ballot)) this.#open--;
+    }
+    if (this.#open === 0) this.#decided.resolve();
+  }
+
+  result(): Replicated {
+    let [acceptedLines, acceptedBytes, isShort] = [0, 0, false];
+    for (const [{ rows, contentBytes }, { missing }] of this.#ballots) {
+      if (missing > 0) isShort = true;
+      else {
+        acceptedLines += rows;
+        acceptedBytes += contentBytes;
+      }
+    }
+    // Who refuses a stream has it not: a quorum of the others would be needed.
+    const refusals = [...this.#refusals.values()].filter(({ count }) => count > this.#copies - this.#quorum).map(({ refusal }) => refusal);
+    for (const { lines, bytes } of refusals) {
+      acceptedLines -= lines;
+      acceptedBytes -= bytes;
+    }
+    return {
+      acceptedLines: Math.max(0, acceptedLines),
+      acceptedBytes: Math.max(0, acceptedBytes),
+      refusals,
+      faults: isShort ? this.#faults : [],
+    };
+  }
+}
+
+/** Whether more copies may change what becomes of the batch. */
+function isOpen({ missing, pending }: Ballot): boolean {
+  return missing > 0 && pending >= missing;
+}

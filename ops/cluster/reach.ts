@@ -1,0 +1,51 @@
+import { connectNats, type NatsBroker } from '../../topology/nats/connect.ts';
+import type { Kv } from '../../topology/ring/kv.ts';
+import { NatsKv } from '../../topology/ring/kv-nats.ts';
+import { Ring } from '../../topology/ring/ring.ts';
+import { NatsTransport } from '../../topology/transport/nats.ts';
+import type { Instruments } from '../base/instruments.ts';
+import type { World } from '../base/world.ts';
+import { type ClusterSettings, INGESTER_RING } from './options.ts';
+
+/** Copies of a ring's store, where NATS has as many servers. */
+const RING_REPLICAS = 3;
+
+/** A thread's way to the other processes. */
+export interface ClusterReach {
+  readonly transport: NatsTransport;
+  /** The store of a ring. */
+  kv(ring: string): Kv;
+  /** The ingesters', once everything in it is known. */
+  ring(settings: ClusterSettings): Promise<Ring>;
+  /** After the transport. */
+  close(): Promise<void>;
+}
+
+/** Connects, however long that takes. `name`: of the thread. Rejects if NATS refuses. */
+export async function reachCluster(settings: ClusterSettings, name: string, world: World, instruments: Instruments): Promise<ClusterReach> {
+  const { nats, cluster, instance } = settings;
+  const connectAs = (use: string): Promise<NatsBroker> => connectNats(nats, `millrace ${cluster}/${instance} ${name} ${use}`, instruments);
+  const [control, bulk] = await Promise.all([connectAs('control'), connectAs('bulk')]);
+  const transport = new NatsTransport({ world, instruments, cluster, control, bulk });
+  const kv = (ring: string): Kv =>
+    new NatsKv(control, {
+      bucket: `millrace-${Buffer.from(cluster).toString('hex')}-${ring}`,
+      replicas: Math.min(RING_REPLICAS, serversOf(control)),
+      world,
+      log: instruments.log,
+    });
+  return {
+    transport,
+    kv,
+    ring: ({ ring: { heartbeatTimeout } }) =>
+      Ring.open(kv(INGESTER_RING), { name: INGESTER_RING, heartbeatTimeoutMs: heartbeatTimeout, world, log: instruments.log }),
+    close: async () => {
+      await Promise.all([control.close(), bulk.close()]);
+    },
+  };
+}
+
+/** Of the NATS cluster, as far as the one that we are connected to knows. */
+function serversOf({ connection }: NatsBroker): number {
+  return connection.info?.cluster === undefined ? 1 : Math.max(1, connection.info.connect_urls?.length ?? 1);
+}

@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unlimited } from './check-sent.ts';
+import { NatsServer } from './nats.ts';
+import { TestServer } from './server.ts';
+
+/** Short enough for a test to wait for. */
+export const HEARTBEAT_TIMEOUT_MS = 2_000;
+const HEARTBEATS = ['-common.storage.ring.heartbeat-period=200ms', `-common.storage.ring.heartbeat-timeout=${HEARTBEAT_TIMEOUT_MS}ms`];
+
+/** Real processes that meet at a real NATS server and share a folder of objects. */
+export class TestCluster {
+  readonly nats: NatsServer;
+  readonly servers: readonly TestServer[];
+  readonly #folder: string;
+
+  private constructor(nats: NatsServer, servers: readonly TestServer[], folder: string) {
+    this.nats = nats;
+    this.servers = servers;
+    this.#folder = folder;
+  }
+
+  /** Each process does everything, in a zone of its own. Resolves once all are ready. */
+  static async start({ processes = 3, flags = [] }: { processes?: number; flags?: readonly string[] } = {}): Promise<TestCluster> {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-cluster-'));
+    const nats = await NatsServer.start();
+    const servers = Array.from({ length: processes }, (_, index) =>
+      TestServer.start({
+        flags: [
+          ...unlimited,
+          ...HEARTBEATS,
+          '-server.workers=2',
+          `-nats.servers=${nats.url}`,
+          `-common.storage.filesystem.chunk-directory=${join(folder, 'objects')}`,
+          `-common.storage.ring.instance-id=process-${index}`,
+          `-common.storage.ring.instance-availability-zone=zone-${index}`,
+          ...flags,
+        ],
+      }),
+    );
+    const started = await Promise.allSettled(servers);
+    const cluster = new TestCluster(
+      nats,
+      started.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])),
+      folder,
+    );
+    const failed = started.find((one) => one.status === 'rejected');
+    if (failed === undefined) return cluster;
+    await cluster[Symbol.asyncDispose]();
+    throw failed.reason;
+  }
+
+  get urls(): string[] {
+    return this.servers.map(({ url }) => url);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
+    await this.nats[Symbol.asyncDispose]();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
