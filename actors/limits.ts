@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Fault } from '../ops/base/fault.ts';
 import { bool, bytes, duration, float, int, list, type OptionsOf, section, string } from '../ops/base/options.ts';
 
@@ -119,13 +120,15 @@ export const limitsOptions = section('limits_config', 'limits', {
 export type TenantLimits = OptionsOf<typeof limitsOptions>;
 
 const NS_PER_SECOND = 1_000_000_000;
-/** Cells of a tenant: when its rate budget is full again, and its active streams. */
-const CELLS = 2;
+/** Cells of a tenant: the hash of its name, when its rate budget is full again, and its active streams. */
+const CELLS = 3;
+const PAID_AT = 1;
+const STREAMS = 2;
 
 export type RateOutcome = { readonly ok: true } | { readonly ok: false; readonly retryAfterS: number };
 
 /** Counters that all threads of a process share, so that a tenant has one budget however its pushes are spread. Each thread makes its own SharedLimits around
- *  the same memory; tenants are numbered by `tenantCell` on the main thread, and the number travels with the request. */
+ *  the same memory, in which every tenant has a place that all find by its name. */
 export class SharedLimits {
   readonly memory: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
@@ -137,14 +140,27 @@ export class SharedLimits {
     this.#cells = new BigInt64Array(memory);
   }
 
-  /** The tenant's number. On the main thread only: the numbers are given out here. Throws Fault unavailable when there are no more. */
+  /** For so many tenants. */
+  get places(): number {
+    return Math.floor(this.#cells.length / CELLS);
+  }
+
+  /** The tenant's number, below `places`, the same in every thread. Throws Fault unavailable when there is no more room. */
   tenantCell(tenant: string): number {
     const known = this.#numbers.get(tenant);
     if (known !== undefined) return known;
-    const cell = this.#numbers.size;
-    if ((cell + 1) * CELLS > this.#cells.length) throw new Fault('unavailable', `more than ${cell} tenants in one process`);
-    this.#numbers.set(tenant, cell);
-    return cell;
+    const { places } = this;
+    // Two tenants of one hash would share a budget: that is a matter of 2^64.
+    const hash = createHash('sha256').update(tenant).digest().readBigInt64LE() || 1n;
+    const first = Number(BigInt.asUintN(53, hash)) % places;
+    for (let step = 0; step < places; step++) {
+      const cell = (first + step) % places;
+      const found = Atomics.compareExchange(this.#cells, cell * CELLS, 0n, hash);
+      if (found !== 0n && found !== hash) continue;
+      this.#numbers.set(tenant, cell);
+      return cell;
+    }
+    throw new Fault('unavailable', `more than ${places} tenants in one process`);
   }
 
   /** Charges `bytes` to the tenant, or nothing if that went beyond its rate and burst. `nowNs`: a clock that never goes back and that all threads share;
@@ -154,7 +170,7 @@ export class SharedLimits {
     if (ratePerSecond <= 0) return { ok: false, retryAfterS: 60 };
     const cost = nanoseconds(bytes, ratePerSecond);
     const tolerance = nanoseconds(burst, ratePerSecond);
-    const index = cell * CELLS;
+    const index = cell * CELLS + PAID_AT;
     let paidAt = Atomics.load(this.#cells, index);
     for (;;) {
       const next = (paidAt > nowNs ? paidAt : nowNs) + cost;
@@ -168,7 +184,7 @@ export class SharedLimits {
 
   /** Counts one more active stream of the tenant, unless it has `limit` of them; 0 is no limit. */
   addStream(cell: number, limit: number): boolean {
-    const index = cell * CELLS + 1;
+    const index = cell * CELLS + STREAMS;
     let streams = Atomics.load(this.#cells, index);
     for (;;) {
       if (limit > 0 && streams >= limit) return false;
@@ -179,11 +195,11 @@ export class SharedLimits {
   }
 
   removeStream(cell: number): void {
-    Atomics.sub(this.#cells, cell * CELLS + 1, 1n);
+    Atomics.sub(this.#cells, cell * CELLS + STREAMS, 1n);
   }
 
   activeStreams(cell: number): number {
-    return Number(Atomics.load(this.#cells, cell * CELLS + 1));
+    return Number(Atomics.load(this.#cells, cell * CELLS + STREAMS));
   }
 }
 

@@ -102,7 +102,6 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     instruments,
     onFailed: (actor, error) => fail(`${actor} failed for good`, error),
   });
-  const shared = new SharedLimits();
   const options = workerOptions(configuration);
   const workers = new Workers({
     world,
@@ -116,7 +115,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
       objectRoot: folder.objects,
       options,
       overrides,
-      limitsMemory: shared.memory,
+      limitsMemory: new SharedLimits().memory,
       cluster,
     },
     onFailed: (error) => fail('worker threads cannot be kept running', error),
@@ -137,7 +136,6 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
       asker: system,
       world,
       distributors: workers.instances,
-      tenantCell: (tenant) => shared.tenantCell(tenant),
       maxBodyBytes: MAX_BODY_BYTES,
       timeoutMs: PUSH_TIMEOUT_MS,
     }),

@@ -87,7 +87,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
       for (const item of decoded.discarded) discard(tenant, item.reason, item.lines, item.bytes);
       if (decoded.batches.length === 0) return { acceptedLines: 0, acceptedBytes: 0, ...faultPart(decoded.fault?.toWire()) };
       const rate = deps.shared.takeBytes(
-        ask.tenantCell,
+        deps.shared.tenantCell(tenant),
         decoded.bytes,
         monotonicNs(world.clock.monotonicMs()),
         mebibytes(limits.ingestionRateMb),
@@ -97,7 +97,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         discard(tenant, 'rate_limited', decoded.lines, decoded.bytes);
         throw new Fault('rate_limited', rateText(tenant, limits, decoded), { retryAfterS: rate.retryAfterS });
       }
-      const replicated = await replicator.send(decoded.batches, ask.tenantCell, context, (ingester) => appends.add(1, { ingester }));
+      const replicated = await replicator.send(decoded.batches, context, (ingester) => appends.add(1, { ingester }));
       return outcome(tenant, decoded, replicated);
     };
 

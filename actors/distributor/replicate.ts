@@ -44,12 +44,7 @@ export class Replicator {
   }
 
   /** Resolves once it is known of every batch whether a quorum of copies is durable; copies beyond it go on. `batches` are given away. `sent` is told of each ask. */
-  async send(
-    batches: readonly StreamBatch[],
-    tenantCell: number,
-    context: AskContext,
-    sent: (instance: string) => void,
-  ): Promise<Replicated> {
+  async send(batches: readonly StreamBatch[], context: AskContext, sent: (instance: string) => void): Promise<Replicated> {
     const { tenant } = context;
     const { quorum } = this.#ingesters;
     const replicas = new Map<string, Replica>();
@@ -70,7 +65,7 @@ export class Replicator {
     const isCopied = replicas.size > 1 && quorum > 1;
     const asks = [...replicas.values()].map(({ instance, batches: own }) => {
       sent(instance);
-      return this.#push(instance, own, isCopied, tenantCell, context).then(
+      return this.#push(instance, own, isCopied, context).then(
         (reply) => votes.taken(own, reply),
         (error) => votes.failed(own, asFault(error)),
       );
@@ -80,14 +75,8 @@ export class Replicator {
     return votes.result();
   }
 
-  #push(
-    instance: string,
-    batches: readonly StreamBatch[],
-    isCopied: boolean,
-    tenantCell: number,
-    context: AskContext,
-  ): Promise<IngesterReply['push']> {
-    const ask = { kind: 'push' as const, batches: [endToEnd(batches, isCopied)], tenantCell };
+  #push(instance: string, batches: readonly StreamBatch[], isCopied: boolean, context: AskContext): Promise<IngesterReply['push']> {
+    const ask = { kind: 'push' as const, batches: [endToEnd(batches, isCopied)] };
     if (!isCopied) return this.#asker.ask(ingesterProtocol, instance, ask, { ...askOptions(context), transfer: true });
     // Its caller may be answered before: the copy is made all the same.
     const deadlineMs = Math.min(context.deadlineMs, this.#world.clock.monotonicMs() + REPLICA_TIMEOUT_MS);

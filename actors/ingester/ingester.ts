@@ -56,7 +56,7 @@ export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
   async start(deps, context) {
     const shard = new IngesterShard(deps, context);
     const handlers: Handlers<IngesterAsk, IngesterReply> = {
-      push: ({ batches, tenantCell }, { tenant }) => shard.push(tenant, batches, tenantCell),
+      push: ({ batches }, { tenant }) => shard.push(tenant, batches),
       select: (ask, { tenant }) => shard.select(tenant, ask),
       series: (ask, { tenant }) => shard.series(tenant, ask),
       tail: (ask, asked) => shard.tail(ask, asked),
@@ -133,7 +133,7 @@ class IngesterShard {
     return own;
   }
 
-  async push(tenant: string, parts: Uint8Array[], cell: number): Promise<IngesterReply['push']> {
+  async push(tenant: string, parts: Uint8Array[]): Promise<IngesterReply['push']> {
     const own = this.#own();
     if (own.full) throw new Fault('unavailable', `heads hold ${own.bytes} bytes and storage does not take them`, { retryAfterS: 5 });
     const refusals = new Refusals();
@@ -143,7 +143,7 @@ class IngesterShard {
     let batches = 0;
     for (const part of parts) {
       for (const batch of batchesIn(part as Buffer)) {
-        if (!this.#streams.admit(tenant, cell, batch, refusals)) continue;
+        if (!this.#streams.admit(tenant, batch, refusals)) continue;
         admitted.push(batch.bytes);
         batches++;
         acceptedLines += batch.rows;

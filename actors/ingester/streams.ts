@@ -36,7 +36,7 @@ export class ActiveStreams {
   }
 
   /** Whether the batch may go on; then it is charged to its stream, otherwise `refusals` has the reason. */
-  admit(tenant: string, cell: number, batch: Batch, refusals: Refusals): boolean {
+  admit(tenant: string, batch: Batch, refusals: Refusals): boolean {
     const limits = this.#limits(tenant);
     const nowMs = this.#world.clock.monotonicMs();
     let streams = this.#tenants.get(tenant);
@@ -47,6 +47,7 @@ export class ActiveStreams {
     let stream = streams.get(batch.hash);
     const bytes = batch.lineBytes + batch.metadataBytes;
     if (stream === undefined) {
+      const cell = this.#shared.tenantCell(tenant);
       if (!this.#shared.addStream(cell, limits.maxGlobalStreamsPerUser)) {
         refusals.add('stream_limit', batch, () => streamLimitText(tenant, limits.maxGlobalStreamsPerUser, batch.labels()));
         return false;

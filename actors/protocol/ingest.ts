@@ -17,8 +17,6 @@ export type DistributorAsk = {
   body: Uint8Array;
   contentType: string;
   contentEncoding: string;
-  /** Where the tenant's process-wide counters are; see SharedLimits. */
-  tenantCell: number;
 };
 
 export interface PushOutcome {
@@ -33,7 +31,7 @@ export type DistributorReply = { push: PushOutcome };
 export const distributorProtocol = protocol<DistributorAsk, DistributorReply>('distributor');
 
 export type IngesterAsk =
-  | { kind: 'push'; batches: Uint8Array[]; tenantCell: number }
+  | { kind: 'push'; batches: Uint8Array[] }
   | { kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard } // [fromNs, toNs)
   | { kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard }
   | { kind: 'tail'; matchers: Matcher[]; resume?: LogPlace } // what is taken in from now on, or from a place in the log

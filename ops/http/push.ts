@@ -10,8 +10,6 @@ export interface PushDeps {
   readonly world: World;
   /** Distributor instances; pushes go to one after the other. */
   readonly distributors: readonly string[];
-  /** See SharedLimits.tenantCell. */
-  readonly tenantCell: (tenant: string) => number;
   /** Most bytes of a body as sent. */
   readonly maxBodyBytes: number;
   readonly timeoutMs: number;
@@ -33,7 +31,6 @@ export function pushRoutes(deps: PushDeps): Route[] {
         body: body.bytes,
         contentType: request.header('content-type'),
         contentEncoding: request.header('content-encoding'),
-        tenantCell: deps.tenantCell(tenant),
       };
       const deadlineMs = deps.world.clock.monotonicMs() + deps.timeoutMs;
       const { fault } = await deps.asker.ask(distributorProtocol, instance, ask, { tenant, deadlineMs, signal, trace, transfer: true });

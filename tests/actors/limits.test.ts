@@ -60,12 +60,24 @@ test('streams: up to the limit, and again after one is gone; 0 is no limit', () 
 });
 
 test('more tenants than there is room for are refused', () => {
-  const limits = new SharedLimits(new SharedArrayBuffer(32));
+  const limits = new SharedLimits(new SharedArrayBuffer(48));
   limits.tenantCell('a');
   limits.tenantCell('b');
   assert.throws(
     () => limits.tenantCell('c'),
     (error: unknown) => error instanceof Fault && error.code === 'unavailable',
+  );
+});
+
+test('a tenant has the same place in every thread', () => {
+  const limits = new SharedLimits();
+  const other = new SharedLimits(limits.memory);
+  const names = Array.from({ length: 2_000 }, (_, index) => `tenant-${index}`);
+  const cells = names.map((name) => limits.tenantCell(name));
+  assert.equal(new Set(cells).size, names.length);
+  assert.deepEqual(
+    names.toReversed().map((name) => other.tenantCell(name)),
+    cells.toReversed(),
   );
 });
 

@@ -9,6 +9,8 @@ import type { TestServer } from '../support/server.ts';
 import { Disturbance, SteadyLoad, seededRandom } from '../support/steady-load.ts';
 
 const ROUNDS = SOAK ? 10 : 1;
+/** Who is asked may stand still. */
+const ANSWER_LIMIT_MS = 1_500;
 const TIMEOUT_MS = SOAK ? 1_800_000 : 240_000;
 
 /** Asks again and again how many entries of a stream there are: never fewer than were acknowledged before the question, or it is an error. */
@@ -33,7 +35,9 @@ class ShortAnswers {
     const params = { query: `sum(count_over_time({stream="shared"}[${(toNs - fromNs) / 1_000_000_000n}s]))`, time: String(toNs) };
     for (let turn = 0; !this.#stopped; turn++) {
       const acknowledged = load.acknowledged.get('shared')?.length ?? 0;
-      const answer = await get(urls[turn % urls.length], '/loki/api/v1/query', params).catch(() => undefined);
+      const answer = await get(urls[turn % urls.length], '/loki/api/v1/query', params, AbortSignal.timeout(ANSWER_LIMIT_MS)).catch(
+        () => undefined,
+      );
       if (answer?.status === 200) {
         this.answers++;
         const { result } = (JSON.parse(answer.text) as { data: { result: { value: [number, string] }[] } }).data;
@@ -72,7 +76,7 @@ async function underLoad(
   diagnostic(
     `${entries} entries in ${load.pushes} pushes, ${load.repeats} of them repeated; ${disturbance.flushes} flushes; counts: ${short.answers} answered, ${short.errors} refused`,
   );
-  assert.ok(short.answers > 10, `${short.answers} counts were answered`);
+  assert.ok(short.answers > 3, `${short.answers} counts were answered`);
 }
 
 const disturbances: [what: string, disturb: (cluster: TestCluster, random: () => number) => Promise<void>][] = [

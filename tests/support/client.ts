@@ -48,8 +48,8 @@ export async function mustPush(url: string, streams: readonly PushStream[]): Pro
   if (status !== 204) throw new Error(`push answered ${status}: ${text}`);
 }
 
-export async function get(url: string, path: string, params: Record<string, string> = {}): Promise<Answer> {
-  const response = await fetch(`${url}${path}?${new URLSearchParams(params)}`);
+export async function get(url: string, path: string, params: Record<string, string> = {}, signal?: AbortSignal): Promise<Answer> {
+  const response = await fetch(`${url}${path}?${new URLSearchParams(params)}`, signal && { signal });
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
 

@@ -114,7 +114,7 @@ export class SingleStore {
     const ingesters = localIngesters(instances);
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
-      const countedStreams = new Int32Array(1);
+      const countedStreams = new Int32Array(shared.places);
       const ingesterDeps = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };

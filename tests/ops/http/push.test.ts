@@ -11,7 +11,7 @@ const PUSH = '/loki/api/v1/push';
 const OTLP = '/otlp/v1/logs';
 
 function start(asker: FakeAsker, deps: Partial<PushDeps> = {}, options: Partial<HttpServerOptions> = {}): Promise<Edge> {
-  const base = { asker, world: realWorld(), distributors: ['0', '1'], tenantCell: () => 7, maxBodyBytes: 1_000, timeoutMs: 60_000 };
+  const base = { asker, world: realWorld(), distributors: ['0', '1'], maxBodyBytes: 1_000, timeoutMs: 60_000 };
   return Edge.start(pushRoutes({ ...base, ...deps }), options);
 }
 
@@ -38,7 +38,6 @@ for (const [path, format] of [
       body: Buffer.from([0, 1, 255]),
       contentType: 'Application/JSON;x=1',
       contentEncoding: 'zstd',
-      tenantCell: 7,
     });
     assert.equal(options.tenant, 'fake');
     assert.equal(options.trace, headers.traceparent);

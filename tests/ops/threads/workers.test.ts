@@ -83,7 +83,7 @@ test('limits that change while a thread is starting are those that it goes by', 
   await started;
   const push = async (tenant: string): Promise<string | undefined> => {
     const streams = [{ stream: { app: 'x' }, values: [[String(Date.now() * 1e6), 'x'.repeat(30)]] }];
-    const ask = pushAsk(streams, shared.tenantCell(tenant));
+    const ask = pushAsk(streams);
     const deadlineMs = world.clock.monotonicMs() + 10_000;
     return (await system.ask(distributorProtocol, '0', ask, { tenant, deadlineMs })).fault?.message;
   };
