@@ -52,11 +52,6 @@ export const serverOptions = section('server', 'server', {
 
 export const commonOptions = section('common', 'common', {
   pathPrefix: string('./data', 'Folder that holds everything this process writes.'),
-  replicationFactor: int(
-    '3',
-    'Copies of each entry in a cluster until it is in storage; a push is answered once more than half of them are durable.',
-    { min: 1, max: 9 },
-  ),
 });
 
 export const filesystemOptions = section('common.storage.filesystem', 'common.storage.filesystem', {

@@ -6,13 +6,14 @@ import { SharedLimits } from '../actors/limits.ts';
 import { tailFrontend } from '../actors/tail/tail-frontend.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { openFsBlobStore } from '../storage/blob/fs.ts';
+import type { NatsOptions } from '../topology/nats/connect.ts';
 import { Router } from '../topology/transport/thread.ts';
 import { MiB } from './base/bytes.ts';
 import { makeDurableDirectory } from './base/durable-directory.ts';
 import type { Instruments } from './base/instruments.ts';
 import { realWorld, type World } from './base/world.ts';
 import { joinIngesterRing } from './cluster/membership.ts';
-import { type ClusterSettings, clusterSettings, INGESTER_RING } from './cluster/options.ts';
+import { type ClusterSettings, clusterSettings, INGESTER_RING, natsServicesConnection } from './cluster/options.ts';
 import type { ClusterReach } from './cluster/reach.ts';
 import { commonOptions, filesystemOptions, generalOptions, serverOptions } from './config.ts';
 import { ConfigError } from './config-findings.ts';
@@ -31,6 +32,7 @@ import { createHttpServer } from './http/server.ts';
 import { tailRoutes } from './http/tail.ts';
 import { type LoadedConfig, loadConfig } from './load-config.ts';
 import { Logs } from './log.ts';
+import type { NatsServicesDeps } from './nats/services.ts';
 import { OverridesWatch } from './overrides-watch.ts';
 import { workerOptions } from './sections.ts';
 import { Telemetry } from './telemetry.ts';
@@ -84,6 +86,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const cluster = clusterSettings(configuration);
   if (cluster !== undefined && chunksDirectory === '')
     throw new Error('the processes of a cluster share their storage: -common.storage.filesystem.chunk-directory has to name its folder');
+  const servicesNats = natsServicesConnection(configuration);
   const folder = await openDataFolder(pathPrefix, chunksDirectory);
   await makeDurableDirectory(world.files, folder.logs);
   if (chunksDirectory !== '') await makeDurableDirectory(world.files, folder.objects);
@@ -173,6 +176,17 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     [...served, ...sockets.map(({ path }) => ({ methods: ['GET' as const], path }))],
   );
   const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled, multiTenantQueriesEnabled } };
+  const clients =
+    servicesNats &&
+    (await natsServices(servicesNats, {
+      routes: served,
+      sockets,
+      version: build.version,
+      authEnabled,
+      maxInflightBodyBytes: server.maxInflightBodyBytes,
+      world,
+      instruments: telemetry.instruments('nats'),
+    }));
   const http = createHttpServer([...served, ...admin], httpDeps, sockets);
 
   const membership =
@@ -200,7 +214,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
     watch?.stop();
     await membership?.stop();
-    await http.close(server.gracefulShutdownTimeout);
+    await Promise.all([clients?.stop(), http.close(server.gracefulShutdownTimeout)]);
     await workers.stop();
     await system.stop();
     ring?.close();
@@ -215,6 +229,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const port = await http.listen();
   await workers.start();
   membership?.start();
+  await clients?.start();
   watch?.run().catch((error) => fail('overrides cannot be read', error));
   const url = `http://${server.httpListenAddress || 'localhost'}:${port}`;
   console.log(`millrace ${build.version} listens on ${url}, data in ${folder.root}`);
@@ -233,6 +248,25 @@ function stopOnce(limitMs: number, stop: () => Promise<void>): () => void {
       console.error(error);
       process.exit(1);
     });
+  };
+}
+
+/** Services for NATS clients, once they are to be served; loaded where there are any only. */
+async function natsServices(
+  nats: NatsOptions,
+  deps: Omit<NatsServicesDeps, 'connection'>,
+): Promise<{ start(): Promise<void>; stop(): Promise<void> }> {
+  const [{ connectNats }, { serveNats }] = await Promise.all([import('../topology/nats/connect.ts'), import('./nats/services.ts')]);
+  const broker = await connectNats(nats, 'millrace services', deps.instruments);
+  let stopServing: (() => Promise<void>) | undefined;
+  return {
+    start: async () => {
+      stopServing = await serveNats({ ...deps, connection: broker.connection });
+    },
+    stop: async () => {
+      await stopServing?.();
+      await broker.close();
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { limitsOptions } from '../actors/limits.ts';
 import { patternIngesterOptions } from '../actors/pattern-ingester/pattern-ingester.ts';
 import { querierOptions } from '../actors/querier/querier.ts';
 import type { OptionsOf, Rows, Section } from './base/options.ts';
-import { natsOptions, ringOptions } from './cluster/options.ts';
+import { natsOptions, natsServicesOptions, ringOptions } from './cluster/options.ts';
 import { type Configuration, commonOptions, filesystemOptions, generalOptions, serverOptions } from './config.ts';
 import { legacyOverridesOptions, runtimeConfigOptions } from './runtime-config.ts';
 
@@ -18,6 +18,7 @@ export const sections: readonly Section<Rows>[] = [
   filesystemOptions,
   ringOptions,
   natsOptions,
+  natsServicesOptions,
   limitsOptions,
   legacyOverridesOptions,
   runtimeConfigOptions,

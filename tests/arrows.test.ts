@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
   msgpackr: ['topology/transport/wire.ts'],
-  nats: ['topology/nats/connect.ts', 'topology/ring/kv-nats.ts'], // connections, and what JetStream is asked over one
+  nats: ['ops/nats/services.ts', 'topology/nats/connect.ts', 'topology/ring/kv-nats.ts'], // connections, and what micro services and JetStream need of one
   'prom-client': ['ops/exposition.ts', 'ops/telemetry.ts'], // what the main thread has of it, and what every thread has
   snappy: ['storage/batch/snappy.ts'],
   ws: ['ops/http/websocket.ts'],

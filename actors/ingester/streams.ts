@@ -80,7 +80,8 @@ export class ActiveStreams {
 
   /** Gives every stream back to the tenants' counts: the next incarnation starts from none. */
   clear(): void {
-    for (const [cell, count] of this.#counted.entries()) for (let left = count; left > 0; left--) this.#shared.removeStream(cell);
+    for (let cell = 0; cell < this.#counted.length; cell++)
+      for (let left = this.#counted[cell]; left > 0; left--) this.#shared.removeStream(cell);
     this.#counted.fill(0);
     this.#tenants.clear();
   }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { NatsOptions } from '../../topology/nats/connect.ts';
-import { duration, int, list, type OptionsOf, section, string } from '../base/options.ts';
+import { bool, duration, int, list, type OptionsOf, section, string } from '../base/options.ts';
 import type { Configuration } from '../config.ts';
 
 export const natsOptions = section('nats', 'nats', {
@@ -15,6 +15,23 @@ export const natsOptions = section('nats', 'nats', {
   tlsCaPath: string('', 'Certificates of the authorities that NATS servers are trusted by; set for TLS.'),
   tlsCertPath: string('', 'Certificate of this process, where NATS servers ask for one.'),
   tlsKeyPath: string('', 'Key of that certificate.'),
+});
+
+export const natsServicesOptions = section('nats.services', 'nats.services', {
+  enabled: bool(
+    'false',
+    'Serve NATS clients: logs.<tenant>.push, .query, .query_range, .labels, .label_values, .series, .stats and .tail.',
+  ),
+  servers: list('', 'NATS servers of these clients; empty: those of the cluster.'),
+  user: string('', 'User at NATS, of the account that these services are in.'),
+  password: string('', 'Password at NATS.'),
+  nkeyFile: string('', 'File with the seed of the nkey of that user.'),
+  credentialsFile: string('', 'Credentials file (.creds) of that user.'),
+  tlsCaPath: string('', 'Certificates of the authorities that NATS servers are trusted by; set for TLS.'),
+  insecure: bool(
+    'false',
+    'Serve clients in the account of the cluster itself: whoever may push may then also pretend to be one of its processes.',
+  ),
 });
 
 export const ringOptions = section('common.ring', 'common.storage.ring', {
@@ -52,25 +69,54 @@ export interface ClusterSettings {
 
 /** Undefined: the process is alone. */
 export function clusterSettings(configuration: Configuration): ClusterSettings | undefined {
-  const { servers, user, password, nkeyFile, credentialsFile, tlsCaPath, tlsCertPath, tlsKeyPath } = configuration.valuesOf(natsOptions);
-  if (servers.length === 0) return undefined;
+  const nats = configuration.valuesOf(natsOptions);
+  if (nats.servers.length === 0) return undefined;
   const ring = configuration.valuesOf(ringOptions);
+  return {
+    nats: connectionOf(nats),
+    cluster: ring.clusterName,
+    instance: ring.instanceId || hostname(),
+    zone: ring.instanceAvailabilityZone || hostname(),
+    ring,
+  };
+}
+
+/** The connection for NATS clients; undefined if there are none to be served. Throws an Error where they could forge what processes say to each other. */
+export function natsServicesConnection(configuration: Configuration): NatsOptions | undefined {
+  const own = configuration.valuesOf(natsServicesOptions);
+  if (!own.enabled) return undefined;
+  const internal = configuration.valuesOf(natsOptions);
+  const servers = own.servers.length > 0 ? own.servers : internal.servers;
+  if (servers.length === 0) throw new Error('-nats.services.enabled needs -nats.services.servers');
+  const isOwnAccount = own.user !== '' || own.nkeyFile !== '' || own.credentialsFile !== '';
+  if (internal.servers.length > 0 && !isOwnAccount && !own.insecure) {
+    throw new Error(
+      'NATS clients need an account of their own, or they could pretend to be a process of the cluster: give -nats.services.user, .nkey-file or .credentials-file, or accept it with -nats.services.insecure',
+    );
+  }
+  return connectionOf(isOwnAccount ? { ...own, servers, tlsCertPath: '', tlsKeyPath: '' } : { ...internal, servers });
+}
+
+function connectionOf({
+  servers,
+  user,
+  password,
+  nkeyFile,
+  credentialsFile,
+  tlsCaPath,
+  tlsCertPath,
+  tlsKeyPath,
+}: OptionsOf<typeof natsOptions>): NatsOptions {
   const files = {
     ...(tlsCaPath && { caFile: tlsCaPath }),
     ...(tlsCertPath && { certFile: tlsCertPath }),
     ...(tlsKeyPath && { keyFile: tlsKeyPath }),
   };
   return {
-    nats: {
-      servers,
-      ...(user && { user, password }),
-      ...(nkeyFile && { nkeyFile }),
-      ...(credentialsFile && { credentialsFile }),
-      ...(Object.keys(files).length > 0 && { tls: files }),
-    },
-    cluster: ring.clusterName,
-    instance: ring.instanceId || hostname(),
-    zone: ring.instanceAvailabilityZone || hostname(),
-    ring,
+    servers,
+    ...(user && { user, password }),
+    ...(nkeyFile && { nkeyFile }),
+    ...(credentialsFile && { credentialsFile }),
+    ...(Object.keys(files).length > 0 && { tls: files }),
   };
 }

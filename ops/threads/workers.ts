@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { Activity } from '../../actors/activity.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
+import { SharedLimits } from '../../actors/limits.ts';
 import { type IngesterStatus, ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { type ActorState, threadProtocol } from '../../actors/protocol/thread.ts';
 import type { LimitOverrides } from '../../actors/tenant-limits.ts';
@@ -65,8 +66,8 @@ export class Workers {
     this.#places = threadPlaces(deps.data.shards);
     this.#names = this.#places.map(threadName);
     this.#activity = Activity.memoryFor(this.#places.length);
-    // As large as the limits' own memory, so with room for a number for each tenant.
-    this.#countedStreams = this.#places.map(() => new SharedArrayBuffer(deps.data.limitsMemory.byteLength));
+    const { places } = new SharedLimits(deps.data.limitsMemory);
+    this.#countedStreams = this.#places.map(() => new SharedArrayBuffer(places * Int32Array.BYTES_PER_ELEMENT));
   }
 
   /** Resolves once every thread's actors run. */
