@@ -107,7 +107,8 @@ function scanToken(text: string, from: number): Token {
   if (char === '-') {
     // Go reads `-5m` and, without a unit, `-0` as durations.
     const run = matchAt(NEGATIVE_DURATION, text, from);
-    if (run !== undefined) return token('DURATION', run, from, from + run.length, parseDuration(run));
+    const value = run === undefined ? undefined : durationIn(run);
+    if (run !== undefined && value !== undefined) return token('DURATION', run, from, from + run.length, value);
   }
   const flag = /--(?:strict|keep-empty)(?![\w-])/y;
   const option = matchAt(flag, text, from);
@@ -118,6 +119,16 @@ function scanToken(text: string, from: number): Token {
   const literal = char === "'" ? matchAt(/'(?:[^'\\\n]|\\.)'/uy, text, from) : String.fromCodePoint(text.codePointAt(from)!);
   if (literal === undefined) throw positionedError(text, { from, to: from + 1 }, 'invalid char literal');
   return token('IDENTIFIER', literal, from);
+}
+
+/** Undefined for what Go does not read as one (`-00`): then it is a sign and a number. */
+function durationIn(text: string): number | undefined {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    if (error instanceof UnitError) return undefined;
+    throw error;
+  }
 }
 
 function matchAt(pattern: RegExp, text: string, from: number): string | undefined {

@@ -92,7 +92,9 @@ function printItem({ name, matcher }: DropKeepItem): string {
 
 /** As words behind the stage's name. */
 function printExtractions(expressions: readonly { label: string; expression: string }[]): string[] {
-  return expressions.length === 0 ? [] : [expressions.map(({ label, expression }) => `${label}=${quoteGo(expression)}`).join(',')];
+  // A name may be whatever is nothing else: `!` and the sign behind it would be an operator together.
+  const name = (label: string): string => (/[A-Za-z0-9_]$/.test(label) ? label : `${label} `);
+  return expressions.length === 0 ? [] : [expressions.map(({ label, expression }) => `${name(label)}=${quoteGo(expression)}`).join(',')];
 }
 
 export function printPredicate(predicate: LabelPredicate): string {

@@ -13,6 +13,8 @@ interface Subscriber {
 export interface FakeNetwork {
   /** Share of the messages that are lost. */
   lossRatio: number;
+  /** Names of processes that nobody reaches. */
+  readonly isolated?: ReadonlySet<string>;
   /** Each message takes a time between these; those of one connection to another come in order. */
   delayMs: readonly [least: number, most: number];
 }
@@ -38,8 +40,9 @@ export class FakeBus {
     this.network = network;
   }
 
-  connect(): FakeBroker {
-    return new FakeBroker(this, ++this.connections);
+  /** `process`: whose connection it is. */
+  connect(process = ''): FakeBroker {
+    return new FakeBroker(this, ++this.connections, process);
   }
 
   add(subscriber: Subscriber): Subscription {
@@ -66,8 +69,10 @@ export class FakeBus {
   }
 
   #deliver(from: FakeBroker, subscriber: Subscriber, message: BrokerMessage): void {
-    const { lossRatio, delayMs } = this.network;
+    const { lossRatio, delayMs, isolated } = this.network;
     if (this.#random.next() < lossRatio) return;
+    const { process } = subscriber.connection;
+    if (from.process !== process && (isolated?.has(from.process) || isolated?.has(process))) return;
     const way = `${from.number} ${subscriber.connection.number}`;
     const atMs = Math.max(this.#nowMs() + delayMs[0] + this.#random.next() * (delayMs[1] - delayMs[0]), this.#busy.get(way) ?? 0);
     this.#busy.set(way, atMs);
@@ -81,12 +86,14 @@ export class FakeBus {
 export class FakeBroker implements Broker {
   readonly maxPayload = 16_384;
   readonly number: number;
+  readonly process: string;
   connected = true;
   readonly #bus: FakeBus;
   readonly #lost: (() => void)[] = [];
 
-  constructor(bus: FakeBus, number: number) {
+  constructor(bus: FakeBus, number: number, process: string) {
     this.#bus = bus;
+    this.process = process;
     this.number = number;
   }
 

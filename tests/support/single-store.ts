@@ -2,7 +2,7 @@ import { compactor, compactorOptions } from '../../actors/compactor/compactor.ts
 import { distributor, otlpOptions } from '../../actors/distributor/distributor.ts';
 import { frontend, frontendOptions } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
-import { localIngesters } from '../../actors/ingesters.ts';
+import { type Ingesters, localIngesters, shardInstance } from '../../actors/ingesters.ts';
 import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { limitsOptions, SharedLimits, type TenantLimits } from '../../actors/limits.ts';
@@ -17,10 +17,11 @@ import { type LimitOverrides, LimitsByTenant } from '../../actors/tenant-limits.
 import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
 import { defaultsOf, type OptionsOf } from '../../ops/base/options.ts';
-import type { World } from '../../ops/base/world.ts';
+import type { Files, World } from '../../ops/base/world.ts';
 import { fakeWorld } from '../../ops/base/world-fake.ts';
 import { openFsBlobStore } from '../../storage/blob/fs.ts';
 import { InProcessTransport } from '../../topology/transport/in-process.ts';
+import type { Transport } from '../../topology/transport/transport.ts';
 import { PowerCutFiles } from './power-cut-files.ts';
 import { pushAsk } from './push-ask.ts';
 
@@ -38,6 +39,14 @@ export interface SingleStoreOptions {
   /** How many compactors there are, and what of their options is not the default; none without it. */
   readonly compactors?: { readonly count: number } & Partial<OptionsOf<typeof compactorOptions>>;
   readonly onFailed?: (address: string, error: unknown) => void;
+  /** Of a store that is one process of several. */
+  readonly among?: {
+    readonly process: string;
+    readonly transport: Transport;
+    readonly ingesters: Ingesters;
+    /** Where the objects are that all share. */
+    readonly objects: Files;
+  };
 }
 
 export interface Entry {
@@ -62,11 +71,13 @@ const FAR_NS = 4_000_000_000_000_000_000n;
 export class SingleStore {
   readonly system: ActorSystem;
   readonly #instances: readonly string[];
+  readonly #frontend: string;
   /** By address, the latest. */
   readonly #incarnations: ReadonlyMap<string, Incarnation>;
 
-  private constructor(system: ActorSystem, instances: readonly string[], incarnations: ReadonlyMap<string, Incarnation>) {
+  private constructor(system: ActorSystem, frontend: string, instances: readonly string[], incarnations: ReadonlyMap<string, Incarnation>) {
     this.system = system;
+    this.#frontend = frontend;
     this.#instances = instances;
     this.#incarnations = incarnations;
   }
@@ -91,12 +102,16 @@ export class SingleStore {
       patternBytes,
       compactors,
       onFailed = () => {},
+      among,
     }: SingleStoreOptions,
   ): Promise<SingleStore> {
-    const instances = Array.from({ length: shards }, (_, index) => String(index));
+    const instances = Array.from({ length: shards }, (_, index) =>
+      among === undefined ? String(index) : shardInstance(among.process, index),
+    );
+    const frontendInstance = among?.process ?? '0';
     await makeDurableDirectory(world.files, '/data/wal');
-    const blobs = await openFsBlobStore({ root: '/data/objects', world });
-    const transport = new InProcessTransport({ world, strict: true });
+    const blobs = await openFsBlobStore({ root: '/data/objects', world: among === undefined ? world : { ...world, files: among.objects } });
+    const transport = among?.transport ?? new InProcessTransport({ world, strict: true });
     const system = new ActorSystem({ world, transport, instruments: noInstruments, onFailed });
     const wide = { rejectOldSamples: false, ingestionRateMb: 1e6, ingestionBurstSizeMb: 1e6 };
     const tenantLimits = { ...defaultsOf(limitsOptions), ...wide, ...own };
@@ -111,7 +126,7 @@ export class SingleStore {
         return definition.start(deps, context);
       },
     });
-    const ingesters = localIngesters(instances);
+    const ingesters = among?.ingesters ?? localIngesters(instances);
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(shared.places);
@@ -133,16 +148,16 @@ export class SingleStore {
         recentObjectsMs: () => 120_000,
         busy: () => false,
       };
-      await system.spawn(known(compactor), deps, { instance: String(number) });
+      await system.spawn(known(compactor), deps, { instance: among === undefined ? String(number) : shardInstance(among.process, number) });
     }
     await system.spawn(
       frontend,
       { options: defaultsOf(frontendOptions), asker: system, queriers: instances, limits, patternBytes },
-      { instance: '0' },
+      { instance: frontendInstance },
     );
     const maxDurationMs = { ...defaultsOf(querierOptions), ...queries }.tailMaxDuration;
-    await system.spawn(tailFrontend, { messenger: system, tailers: instances, maxDurationMs, limits }, { instance: '0' });
-    return new SingleStore(system, instances, incarnations);
+    await system.spawn(tailFrontend, { messenger: system, tailers: instances, maxDurationMs, limits }, { instance: frontendInstance });
+    return new SingleStore(system, frontendInstance, instances, incarnations);
   }
 
   /** The actor at `address` fails, as if a loop of its own had died: its supervisor starts it anew. */
@@ -159,7 +174,7 @@ export class SingleStore {
     return (await this.status()).every(({ state }) => state === 'ready');
   }
 
-  push(entries: readonly Entry[], distributorInstance = '0', tenant = TENANT): Promise<PushOutcome> {
+  push(entries: readonly Entry[], distributorInstance = this.#instances[0], tenant = TENANT): Promise<PushOutcome> {
     const streams = entries.map(({ labels, timeNs, line }) => ({ stream: labels, values: [[String(timeNs), line]] }));
     const ask = pushAsk(streams);
     return this.system.ask(distributorProtocol, distributorInstance, ask, { ...FOREVER, tenant });
@@ -202,7 +217,7 @@ export class SingleStore {
   /** What the frontend answers. `tenant`: several with `|` between them. */
   ask(ask: FrontendAsk, tenant = TENANT) {
     const options = { ...FOREVER, tenant };
-    return this.#json(this.system.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, '0', ask, options));
+    return this.#json(this.system.ask<FrontendAsk, FrontendReply, FrontendAsk['kind']>(frontendProtocol, this.#frontend, ask, options));
   }
 
   async #json(reply: Promise<{ body: Uint8Array[] }>) {

@@ -65,7 +65,7 @@ export class Member {
     const { world, work } = options;
     this.#options = options;
     this.incarnation = world.random.id();
-    this.#registeredMs = world.clock.nowMs();
+    this.#registeredMs = Math.floor(world.clock.nowMs());
     this.#landedMs = world.clock.monotonicMs();
     const machine = memberLifecycle.provide({
       actors: {

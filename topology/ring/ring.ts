@@ -119,17 +119,17 @@ export class Ring {
     if (isInstanceKey(key)) {
       const instance = value === undefined ? undefined : readInstance(value);
       if (instance !== undefined) this.#instances.set(instance.id, { instance, revision, changedMs: world.clock.monotonicMs() });
-      else {
-        if (value !== undefined) log.warn('an instance in the ring cannot be read', { ring: this.name, key });
+      else if (value !== undefined) {
+        // It may hold entries all the same: it counts as it was.
+        log.error('an instance in the ring cannot be read', { ring: this.name, key });
+      } else {
         for (const id of [...this.#instances.keys()].filter((known) => instanceKey(known) === key)) this.#instances.delete(id);
       }
     } else if (isTokensKey(key)) {
       const set = value === undefined ? undefined : readTokenSet(value);
       if (set !== undefined) this.#sets.set(key, { set, revision });
-      else {
-        if (value !== undefined) log.warn('tokens in the ring cannot be read', { ring: this.name, key });
-        this.#sets.delete(key);
-      }
+      else if (value !== undefined) log.error('tokens in the ring cannot be read', { ring: this.name, key });
+      else this.#sets.delete(key);
       this.#placement = undefined;
     } else return;
     this.#tell();

@@ -1,0 +1,115 @@
+import type { Ingesters } from '../../actors/ingesters.ts';
+import { noInstruments } from '../../ops/base/instruments.ts';
+import type { Files, Random } from '../../ops/base/world.ts';
+import type { FakeWorld } from '../../ops/base/world-fake.ts';
+import type { Kv } from '../../topology/ring/kv.ts';
+import { Member } from '../../topology/ring/member.ts';
+import { Ring } from '../../topology/ring/ring.ts';
+import { NatsTransport } from '../../topology/transport/nats.ts';
+import type { FakeBus } from '../support/fake-broker.ts';
+import { FlakyKv } from '../support/flaky-kv.ts';
+import type { CrashMode, PowerCutFiles } from '../support/power-cut-files.ts';
+import { SingleStore, type SingleStoreOptions } from '../support/single-store.ts';
+import { flakyFiles } from './flaky-files.ts';
+
+export interface ProcessParts {
+  readonly world: FakeWorld;
+  /** The process's own, as it sees it. */
+  readonly diskOf: (files: Files) => Files;
+  readonly bus: FakeBus;
+  /** The rings' store. */
+  readonly kv: Kv;
+  /** Where the objects are that all share. */
+  readonly objects: PowerCutFiles;
+  readonly ingestersOf: (ring: Ring) => Ingesters;
+  readonly options: SingleStoreOptions;
+  readonly heartbeatMs: number;
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** One start of a process of a simulated cluster: the shipped actors, transport, ring and member over a disk of its own. */
+export class ClusterProcess {
+  readonly id: string;
+  readonly store: SingleStore;
+  readonly member: Member;
+  readonly #ring: Ring;
+  readonly #kv: FlakyKv;
+  readonly #files: PowerCutFiles;
+  readonly #end: () => void;
+
+  private constructor(
+    id: string,
+    parts: { store: SingleStore; member: Member; ring: Ring; kv: FlakyKv; files: PowerCutFiles; end: () => void },
+  ) {
+    this.id = id;
+    this.store = parts.store;
+    this.member = parts.member;
+    this.#ring = parts.ring;
+    this.#kv = parts.kv;
+    this.#files = parts.files;
+    this.#end = parts.end;
+  }
+
+  static async start(id: string, files: PowerCutFiles, parts: ProcessParts): Promise<ClusterProcess> {
+    const { bus, objects, ingestersOf, options, heartbeatMs, heartbeatTimeoutMs } = parts;
+    const world = { ...parts.world, files: parts.diskOf(files) };
+    files.clock = world.clock;
+    let isOver = false;
+    const [control, bulk] = [bus.connect(id), bus.connect(id)];
+    const transport = new NatsTransport({ world, cluster: 'sim', control, bulk, vigilance: { pingMs: 500, missed: 3 } });
+    const kv = new FlakyKv(parts.kv, world.clock);
+    const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
+    // A process that is over goes on running here: nothing that it does has an effect any more.
+    const shared = flakyFiles(objects, () => (isOver ? 'before' : undefined));
+    const store = await SingleStore.boot(world, {
+      ...options,
+      among: { process: id, transport, ingesters: ingestersOf(ring), objects: shared },
+    });
+    const member = new Member({
+      kv,
+      world,
+      log: noInstruments.log,
+      id,
+      zone: id,
+      shards: options.shards,
+      url: '',
+      tokenCount: 8,
+      heartbeatMs,
+      heartbeatTimeoutMs,
+      work: {
+        async catchUp(signal) {
+          while (!(await store.ready())) await world.timers.sleep(50, signal);
+        },
+        handOver: () => Promise.reject(new Error('nobody takes it')),
+        flush: () => store.flush(),
+      },
+    });
+    member.start();
+    const end = (): void => {
+      isOver = true;
+      void Promise.all([control.close(), bulk.close()]);
+    };
+    return new ClusterProcess(id, { store, member, ring, kv, files, end });
+  }
+
+  /** The others, and the rings' store, are out of reach, or within it again. */
+  set isolated(isolated: boolean) {
+    this.#kv.away = isolated;
+  }
+
+  /** The process, or its machine, dies. Returns what is left on its disk. */
+  crash(mode: CrashMode, random: Random): PowerCutFiles {
+    this.#end();
+    this.#kv.away = true;
+    this.#ring.close();
+    return this.#files.crash(mode, random);
+  }
+
+  /** SIGTERM. Resolves when it has stopped. */
+  async stop(): Promise<void> {
+    await this.member.stop();
+    await this.store.system.stop();
+    this.#ring.close();
+    this.#end();
+  }
+}

@@ -1,0 +1,388 @@
+import { createHash } from 'node:crypto';
+import { type Ingesters, ringIngesters } from '../../actors/ingesters.ts';
+import { asFault, Fault } from '../../ops/base/fault.ts';
+import type { Files, Random } from '../../ops/base/world.ts';
+import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
+import { MemoryKv } from '../../topology/ring/kv.ts';
+import type { Ring } from '../../topology/ring/ring.ts';
+import { FakeBus } from '../support/fake-broker.ts';
+import { CRASH_MODES, PowerCutFiles } from '../support/power-cut-files.ts';
+import type { Entry } from '../support/single-store.ts';
+import { ClusterProcess } from './cluster-process.ts';
+
+const MS_NS = 1_000_000n;
+const HOUR_NS = 3_600_000n * MS_NS;
+const START_NS = 482_120n * HOUR_NS;
+const PROCESSES = ['a', 'b', 'c', 'd', 'e'];
+const LEAST_PROCESSES = 3;
+const REPLICATION_FACTOR = 3;
+const HEARTBEAT_MS = 1_000;
+const HEARTBEAT_TIMEOUT_MS = 10_000;
+const ACTIONS = 200;
+const CALM_LIMIT_MS = 300_000;
+const MOST_PROBLEMS = 5;
+/** Small, so that heads, files and objects are many. */
+const STORE = {
+  shards: 1,
+  ingester: { flushBytes: 120_000, headCeiling: 600_000, walSegmentSize: 1_500, maxChunkAge: 60_000 },
+  compactors: { count: 1, segmentSize: 6_000, levelZeroAge: 0, compactionInterval: 20_000 },
+} as const;
+
+/** What a test breaks on purpose. */
+export interface Breakage {
+  /** In place of the ring's. */
+  readonly ingesters?: (ring: Ring, right: Ingesters) => Ingesters;
+  /** In place of a process's disk. */
+  readonly files?: (right: Files) => Files;
+}
+
+interface Place {
+  files: PowerCutFiles;
+  process: ClusterProcess | undefined;
+  /** Until something that was begun with it is done. */
+  isChanging: boolean;
+}
+
+/** Several processes over one simulated network, each with a disk of its own, and a shared folder of objects: pushes, queries, flushes and compactions at once, while messages are lost,
+ *  processes crash, stop and are cut off. Everything follows from the seed. */
+export class ClusterSimulation {
+  readonly problems: string[] = [];
+  /** What happened, in order, for whoever replays the seed. */
+  readonly events: string[] = [];
+  readonly #random: Random;
+  readonly #world: FakeWorld;
+  readonly #bus: FakeBus;
+  readonly #isolated = new Set<string>();
+  readonly #kv: MemoryKv;
+  readonly #objects = new PowerCutFiles();
+  readonly #places: ReadonlyMap<string, Place>;
+  readonly #breakage: Breakage;
+  readonly #sent = new Map<string, Entry>();
+  readonly #acknowledged = new Map<string, Entry>();
+  readonly #inDoubt: Entry[][] = [];
+  readonly #running = new Set<Promise<void>>();
+  #made = 0;
+  /** Something is or was wrong since the last time that all was well: then what is asked may be refused. */
+  #disturbed = true;
+
+  constructor(seed: number, breakage: Breakage = {}) {
+    this.#random = seededRandom(seed);
+    this.#world = fakeWorld(seed, new PowerCutFiles());
+    this.#bus = new FakeBus(this.#world, { lossRatio: 0, delayMs: [0, 5], isolated: this.#isolated });
+    this.#kv = new MemoryKv(this.#world.clock);
+    this.#objects.clock = this.#world.clock;
+    this.#breakage = breakage;
+    const count = this.#pick([LEAST_PROCESSES, LEAST_PROCESSES, 4, PROCESSES.length]);
+    this.#places = new Map(
+      PROCESSES.slice(0, count).map((id) => [id, { files: new PowerCutFiles(), process: undefined, isChanging: false }]),
+    );
+  }
+
+  /** Of all that happened. */
+  get traceHash(): string {
+    return createHash('sha256').update(this.events.join('\n')).digest('hex').slice(0, 16);
+  }
+
+  async run(): Promise<void> {
+    await Promise.all([...this.#places.keys()].map((id) => this.#start(id)));
+    await this.#calm('at the beginning');
+    for (let action = 0; action < ACTIONS && this.problems.length < MOST_PROBLEMS; action++) {
+      this.#act();
+      await this.#world.advance(this.#below(this.#chance(0.1) ? 3_000 : 200));
+      if (this.#chance(0.03)) await this.#calm('in between');
+    }
+    await this.#calm('at the end');
+    for (const { process } of this.#places.values()) await this.#soon(process!.store.flush());
+    await this.#calm('after the last flush');
+    const [compacting] = this.#living();
+    await this.#soon(compacting.store.compact(this.#compactorOf(compacting)));
+    await this.#calm('after the last compaction');
+  }
+
+  async #start(id: string): Promise<void> {
+    const place = this.#places.get(id)!;
+    const { ingesters } = this.#breakage;
+    place.process = await ClusterProcess.start(id, place.files, {
+      diskOf: this.#breakage.files ?? ((files) => files),
+      world: this.#world,
+      bus: this.#bus,
+      kv: this.#kv,
+      objects: this.#objects,
+      ingestersOf: (ring) => {
+        const right = ringIngesters(ring, REPLICATION_FACTOR);
+        return ingesters?.(ring, right) ?? right;
+      },
+      options: { ...STORE, onFailed: (address, error) => place.process?.id === id && this.#note(`${address} failed for good: ${error}`) },
+      heartbeatMs: HEARTBEAT_MS,
+      heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
+    });
+    this.#note(`${id} starts`);
+  }
+
+  /** Starts something that goes on beside everything else. */
+  #act(): void {
+    const acts: [weight: number, what: string, act: () => Promise<void> | void][] = [
+      [40, 'push', () => this.#push(this.#newPush())],
+      [10, 'push again', () => this.#pushAgain()],
+      [30, 'query', () => this.#query()],
+      [10, 'count', () => this.#count()],
+      [5, 'flush', () => this.#flush()],
+      [3, 'compact', () => this.#compact()],
+      [6, 'crash', () => this.#crash()],
+      [3, 'the power goes everywhere', () => this.#crashAll()],
+      [3, 'stop', () => this.#stop()],
+      [6, 'cut off', () => this.#cutOff()],
+      [3, 'lose messages', () => this.#loseMessages()],
+    ];
+    const [, what, act] = this.#pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
+    this.#note(what);
+    const running = Promise.resolve(act()).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  #newPush(): Entry[] {
+    return Array.from({ length: 1 + this.#below(5) }, () => {
+      if (this.#sent.size > 0 && this.#chance(0.1)) return this.#pick([...this.#sent.values()]);
+      const app = this.#chance(0.6) ? `shared-${this.#below(3)}` : `own-${this.#below(12)}`;
+      const offsetNs = BigInt(this.#below(3)) * HOUR_NS + BigInt(this.#below(150)) * MS_NS;
+      return { labels: { app }, timeNs: START_NS + offsetNs, line: `entry ${this.#made++} ${'x'.repeat(this.#below(80))}` };
+    });
+  }
+
+  async #pushAgain(): Promise<void> {
+    const entries = this.#inDoubt.shift();
+    if (entries !== undefined) await this.#push(entries);
+  }
+
+  async #push(entries: Entry[]): Promise<void> {
+    for (const entry of entries) this.#sent.set(entry.line, entry);
+    const place = this.#anyProcess();
+    try {
+      if (place === undefined) throw new Fault('unavailable', 'no process is there');
+      const { fault } = await place.store.push(entries);
+      if (fault !== undefined) throw new Fault(fault.code, fault.message);
+      // Of a process that died meanwhile nobody hears.
+      if (this.#places.get(place.id)?.process !== place) throw new Fault('unavailable', 'the process is gone');
+      for (const entry of entries) this.#acknowledged.set(entry.line, entry);
+    } catch (error) {
+      this.#inDoubt.push(entries);
+      this.#mayFail('push', error);
+    }
+  }
+
+  async #query(): Promise<void> {
+    const app = this.#chance(0.5) ? undefined : `shared-${this.#below(3)}`;
+    const process = this.#anyProcess();
+    if (process !== undefined) await this.#checkLines(process, app, 'a query').catch((error) => this.#mayFail('query', error));
+  }
+
+  /** Rejects as the query does. */
+  async #checkLines({ store, id }: ClusterProcess, app: string | undefined, when: string): Promise<string[]> {
+    const wanted = ({ labels }: Entry): boolean => app === undefined || labels.app === app;
+    const mustHave = [...this.#acknowledged.values()].filter(wanted);
+    const found = await store.lines(app === undefined ? '{app=~".+"}' : `{app="${app}"}`);
+    const distinct = new Set(found);
+    for (const { line } of mustHave) if (!distinct.has(line)) this.#problem(`${when} of ${id} lacks ${line}, acknowledged before`);
+    if (found.length !== distinct.size) this.#problem(`${when} of ${id} has ${found.length - distinct.size} entries twice`);
+    for (const line of distinct) if (!this.#sent.has(line)) this.#problem(`${when} of ${id} has ${line}, which nobody sent`);
+    return found;
+  }
+
+  async #count(): Promise<void> {
+    const atLeast = this.#acknowledged.size;
+    const process = this.#anyProcess();
+    if (process === undefined) return;
+    try {
+      const count = await process.store.count('{app=~".+"}');
+      if (count < atLeast || count > this.#sent.size)
+        this.#problem(`counted ${count}, with ${atLeast} acknowledged before and ${this.#sent.size} sent by then`);
+    } catch (error) {
+      this.#mayFail('count', error);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    await this.#anyProcess()
+      ?.store.flush()
+      .catch((error) => this.#mayFail('flush', error));
+  }
+
+  async #compact(): Promise<void> {
+    const process = this.#anyProcess();
+    await process?.store.compact(this.#compactorOf(process)).catch((error) => this.#mayFail('compact', error));
+  }
+
+  #compactorOf({ id }: ClusterProcess): string {
+    return `${id}-0`;
+  }
+
+  /** Of all that nothing else is happening to. */
+  async #crashAll(): Promise<void> {
+    const places = [...this.#places.values()].filter(({ isChanging }) => !isChanging);
+    const mode = this.#pick(CRASH_MODES);
+    await Promise.all(places.map((place) => this.#crash(place, mode)));
+  }
+
+  async #crash(place = this.#unchanging(), mode = this.#pick(CRASH_MODES)): Promise<void> {
+    if (place?.process === undefined) return;
+    this.#disturbed = true;
+    place.isChanging = true;
+    const { id } = place.process;
+    this.#note(`${id} crashes, ${mode}`);
+    place.files = place.process.crash(mode, this.#random);
+    place.process = undefined;
+    await this.#world.timers.sleep(this.#below(this.#chance(0.5) ? 40_000 : 4_000));
+    await this.#start(id);
+    place.isChanging = false;
+  }
+
+  async #stop(): Promise<void> {
+    const place = this.#unchanging();
+    if (place?.process === undefined) return;
+    this.#disturbed = true;
+    place.isChanging = true;
+    const { process } = place;
+    this.#note(`${process.id} stops`);
+    place.process = undefined;
+    await process.stop().catch((error) => this.#problem(`${process.id} did not stop: ${error}`));
+    place.files = place.files.crash('killed', this.#random);
+    await this.#world.timers.sleep(this.#below(5_000));
+    await this.#start(process.id);
+    place.isChanging = false;
+  }
+
+  async #cutOff(): Promise<void> {
+    const place = this.#unchanging();
+    if (place?.process === undefined) return;
+    this.#disturbed = true;
+    place.isChanging = true;
+    const { process } = place;
+    this.#note(`${process.id} is cut off`);
+    this.#isolated.add(process.id);
+    process.isolated = true;
+    await this.#world.timers.sleep(this.#below(this.#chance(0.5) ? 40_000 : 4_000));
+    this.#note(`${process.id} is within reach again`);
+    this.#isolated.delete(process.id);
+    process.isolated = false;
+    place.isChanging = false;
+  }
+
+  async #loseMessages(): Promise<void> {
+    this.#disturbed = true;
+    this.#bus.network.lossRatio = this.#pick([0.001, 0.01, 0.05]);
+    await this.#world.timers.sleep(this.#below(5_000));
+    this.#bus.network.lossRatio = 0;
+  }
+
+  /** One that nothing is happening to; another one at the same time only now and then. */
+  #unchanging(): Place | undefined {
+    const places = [...this.#places.values()];
+    if (places.some(({ isChanging }) => isChanging) && !this.#chance(0.6)) return undefined;
+    const free = places.filter(({ isChanging }) => !isChanging);
+    return free.length < 2 ? undefined : this.#pick(free);
+  }
+
+  /** Undefined: nobody is there to be asked. */
+  #anyProcess(): ClusterProcess | undefined {
+    const living = this.#living();
+    return living.length === 0 ? undefined : this.#pick(living);
+  }
+
+  #living(): ClusterProcess[] {
+    return [...this.#places.values()].flatMap(({ process }) => process ?? []);
+  }
+
+  /** A failure is a problem unless something is wrong, and it says that the client is to try again. */
+  #mayFail(what: string, error: unknown): void {
+    const { code, retry, message } = asFault(error);
+    if (!this.#disturbed || !retry) this.#problem(`${what} failed with ${code}: ${message}`);
+  }
+
+  /** Nothing fails any more: all that goes on ends, everybody is active, what is in doubt is sent again and taken, and every answer has exactly what was acknowledged. */
+  async #calm(when: string): Promise<void> {
+    const beganMs = this.#world.clock.monotonicMs();
+    const late = (): boolean => this.#world.clock.monotonicMs() - beganMs > CALM_LIMIT_MS;
+    while (this.#running.size > 0 && !late()) await this.#world.advance(100);
+    while (!late() && !(await this.#isWell())) await this.#world.advance(100);
+    if (late()) return this.#problem(`${when}: the cluster does not come to rest: ${this.#running.size} run, ${this.#describe()}`);
+    this.#disturbed = false;
+    for (const entries of this.#inDoubt.splice(0)) await this.#soon(this.#push(entries));
+    if (this.#inDoubt.length > 0) this.#problem(`${when}: ${this.#inDoubt.length} pushes are refused though nothing is wrong`);
+    for (const process of this.#living()) {
+      const found = await this.#soon(this.#checkLines(process, undefined, when));
+      const count = await this.#soon(process.store.count('{app=~".+"}'));
+      if (found?.length !== this.#acknowledged.size)
+        this.#problem(`${when}: ${process.id} found ${found?.length} of ${this.#acknowledged.size}`);
+      if (count !== found?.length) this.#problem(`${when}: ${process.id} counted ${count}, found ${found?.length}`);
+    }
+    this.#note(`calm ${when}: ${this.#acknowledged.size} entries`);
+  }
+
+  async #isWell(): Promise<boolean> {
+    if ([...this.#places.values()].some(({ isChanging, process }) => isChanging || process?.member.state !== 'ACTIVE')) return false;
+    const actors = this.#living().flatMap(({ store }) => store.system.observe());
+    if (!actors.every(({ state }) => state === 'running')) return false;
+    // All have to see each other: who cannot is told so by a push that is refused.
+    const probes = this.#living().map(({ store }) =>
+      this.#soon(
+        store.count('{app="nothing"}').then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    return (await Promise.all(probes)).every((probe) => probe === true);
+  }
+
+  #describe(): string {
+    return [...this.#places]
+      .map(([id, { process, isChanging }]) => `${id}: ${process?.member.state ?? 'down'}${isChanging ? ', changing' : ''}`)
+      .join('; ');
+  }
+
+  /** Lets time go on until it is settled; undefined if it fails, which is a problem. */
+  async #soon<T>(work: Promise<T>): Promise<T | undefined> {
+    let isDone = false;
+    const settled = work.then(
+      (value) => {
+        isDone = true;
+        return value;
+      },
+      (error) => {
+        isDone = true;
+        this.#mayFail('what should go well', error);
+        return undefined;
+      },
+    );
+    const beganMs = this.#world.clock.monotonicMs();
+    while (!isDone) {
+      if (this.#world.clock.monotonicMs() - beganMs > CALM_LIMIT_MS) {
+        this.#problem('something hangs');
+        return undefined;
+      }
+      await this.#world.advance(20);
+    }
+    return settled;
+  }
+
+  #note(event: string): void {
+    this.events.push(`${Math.round(this.#world.clock.monotonicMs())} ${event}`);
+  }
+
+  #problem(text: string): void {
+    this.#note(`PROBLEM: ${text}`);
+    this.problems.push(text);
+  }
+
+  #chance(ratio: number): boolean {
+    return this.#random.next() < ratio;
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random.next() * limit);
+  }
+
+  #pick<T>(choices: readonly T[]): T {
+    return choices[this.#below(choices.length)];
+  }
+}

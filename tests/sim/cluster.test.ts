@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Ingesters } from '../../actors/ingesters.ts';
+import type { Files } from '../../ops/base/world.ts';
+import type { Ring } from '../../topology/ring/ring.ts';
+import { SOAK } from '../support/check-sent.ts';
+import { type Breakage, ClusterSimulation } from './cluster-simulation.ts';
+
+const SEEDS = SOAK ? 500 : Number(process.env.SEEDS ?? 50);
+const FIRST = Number(process.env.SEED ?? 1);
+/** What is broken has to be caught by one of so many. */
+const MOST_SEEDS = 60;
+
+test(`a cluster, whatever fails: what was acknowledged is found exactly once, and no answer is short, ${SEEDS} seeds`, async (context) => {
+  let events = 0;
+  for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
+    const simulation = new ClusterSimulation(seed);
+    await simulation.run();
+    events += simulation.events.length;
+    assert.deepEqual(simulation.problems, [], `replay: npm run sim -- --seed ${seed}\n${simulation.events.join('\n')}`);
+  }
+  context.diagnostic(`${events} events`);
+});
+
+test('a seed that is run twice gives the same trace', async () => {
+  const hashes = [];
+  for (let turn = 0; turn < 2; turn++) {
+    const simulation = new ClusterSimulation(4);
+    await simulation.run();
+    hashes.push(simulation.traceHash);
+  }
+  assert.equal(hashes[0], hashes[1]);
+});
+
+/** Files whose data is said to be on the disk when it is not. */
+function withoutSync(files: Files): Files {
+  return {
+    ...files,
+    makeDirectory: (path) => files.makeDirectory(path),
+    list: (path) => files.list(path),
+    stat: (path) => files.stat(path),
+    write: (path, body) => files.write(path, body),
+    read: (path, range) => files.read(path, range),
+    open: (path) => files.open(path),
+    rename: (from, to) => files.rename(from, to),
+    link: (from, to) => files.link(from, to),
+    unlink: (path) => files.unlink(path),
+    removeDirectory: (path) => files.removeDirectory(path),
+    syncFile: (path) => files.syncFile(path),
+    syncDirectory: (path) => files.syncDirectory(path),
+    async create(path) {
+      const file = await files.create(path);
+      return { append: (chunks) => file.append(chunks), sync: async () => {}, close: () => file.close() };
+    },
+  };
+}
+
+const onlyAlive = (ring: Ring, right: Ingesters): Ingesters => ({
+  ...right,
+  groups: () =>
+    right.groups().filter(({ name }) => {
+      const seen = ring.find(name);
+      return seen?.isAlive && seen.instance.state === 'ACTIVE';
+    }),
+});
+
+const broken: [what: string, breakage: Breakage][] = [
+  ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
+  ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
+  ['only those are asked that are alive and active', { ingesters: onlyAlive }],
+  ['a push is acknowledged before it is on the disk', { files: withoutSync }],
+];
+for (const [what, breakage] of broken) {
+  test(`the simulation notices: ${what}`, async (context) => {
+    for (let seed = 1; seed <= MOST_SEEDS; seed++) {
+      const simulation = new ClusterSimulation(seed, breakage);
+      await simulation.run();
+      if (simulation.problems.length === 0) continue;
+      context.diagnostic(`seed ${seed}: ${simulation.problems[0].slice(0, 100)}`);
+      return;
+    }
+    assert.fail(`none of ${MOST_SEEDS} seeds`);
+  });
+}
