@@ -6,15 +6,11 @@ import { SharedLimits } from '../actors/limits.ts';
 import { tailFrontend } from '../actors/tail/tail-frontend.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { openFsBlobStore } from '../storage/blob/fs.ts';
-import type { NatsOptions } from '../topology/nats/connect.ts';
 import { Router } from '../topology/transport/thread.ts';
 import { MiB } from './base/bytes.ts';
 import { makeDurableDirectory } from './base/durable-directory.ts';
-import type { Instruments } from './base/instruments.ts';
-import { realWorld, type World } from './base/world.ts';
-import { joinIngesterRing } from './cluster/membership.ts';
-import { type ClusterSettings, clusterSettings, INGESTER_RING, natsServicesConnection } from './cluster/options.ts';
-import type { ClusterReach } from './cluster/reach.ts';
+import { realWorld } from './base/world.ts';
+import { clusterSettings, natsServicesConnection } from './cluster/options.ts';
 import { commonOptions, filesystemOptions, generalOptions, serverOptions } from './config.ts';
 import { ConfigError } from './config-findings.ts';
 import { openDataFolder } from './data-folder.ts';
@@ -27,12 +23,10 @@ import { limitsRoutes } from './http/limits.ts';
 import { OutstandingQueries } from './http/outstanding.ts';
 import { pushRoutes } from './http/push.ts';
 import { queryRoutes } from './http/query.ts';
-import { ringRoutes } from './http/ring.ts';
 import { createHttpServer } from './http/server.ts';
 import { tailRoutes } from './http/tail.ts';
 import { type LoadedConfig, loadConfig } from './load-config.ts';
 import { Logs } from './log.ts';
-import type { NatsServicesDeps } from './nats/services.ts';
 import { OverridesWatch } from './overrides-watch.ts';
 import { workerOptions } from './sections.ts';
 import { Telemetry } from './telemetry.ts';
@@ -83,8 +77,8 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
 
   const { pathPrefix } = configuration.valuesOf(commonOptions);
   const { chunksDirectory } = configuration.valuesOf(filesystemOptions);
-  const cluster = clusterSettings(configuration);
-  if (cluster !== undefined && chunksDirectory === '')
+  const settings = clusterSettings(configuration);
+  if (settings !== undefined && chunksDirectory === '')
     throw new Error('the processes of a cluster share their storage: -common.storage.filesystem.chunk-directory has to name its folder');
   const servicesNats = natsServicesConnection(configuration);
   const folder = await openDataFolder(pathPrefix, chunksDirectory);
@@ -96,9 +90,10 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     instruments.log.error(`${what}, ending the process`, { error });
     process.exit(1);
   };
-  const reach = cluster && (await reachFrom(cluster, world, telemetry.instruments('transport')));
-  const ring = reach && cluster && (await reach.ring(cluster));
-  const router = new Router({ world, instruments, ...(reach && { beyond: reach.transport }) });
+  // Loaded by who is one of several only.
+  const cluster =
+    settings && (await (await import('./cluster/cluster.ts')).Cluster.find(settings, world, telemetry.instruments('cluster')));
+  const router = new Router({ world, instruments, beyond: cluster?.reach.transport });
   const system = new ActorSystem({
     world,
     transport: router,
@@ -119,7 +114,7 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
       options,
       overrides,
       limitsMemory: new SharedLimits().memory,
-      cluster,
+      cluster: settings,
     },
     onFailed: (error) => fail('worker threads cannot be kept running', error),
   });
@@ -148,12 +143,11 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   ];
   const sockets = cluster === undefined ? tailRoutes({ messenger: system, world, limits }) : [];
   served.push(...limitsRoutes({ limits, published: tenantLimitsAllowPublish, patterns, version: build.version }));
+  if (cluster !== undefined) served.push(...cluster.routes());
   const isServing = async (): Promise<Readiness> => {
-    const ready = await workers.ready();
-    if (!ready.ready || membership === undefined || membership.state === 'ACTIVE') return ready;
-    return { ready: false, reason: `state in the ring: ${membership.state}` };
+    const own = await workers.ready();
+    return cluster === undefined ? own : cluster.readiness(own);
   };
-  if (ring && reach) served.push(...ringRoutes({ ring, kv: reach.kv(INGESTER_RING) }));
   const admin = adminRoutes(
     {
       asker: system,
@@ -178,7 +172,9 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
   const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled, multiTenantQueriesEnabled } };
   const clients =
     servicesNats &&
-    (await natsServices(servicesNats, {
+    (await (
+      await import('./nats/clients.ts')
+    ).connectClients(servicesNats, {
       routes: served,
       sockets,
       version: build.version,
@@ -189,22 +185,6 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
     }));
   const http = createHttpServer([...served, ...admin], httpDeps, sockets);
 
-  const membership =
-    cluster &&
-    ring &&
-    reach &&
-    joinIngesterRing({
-      settings: cluster,
-      kv: reach.kv(INGESTER_RING),
-      asker: system,
-      ingesters: workers.instances,
-      ready: () => workers.ready(),
-      url: '',
-      world,
-      log: instruments.log,
-      onReplaced: () => fail(`another process is instance ${cluster.instance}`, undefined),
-    });
-
   const onChange = (changed: LimitOverrides): void => {
     tenantLimits.replace(changed);
     workers.setOverrides(changed);
@@ -213,13 +193,12 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
 
   const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
     watch?.stop();
-    await membership?.stop();
+    await cluster?.leave();
     await Promise.all([clients?.stop(), http.close(server.gracefulShutdownTimeout)]);
     await workers.stop();
     await system.stop();
-    ring?.close();
     await router.close();
-    await reach?.close();
+    await cluster?.close();
     instruments.log.info('stopped');
     process.exit(0);
   });
@@ -228,7 +207,12 @@ async function serve({ configuration, source, overrides, overridesHash, warnings
 
   const port = await http.listen();
   await workers.start();
-  membership?.start();
+  cluster?.enter({
+    asker: system,
+    ingesters: workers.instances,
+    ready: () => workers.ready(),
+    onReplaced: () => fail('another process is this instance of the cluster now', undefined),
+  });
   await clients?.start();
   watch?.run().catch((error) => fail('overrides cannot be read', error));
   const url = `http://${server.httpListenAddress || 'localhost'}:${port}`;
@@ -249,31 +233,6 @@ function stopOnce(limitMs: number, stop: () => Promise<void>): () => void {
       process.exit(1);
     });
   };
-}
-
-/** Services for NATS clients, once they are to be served; loaded where there are any only. */
-async function natsServices(
-  nats: NatsOptions,
-  deps: Omit<NatsServicesDeps, 'connection'>,
-): Promise<{ start(): Promise<void>; stop(): Promise<void> }> {
-  const [{ connectNats }, { serveNats }] = await Promise.all([import('../topology/nats/connect.ts'), import('./nats/services.ts')]);
-  const broker = await connectNats(nats, 'millrace services', deps.instruments);
-  let stopServing: (() => Promise<void>) | undefined;
-  return {
-    start: async () => {
-      stopServing = await serveNats({ ...deps, connection: broker.connection });
-    },
-    stop: async () => {
-      await stopServing?.();
-      await broker.close();
-    },
-  };
-}
-
-/** Loaded by who is one of several only. */
-async function reachFrom(cluster: ClusterSettings, world: World, instruments: Instruments): Promise<ClusterReach> {
-  const { reachCluster } = await import('./cluster/reach.ts');
-  return reachCluster(cluster, 'main', world, instruments);
 }
 
 function buildInfo(): BuildInfo {

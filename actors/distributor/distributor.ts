@@ -6,7 +6,7 @@ import { type AskContext, type Asker, defineActor, type Handlers } from '../kern
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import type { DistributorAsk, DistributorReply, PushOutcome } from '../protocol/ingest.ts';
 import { type DecodedPush, decodePush, type PushRequest } from './decode-push.ts';
-import { type Replicated, Replicator } from './replicate.ts';
+import { type CopyListener, type Replicated, Replicator } from './replicate.ts';
 import { StreamCache } from './stream-cache.ts';
 
 /** A thread that does not turn its event loop for 30 s is taken to hang, and ended. No push that is meant takes a tenth of this. */
@@ -62,6 +62,13 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
     const discardedLines = instruments.counter('loki_discarded_samples_total', 'Lines refused.', ['reason', 'tenant']);
     const discardedBytes = instruments.counter('loki_discarded_bytes_total', 'Bytes refused.', ['reason', 'tenant']);
     const appends = instruments.counter('loki_distributor_ingester_appends_total', 'Pushes sent to ingesters.', ['ingester']);
+    const failures = instruments.counter('loki_distributor_ingester_append_failures_total', 'Pushes that ingesters did not take.', [
+      'ingester',
+    ]);
+    const copies: CopyListener = {
+      sent: (ingester) => appends.add(1, { ingester }),
+      failed: (ingester) => failures.add(1, { ingester }),
+    };
     const discard = (tenant: string, reason: string, lineCount: number, byteCount: number): void => {
       discardedLines.add(lineCount, { reason, tenant });
       discardedBytes.add(byteCount, { reason, tenant });
@@ -97,7 +104,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         discard(tenant, 'rate_limited', decoded.lines, decoded.bytes);
         throw new Fault('rate_limited', rateText(tenant, limits, decoded), { retryAfterS: rate.retryAfterS });
       }
-      const replicated = await replicator.send(decoded.batches, context, (ingester) => appends.add(1, { ingester }));
+      const replicated = await replicator.send(decoded.batches, context, copies);
       return outcome(tenant, decoded, replicated);
     };
 

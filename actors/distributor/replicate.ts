@@ -28,6 +28,12 @@ interface Replica {
   readonly batches: StreamBatch[];
 }
 
+/** Is told of every copy that is sent, and that fails. */
+export interface CopyListener {
+  sent(instance: string): void;
+  failed(instance: string): void;
+}
+
 /** A copy that takes longer counts as one that failed. */
 const REPLICA_TIMEOUT_MS = 10_000;
 
@@ -43,8 +49,8 @@ export class Replicator {
     this.#world = world;
   }
 
-  /** Resolves once it is known of every batch whether a quorum of copies is durable; copies beyond it go on. `batches` are given away. `sent` is told of each ask. */
-  async send(batches: readonly StreamBatch[], context: AskContext, sent: (instance: string) => void): Promise<Replicated> {
+  /** Resolves once it is known of every batch whether a quorum of copies is durable; copies beyond it go on. `batches` are given away. */
+  async send(batches: readonly StreamBatch[], context: AskContext, copies: CopyListener): Promise<Replicated> {
     const { tenant } = context;
     const { quorum } = this.#ingesters;
     const replicas = new Map<string, Replica>();
@@ -64,10 +70,13 @@ export class Replicator {
     }
     const isCopied = replicas.size > 1 && quorum > 1;
     const asks = [...replicas.values()].map(({ instance, batches: own }) => {
-      sent(instance);
+      copies.sent(instance);
       return this.#push(instance, own, isCopied, context).then(
         (reply) => votes.taken(own, reply),
-        (error) => votes.failed(own, asFault(error)),
+        (error) => {
+          copies.failed(instance);
+          votes.failed(own, asFault(error));
+        },
       );
     });
     if (isCopied) for (const { bytes } of batches) release(bytes);

@@ -72,10 +72,13 @@ export function clusterSettings(configuration: Configuration): ClusterSettings |
   const nats = configuration.valuesOf(natsOptions);
   if (nats.servers.length === 0) return undefined;
   const ring = configuration.valuesOf(ringOptions);
+  const instance = ring.instanceId || hostname();
+  if (!/^[A-Za-z0-9._-]+$/.test(instance))
+    throw new Error(`-common.storage.ring.instance-id is to be of letters, digits, '.', '_' and '-', not '${instance}'`);
   return {
     nats: connectionOf(nats),
     cluster: ring.clusterName,
-    instance: ring.instanceId || hostname(),
+    instance,
     zone: ring.instanceAvailabilityZone || hostname(),
     ring,
   };

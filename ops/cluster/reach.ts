@@ -1,3 +1,4 @@
+import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { connectNats, type NatsBroker } from '../../topology/nats/connect.ts';
 import type { Kv } from '../../topology/ring/kv.ts';
 import { NatsKv } from '../../topology/ring/kv-nats.ts';
@@ -7,6 +8,8 @@ import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
 import { type ClusterSettings, INGESTER_RING } from './options.ts';
 
+/** Their instances have names that no other process has. */
+const SPANNING: ReadonlySet<string> = new Set([ingesterProtocol.component]);
 /** Copies of a ring's store, where NATS has as many servers. */
 const RING_REPLICAS = 3;
 
@@ -26,7 +29,7 @@ export async function reachCluster(settings: ClusterSettings, name: string, worl
   const { nats, cluster, instance } = settings;
   const connectAs = (use: string): Promise<NatsBroker> => connectNats(nats, `millrace ${cluster}/${instance} ${name} ${use}`, instruments);
   const [control, bulk] = await Promise.all([connectAs('control'), connectAs('bulk')]);
-  const transport = new NatsTransport({ world, instruments, cluster, control, bulk });
+  const transport = new NatsTransport({ world, instruments, cluster, control, bulk, components: SPANNING });
   const kv = (ring: string): Kv =>
     new NatsKv(control, {
       bucket: `millrace-${Buffer.from(cluster).toString('hex')}-${ring}`,

@@ -84,7 +84,7 @@ const world = realWorld();
 const logs = new Logs(data.logLevel);
 const telemetry = new Telemetry(name, logs);
 const reach = data.cluster && (await reachFrom(data.cluster));
-const router = new Router({ world, instruments: telemetry.instruments('transport'), ...(reach && { beyond: reach.transport }) });
+const router = new Router({ world, instruments: telemetry.instruments('transport'), beyond: reach?.transport });
 router.connect('main', data.port);
 reportProgress(data.progress, world.timers, PROGRESS_EVERY_MS);
 

@@ -38,6 +38,8 @@ export interface NatsTransportOptions {
   /** For questions and answers. */
   readonly bulk: Broker;
   readonly vigilance?: Vigilance;
+  /** Components that other processes ask; all, if absent. See Beyond. */
+  readonly components?: ReadonlySet<string>;
 }
 
 const VIGILANCE: Vigilance = { pingMs: 1_000, missed: 3 };
@@ -56,6 +58,7 @@ export class NatsTransport implements Transport {
   readonly #world: World;
   readonly #vigilance: Vigilance;
   readonly #bulk: Broker;
+  readonly #components: ReadonlySet<string> | undefined;
   readonly #subjects: ClusterSubjects;
   readonly #switchboard: Switchboard;
   readonly #local: LocalServices;
@@ -70,7 +73,8 @@ export class NatsTransport implements Transport {
   #stopTicking: (() => void) | undefined;
   #closed = false;
 
-  constructor({ world, instruments = noInstruments, cluster, control, bulk, vigilance = VIGILANCE }: NatsTransportOptions) {
+  constructor({ world, instruments = noInstruments, cluster, control, bulk, vigilance = VIGILANCE, components }: NatsTransportOptions) {
+    this.#components = components;
     this.#world = world;
     this.#instruments = instruments;
     this.#vigilance = vigilance;
@@ -87,6 +91,10 @@ export class NatsTransport implements Transport {
     this.#subscriptions.add(bulk.subscribe(`${this.#subjects.inbox(me)}.>`, (message) => this.#guarded(message, this.#receive)));
     this.#subscriptions.add(control.subscribe(this.#subjects.control(me), (message) => this.#guarded(message, this.#receiveControl)));
     bulk.whenLost(() => this.#asked.failAll('the connection to NATS was lost'));
+  }
+
+  spans(address: Address): boolean {
+    return this.#components?.has(address.slice(0, address.indexOf('/'))) ?? true;
   }
 
   /** Where requests to an address go, whoever serves it. */

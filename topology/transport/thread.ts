@@ -12,12 +12,14 @@ import type { Address, Handler, Message, RequestOptions, Service, Subscription, 
 export interface RouterOptions {
   readonly world: World;
   readonly instruments?: Instruments;
-  /** To other processes: what is served here is served there too, and what no thread serves is asked there. Subjects are those of all processes. */
-  readonly beyond?: Beyond;
+  /** To other processes. */
+  readonly beyond?: Beyond | undefined;
 }
 
-/** A transport that reaches other processes. */
+/** A transport that reaches other processes. Subjects are those of all of them. */
 export interface Beyond extends Pick<Transport, 'publish' | 'subscribe' | 'serve' | 'close'> {
+  /** Whether the address is the same in all processes: then it is served there too, and asked there if no thread here serves it. All others are the process's own. */
+  spans(address: Address): boolean;
   endpoint(address: Address): Endpoint;
 }
 
@@ -35,7 +37,7 @@ export class Router implements Transport {
   constructor({ world, instruments = noInstruments, beyond }: RouterOptions) {
     this.#world = world;
     this.#beyond = beyond;
-    this.#switchboard = new Switchboard(world, (address) => beyond?.endpoint(address));
+    this.#switchboard = new Switchboard(world, (address) => (beyond?.spans(address) ? beyond.endpoint(address) : undefined));
     this.#local = new LocalServices(byReference, world.timers, instruments.log);
   }
 
@@ -73,7 +75,7 @@ export class Router implements Transport {
     };
     this.#added(endpoint);
     announce();
-    const afar = this.#beyond?.serve(address, handler);
+    const afar = this.#beyond?.spans(address) ? this.#beyond.serve(address, handler) : undefined;
     return {
       setAvailable: (available) => {
         if (endpoint.available === available) return;
