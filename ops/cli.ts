@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { cluster } from './cli/cluster.ts';
 import { type Command, CommandError, type Io, UsageError } from './cli/command.ts';
 import { config } from './cli/config.ts';
 import { explain } from './cli/explain.ts';
@@ -7,7 +8,7 @@ import { paint } from './cli/print.ts';
 import { push } from './cli/push.ts';
 import { query } from './cli/query.ts';
 
-const commands: Record<string, Command> = { push, query, labels, series, explain, config };
+const commands: Record<string, Command> = { push, query, labels, series, explain, config, cluster };
 
 const HELP = `usage: millrace COMMAND [options]
 

@@ -1,7 +1,9 @@
 import type { Asker } from '../../actors/kernel/define.ts';
 import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
+import { forgetSilent } from '../../topology/ring/forget.ts';
 import { Member, type MemberWork } from '../../topology/ring/member.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
+import type { Subscription } from '../../topology/transport/transport.ts';
 import { Fault } from '../base/fault.ts';
 import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
@@ -33,6 +35,7 @@ export class Cluster {
   readonly #world: World;
   readonly #instruments: Instruments;
   #member: Member | undefined;
+  #forgetting: Subscription | undefined;
 
   private constructor(settings: ClusterSettings, reach: ClusterReach, ring: Ring, world: World, instruments: Instruments) {
     this.#settings = settings;
@@ -79,6 +82,10 @@ export class Cluster {
       },
     });
     this.#member.start();
+    if (ring.forgetAfter > 0) {
+      const kv = this.reach.kv(INGESTER_RING);
+      this.#forgetting = forgetSilent({ ring: this.#ring, kv, world: this.#world, log, afterMs: ring.forgetAfter });
+    }
   }
 
   #work({ asker, ingesters, ready }: MembershipDeps): MemberWork {
@@ -104,6 +111,7 @@ export class Cluster {
 
   /** The others are told that this process is away; it comes back as who it was. */
   async leave(): Promise<void> {
+    this.#forgetting?.close();
     await this.#member?.stop();
   }
 

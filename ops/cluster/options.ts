@@ -53,6 +53,10 @@ export const ringOptions = section('common.ring', 'common.storage.ring', {
   numTokens: int('128', 'Tokens of an instance in its ring: with more the streams are shared out more evenly.', { min: 1, max: 4_096 }),
   heartbeatPeriod: duration('5s', 'How often an instance tells the others that it is there.', { min: 10 }),
   heartbeatTimeout: duration('1m', 'An instance that was not heard of for so long is given nothing new.', { min: 50 }),
+  forgetAfter: duration(
+    '0s',
+    'An instance that was not heard of for so long is forgotten: queries do not wait for it any more, and what only it has is not found. 0: only by hand.',
+  ),
 });
 
 /** Name of the ingesters' ring. */

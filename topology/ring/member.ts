@@ -265,15 +265,19 @@ export class Member {
 
 /** Makes everybody forget the instance, and its tokens. `incarnation`: only if it is that one still. Throws Fault not_found if there is no such instance. */
 export async function removeInstance(kv: Kv, id: string, incarnation?: string): Promise<void> {
-  const tokens = await kv.get(tokensKey(id));
-  const set = tokens?.value === undefined ? undefined : readTokenSet(tokens.value);
-  // Tokens that were handed over are another's.
-  if (tokens !== undefined && (set === undefined || set.owner === id)) await kv.delete(tokens.key, tokens.revision);
   const found = await kv.get(instanceKey(id));
   if (found?.value === undefined) {
     if (incarnation === undefined) throw new Fault('not_found', `there is no instance ${id}`);
     return;
   }
   if (incarnation !== undefined && readInstance(found.value)?.incarnation !== incarnation) return;
-  if (!(await kv.delete(found.key, found.revision))) throw new Fault('unavailable', `${id} changed meanwhile`, { retryAfterS: 1 });
+  const tokens = await kv.get(tokensKey(id));
+  const set = tokens?.value === undefined ? undefined : readTokenSet(tokens.value);
+  // Tokens that were handed over are another's.
+  const isOwner = tokens?.value !== undefined && (set === undefined || set.owner === id);
+  // Tokens go first: an instance that finds its key gone looks for them.
+  if (isOwner) await kv.delete(tokens.key, tokens.revision);
+  if (await kv.delete(found.key, found.revision)) return;
+  if (isOwner && tokens.value !== undefined) await kv.put(tokens.key, tokens.value, 0); // it is there after all
+  throw new Fault('unavailable', `${id} changed meanwhile`, { retryAfterS: 1 });
 }

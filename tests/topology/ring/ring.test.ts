@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noInstruments } from '../../../ops/base/instruments.ts';
 import { type FakeWorld, fakeWorld } from '../../../ops/base/world-fake.ts';
+import { forgetSilent } from '../../../topology/ring/forget.ts';
 import { readInstance, readTokenSet } from '../../../topology/ring/instance.ts';
-import { MemoryKv } from '../../../topology/ring/kv.ts';
+import { type Kv, MemoryKv } from '../../../topology/ring/kv.ts';
 import { Member, type MemberOptions, type MemberState, type MemberWork, removeInstance } from '../../../topology/ring/member.ts';
 import { placementHash, quorumOf } from '../../../topology/ring/placement.ts';
 import { Ring } from '../../../topology/ring/ring.ts';
@@ -208,6 +209,50 @@ test('an instance that was forgotten by mistake comes back', async () => {
   assert.equal(states(ring).a, 'ACTIVE');
   assert.equal(ring.tokenSets().length, 1);
   await assert.rejects(removeInstance(rig.store, 'b'), { code: 'not_found' });
+});
+
+test('one that is silent for long enough is forgotten, one that is slow is not; while the store is away nobody is', async () => {
+  const rig = new Rig();
+  const [ring, kv, watching] = [await rig.ring(), rig.kv(), rig.kv()];
+  const members = ['a', 'b'].map((id) => rig.member(id, id === 'b' ? { kv } : {}));
+  await rig.all(members, 'ACTIVE');
+  const seen = await rig.ring(watching);
+  const forgetting = forgetSilent({ ring: seen, kv: watching, world: rig.world, log: noInstruments.log, afterMs: 10 * TIMEOUT_MS });
+  watching.away = true;
+  kv.away = true;
+  await rig.world.advance(20 * TIMEOUT_MS);
+  watching.away = false;
+  await rig.world.advance(9 * TIMEOUT_MS);
+  assert.deepEqual(states(ring), { a: 'ACTIVE', b: 'silent' });
+  await rig.world.advance(2 * TIMEOUT_MS);
+  assert.deepEqual(states(ring), { a: 'ACTIVE' });
+  assert.equal(ring.tokenSets().length, 1);
+  kv.away = false;
+  await rig.world.advance(2 * HEARTBEAT_MS);
+  assert.deepEqual(states(ring), { a: 'ACTIVE', b: 'ACTIVE' });
+  forgetting.close();
+});
+
+test('an instance that comes back while it is being forgotten keeps its tokens', async () => {
+  const rig = new Rig();
+  const ring = await rig.ring();
+  const member = rig.member('a');
+  await rig.all([member], 'ACTIVE');
+  const { store } = rig;
+  const racing: Kv = {
+    get: (key) => store.get(key),
+    put: (key, value, expected) => store.put(key, value, expected),
+    watch: (changed) => store.watch(changed),
+    async delete(key, expected) {
+      if (key === 'instance.a') await rig.world.advance(2 * HEARTBEAT_MS);
+      return store.delete(key, expected);
+    },
+  };
+  await assert.rejects(removeInstance(racing, 'a'), { code: 'unavailable' });
+  await removeInstance(store, 'a', 'another incarnation');
+  await rig.world.advance(2 * HEARTBEAT_MS);
+  assert.deepEqual(states(ring), { a: 'ACTIVE' });
+  assert.equal(ring.tokenSets().length, 1);
 });
 
 test('one that is drained offers what it has, else flushes it, and nothing of it is left', async () => {
