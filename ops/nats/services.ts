@@ -1,6 +1,6 @@
 import { type NatsConnection, headers as newHeaders, type ServiceMsg } from 'nats';
 import { subjectToken, tokenText } from '../../topology/nats/subjects.ts';
-import { KiB, lengthOf, release } from '../base/bytes.ts';
+import { KiB, lengthOf, MiB, release } from '../base/bytes.ts';
 import { asFault, Fault } from '../base/fault.ts';
 import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
@@ -38,6 +38,8 @@ const SUBJECT_ROOT = 'logs';
 const TAKES_PARTS = 'Millrace-Parts';
 const PART = 'Millrace-Part';
 const RETRY_AFTER = 'Retry-After';
+/** NATS' own. */
+const DEFAULT_MAX_PAYLOAD = MiB;
 /** Of a payload that is left free for headers. */
 const RESERVED_BYTES = 4 * KiB;
 /** Where a tail is told that nobody listens to it any more. */
@@ -174,7 +176,7 @@ function respond(message: ServiceMsg, { status, body = '' }: HttpReply, connecti
     message.respondError(status, Buffer.concat(chunks).toString().trimEnd());
     return;
   }
-  const most = (connection.info?.max_payload ?? 0) - RESERVED_BYTES;
+  const most = (connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - RESERVED_BYTES;
   const sizeBytes = lengthOf(chunks);
   if (sizeBytes <= most) {
     message.respond(Buffer.concat(chunks));

@@ -82,9 +82,11 @@ export class FakeBus {
   }
 }
 
+const MAX_PAYLOAD = 16_384;
+
 /** One connection to the bus. */
 export class FakeBroker implements Broker {
-  readonly maxPayload = 16_384;
+  readonly maxPayload: number = MAX_PAYLOAD;
   readonly number: number;
   readonly process: string;
   connected = true;
@@ -98,7 +100,7 @@ export class FakeBroker implements Broker {
   }
 
   publish(subject: string, payload: Uint8Array, reply = ''): void {
-    if (payload.length > this.maxPayload) throw new Error(`a payload of ${payload.length} bytes`);
+    if (payload.length > MAX_PAYLOAD) throw new Error(`a payload of ${payload.length} bytes`);
     if (this.connected) this.#bus.publish(this, subject, payload, reply);
   }
 

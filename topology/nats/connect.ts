@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConnectionOptions, connect, credsAuthenticator, ErrorCode, Events, type NatsConnection, nkeyAuthenticator } from 'nats';
+import { MiB } from '../../ops/base/bytes.ts';
 import type { Instruments } from '../../ops/base/instruments.ts';
 import type { Subscription } from '../transport/transport.ts';
 import type { Broker, BrokerMessage } from './broker.ts';
@@ -38,6 +39,8 @@ const AWAY: ReadonlySet<unknown> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
 ]);
+/** NATS' own default. */
+const DEFAULT_MAX_PAYLOAD = MiB;
 const RECONNECT_MS = 100;
 const RECONNECT_JITTER_MS = 400;
 /** The status of a message that stands for "nobody subscribes". */
@@ -79,6 +82,7 @@ export class NatsBroker implements Broker {
   readonly #instruments: Instruments;
   readonly #lost: (() => void)[] = [];
   #connected = true;
+  #maxPayload = DEFAULT_MAX_PAYLOAD;
 
   constructor(connection: NatsConnection, instruments: Instruments) {
     this.connection = connection;
@@ -87,7 +91,9 @@ export class NatsBroker implements Broker {
   }
 
   get maxPayload(): number {
-    return this.connection.info?.max_payload ?? 0;
+    // While it connects anew it knows nothing of its server.
+    this.#maxPayload = this.connection.info?.max_payload ?? this.#maxPayload;
+    return this.#maxPayload;
   }
 
   get connected(): boolean {

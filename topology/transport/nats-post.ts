@@ -9,6 +9,8 @@ import { type Encoded, encode } from './wire.ts';
 
 /** Longer parcels are cut: they wait for who receives them, and others pass between their pieces. */
 const MOST_AT_ONCE = 256 * KiB;
+/** A broker that takes less takes nothing: pieces always make some way. */
+const LEAST_AT_ONCE = KiB;
 /** Of a payload that is left free. */
 const RESERVED_BYTES = KiB;
 
@@ -75,7 +77,7 @@ export class Post {
   }
 
   get #mostBytes(): number {
-    return Math.min(MOST_AT_ONCE, this.#parts.bulk.maxPayload - RESERVED_BYTES);
+    return Math.max(LEAST_AT_ONCE, Math.min(MOST_AT_ONCE, this.#parts.bulk.maxPayload - RESERVED_BYTES));
   }
 
   /** Whether it takes more than one message. */

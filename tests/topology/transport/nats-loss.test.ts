@@ -176,3 +176,13 @@ test('nothing under way: nothing is sent, and no timer runs', async () => {
   await world.advance(600_000);
   assert.equal(published, 0);
 });
+
+test('a broker that knows nothing of its server for a moment holds nobody up', async () => {
+  const { world, peer, later } = cluster(5);
+  const [near, far] = [peer(), peer()];
+  far.transport.serve('far/0', async ({ body }) => (body as { frame: Buffer }).frame.length);
+  Object.defineProperty(near.bulk, 'maxPayload', { get: () => 0 });
+  const asked = watched(near.transport.request('far/0', message({ kind: 'ask', frame: Buffer.alloc(100_000) }), later()));
+  await world.runUntil(() => asked.done, { withinMs: 30_000 });
+  assert.equal(asked.value, 100_000);
+});

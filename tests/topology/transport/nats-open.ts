@@ -4,7 +4,7 @@ import { connectNats, type NatsBroker } from '../../../topology/nats/connect.ts'
 import { NatsTransport } from '../../../topology/transport/nats.ts';
 
 /** A peer that finds out soon when another is gone. */
-export const VIGILANCE = { pingMs: 50, missed: 3 };
+export const VIGILANCE = { pingMs: 200, missed: 3 };
 
 export interface OpenedNats {
   readonly transport: NatsTransport;
