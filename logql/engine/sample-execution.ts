@@ -159,7 +159,8 @@ class LeafExecution implements SampleExecution {
     const frame = new SampleFrameWriter(this.windows.steps);
     for (const text of texts) {
       const span = yield* this.store.result(this.#series.get(text)!);
-      const bytes = span.columns.length * span.columns[0].byteLength + ('values' in span ? span.values.byteLength : 0);
+      const bytes =
+        span.columns.length * span.columns[0].byteLength + ('values' in span ? span.values.byteLength + span.weights.byteLength : 0);
       this.#memory?.take(2 * bytes); // in the frame, which grows by doubling
       yield* frame.add(text, span);
     }

@@ -5,7 +5,7 @@ import { asFault, Fault } from '../base/fault.ts';
 import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
 import { BodyBudget } from '../http/body.ts';
-import { faultText, isHidden } from '../http/fault-reply.ts';
+import { faultReply, isHidden } from '../http/fault-reply.ts';
 import type { HttpReply, HttpRequest, Route, SocketRoute } from '../http/route.ts';
 import { SINGLE_TENANT, tenantOf } from '../http/tenant.ts';
 
@@ -200,9 +200,10 @@ function respond(message: ServiceMsg, { status, body = '' }: HttpReply, connecti
 function respondFault(message: ServiceMsg, error: unknown, trace: string, { instruments }: NatsServicesDeps): void {
   const fault = asFault(error);
   if (isHidden(fault)) instruments.log.error('request failed', { subject: message.subject, code: fault.code, trace, error });
+  const { status, body, headers: told = {} } = faultReply(fault, trace);
   const headers = newHeaders();
-  if (fault.retry) headers.set(RETRY_AFTER, String(Math.max(1, Math.ceil(fault.retryAfterS ?? 1))));
-  message.respondError(fault.status, faultText(fault, trace).replaceAll(/\s*\n\s*/g, ' '), undefined, { headers });
+  if (told['retry-after'] !== undefined) headers.set(RETRY_AFTER, told['retry-after']);
+  message.respondError(status, String(body).replaceAll(/\s*\n\s*/g, ' '), undefined, { headers });
 }
 
 /** Live tails: every message of one goes to the reply subject, until nobody subscribes to that any more. */

@@ -15,7 +15,7 @@ import { flakyFiles } from './flaky-files.ts';
 export interface ProcessParts {
   readonly world: FakeWorld;
   /** The process's own, as it sees it. */
-  readonly diskOf: (files: Files) => Files;
+  readonly diskOf: (files: PowerCutFiles) => Files;
   readonly bus: FakeBus;
   /** The rings' store. */
   readonly kv: Kv;

@@ -5,14 +5,13 @@ import type { Files, Random } from '../../ops/base/world.ts';
 import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
 import { MemoryKv } from '../../topology/ring/kv.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
+import { Dice } from '../support/dice.ts';
 import { FakeBus } from '../support/fake-broker.ts';
 import { CRASH_MODES, PowerCutFiles } from '../support/power-cut-files.ts';
 import type { Entry } from '../support/single-store.ts';
 import { ClusterProcess } from './cluster-process.ts';
+import { SentEntries } from './sent-entries.ts';
 
-const MS_NS = 1_000_000n;
-const HOUR_NS = 3_600_000n * MS_NS;
-const START_NS = 482_120n * HOUR_NS;
 const PROCESSES = ['a', 'b', 'c', 'd', 'e'];
 const LEAST_PROCESSES = 3;
 const REPLICATION_FACTOR = 3;
@@ -33,7 +32,7 @@ export interface Breakage {
   /** In place of the ring's. */
   readonly ingesters?: (ring: Ring, right: Ingesters) => Ingesters;
   /** In place of a process's disk. */
-  readonly files?: (right: Files) => Files;
+  readonly files?: (right: PowerCutFiles) => Files;
 }
 
 interface Place {
@@ -50,6 +49,7 @@ export class ClusterSimulation {
   /** What happened, in order, for whoever replays the seed. */
   readonly events: string[] = [];
   readonly #random: Random;
+  readonly #dice: Dice;
   readonly #world: FakeWorld;
   readonly #bus: FakeBus;
   readonly #isolated = new Set<string>();
@@ -57,22 +57,21 @@ export class ClusterSimulation {
   readonly #objects = new PowerCutFiles();
   readonly #places: ReadonlyMap<string, Place>;
   readonly #breakage: Breakage;
-  readonly #sent = new Map<string, Entry>();
-  readonly #acknowledged = new Map<string, Entry>();
+  readonly #entries = new SentEntries();
   readonly #inDoubt: Entry[][] = [];
   readonly #running = new Set<Promise<void>>();
-  #made = 0;
   /** Something is or was wrong since the last time that all was well: then what is asked may be refused. */
   #disturbed = true;
 
   constructor(seed: number, breakage: Breakage = {}) {
     this.#random = seededRandom(seed);
+    this.#dice = new Dice(this.#random);
     this.#world = fakeWorld(seed, new PowerCutFiles());
     this.#bus = new FakeBus(this.#world, { lossRatio: 0, delayMs: [0, 5], isolated: this.#isolated });
     this.#kv = new MemoryKv(this.#world.clock);
     this.#objects.clock = this.#world.clock;
     this.#breakage = breakage;
-    const count = this.#pick([LEAST_PROCESSES, LEAST_PROCESSES, 4, PROCESSES.length]);
+    const count = this.#dice.pick([LEAST_PROCESSES, LEAST_PROCESSES, 4, PROCESSES.length]);
     this.#places = new Map(
       PROCESSES.slice(0, count).map((id) => [id, { files: new PowerCutFiles(), process: undefined, isChanging: false }]),
     );
@@ -88,8 +87,8 @@ export class ClusterSimulation {
     await this.#calm('at the beginning');
     for (let action = 0; action < ACTIONS && this.problems.length < MOST_PROBLEMS; action++) {
       this.#act();
-      await this.#world.advance(this.#below(this.#chance(0.1) ? 3_000 : 200));
-      if (this.#chance(0.03)) await this.#calm('in between');
+      await this.#world.advance(this.#dice.below(this.#dice.chance(0.1) ? 3_000 : 200));
+      if (this.#dice.chance(0.03)) await this.#calm('in between');
     }
     await this.#calm('at the end');
     for (const { process } of this.#places.values()) await this.#soon(process!.store.flush());
@@ -122,7 +121,7 @@ export class ClusterSimulation {
   /** Starts something that goes on beside everything else. */
   #act(): void {
     const acts: [weight: number, what: string, act: () => Promise<void> | void][] = [
-      [40, 'push', () => this.#push(this.#newPush())],
+      [40, 'push', () => this.#push(this.#entries.newPush(this.#dice))],
       [10, 'push again', () => this.#pushAgain()],
       [30, 'query', () => this.#query()],
       [10, 'count', () => this.#count()],
@@ -134,19 +133,10 @@ export class ClusterSimulation {
       [6, 'cut off', () => this.#cutOff()],
       [3, 'lose messages', () => this.#loseMessages()],
     ];
-    const [, what, act] = this.#pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
+    const [, what, act] = this.#dice.pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
     this.#note(what);
     const running = Promise.resolve(act()).finally(() => this.#running.delete(running));
     this.#running.add(running);
-  }
-
-  #newPush(): Entry[] {
-    return Array.from({ length: 1 + this.#below(5) }, () => {
-      if (this.#sent.size > 0 && this.#chance(0.1)) return this.#pick([...this.#sent.values()]);
-      const app = this.#chance(0.6) ? `shared-${this.#below(3)}` : `own-${this.#below(12)}`;
-      const offsetNs = BigInt(this.#below(3)) * HOUR_NS + BigInt(this.#below(150)) * MS_NS;
-      return { labels: { app }, timeNs: START_NS + offsetNs, line: `entry ${this.#made++} ${'x'.repeat(this.#below(80))}` };
-    });
   }
 
   async #pushAgain(): Promise<void> {
@@ -155,7 +145,7 @@ export class ClusterSimulation {
   }
 
   async #push(entries: Entry[]): Promise<void> {
-    for (const entry of entries) this.#sent.set(entry.line, entry);
+    for (const entry of entries) this.#entries.sent.set(entry.line, entry);
     const place = this.#anyProcess();
     try {
       if (place === undefined) throw new Fault('unavailable', 'no process is there');
@@ -163,7 +153,7 @@ export class ClusterSimulation {
       if (fault !== undefined) throw new Fault(fault.code, fault.message);
       // Of a process that died meanwhile nobody hears.
       if (this.#places.get(place.id)?.process !== place) throw new Fault('unavailable', 'the process is gone');
-      for (const entry of entries) this.#acknowledged.set(entry.line, entry);
+      for (const entry of entries) this.#entries.acknowledged.set(entry.line, entry);
     } catch (error) {
       this.#inDoubt.push(entries);
       this.#mayFail('push', error);
@@ -171,7 +161,7 @@ export class ClusterSimulation {
   }
 
   async #query(): Promise<void> {
-    const app = this.#chance(0.5) ? undefined : `shared-${this.#below(3)}`;
+    const app = this.#dice.chance(0.5) ? undefined : `shared-${this.#dice.below(3)}`;
     const process = this.#anyProcess();
     if (process !== undefined) await this.#checkLines(process, app, 'a query').catch((error) => this.#mayFail('query', error));
   }
@@ -179,23 +169,23 @@ export class ClusterSimulation {
   /** Rejects as the query does. */
   async #checkLines({ store, id }: ClusterProcess, app: string | undefined, when: string): Promise<string[]> {
     const wanted = ({ labels }: Entry): boolean => app === undefined || labels.app === app;
-    const mustHave = [...this.#acknowledged.values()].filter(wanted);
+    const mustHave = [...this.#entries.acknowledged.values()].filter(wanted);
     const found = await store.lines(app === undefined ? '{app=~".+"}' : `{app="${app}"}`);
     const distinct = new Set(found);
     for (const { line } of mustHave) if (!distinct.has(line)) this.#problem(`${when} of ${id} lacks ${line}, acknowledged before`);
     if (found.length !== distinct.size) this.#problem(`${when} of ${id} has ${found.length - distinct.size} entries twice`);
-    for (const line of distinct) if (!this.#sent.has(line)) this.#problem(`${when} of ${id} has ${line}, which nobody sent`);
+    for (const line of distinct) if (!this.#entries.sent.has(line)) this.#problem(`${when} of ${id} has ${line}, which nobody sent`);
     return found;
   }
 
   async #count(): Promise<void> {
-    const atLeast = this.#acknowledged.size;
+    const atLeast = this.#entries.acknowledged.size;
     const process = this.#anyProcess();
     if (process === undefined) return;
     try {
       const count = await process.store.count('{app=~".+"}');
-      if (count < atLeast || count > this.#sent.size)
-        this.#problem(`counted ${count}, with ${atLeast} acknowledged before and ${this.#sent.size} sent by then`);
+      if (count < atLeast || count > this.#entries.sent.size)
+        this.#problem(`counted ${count}, with ${atLeast} acknowledged before and ${this.#entries.sent.size} sent by then`);
     } catch (error) {
       this.#mayFail('count', error);
     }
@@ -219,73 +209,71 @@ export class ClusterSimulation {
   /** Of all that nothing else is happening to. */
   async #crashAll(): Promise<void> {
     const places = [...this.#places.values()].filter(({ isChanging }) => !isChanging);
-    const mode = this.#pick(CRASH_MODES);
+    const mode = this.#dice.pick(CRASH_MODES);
     await Promise.all(places.map((place) => this.#crash(place, mode)));
   }
 
-  async #crash(place = this.#unchanging(), mode = this.#pick(CRASH_MODES)): Promise<void> {
-    if (place?.process === undefined) return;
-    this.#disturbed = true;
-    place.isChanging = true;
-    const { id } = place.process;
-    this.#note(`${id} crashes, ${mode}`);
-    place.files = place.process.crash(mode, this.#random);
-    place.process = undefined;
-    await this.#world.timers.sleep(this.#below(this.#chance(0.5) ? 40_000 : 4_000));
-    await this.#start(id);
-    place.isChanging = false;
+  async #crash(place = this.#unchanging(), mode = this.#dice.pick(CRASH_MODES)): Promise<void> {
+    await this.#change(place, async (process, changing) => {
+      this.#note(`${process.id} crashes, ${mode}`);
+      changing.files = process.crash(mode, this.#random);
+      changing.process = undefined;
+      await this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
+      await this.#start(process.id);
+    });
   }
 
-  async #stop(): Promise<void> {
-    const place = this.#unchanging();
-    if (place?.process === undefined) return;
-    this.#disturbed = true;
-    place.isChanging = true;
-    const { process } = place;
-    this.#note(`${process.id} stops`);
-    place.process = undefined;
-    await process.stop().catch((error) => this.#problem(`${process.id} did not stop: ${error}`));
-    place.files = place.files.crash('killed', this.#random);
-    await this.#world.timers.sleep(this.#below(5_000));
-    await this.#start(process.id);
-    place.isChanging = false;
+  #stop(): Promise<void> {
+    return this.#change(this.#unchanging(), async (process, changing) => {
+      this.#note(`${process.id} stops`);
+      changing.process = undefined;
+      await process.stop().catch((error) => this.#problem(`${process.id} did not stop: ${error}`));
+      changing.files = changing.files.crash('killed', this.#random);
+      await this.#world.timers.sleep(this.#dice.below(5_000));
+      await this.#start(process.id);
+    });
   }
 
-  async #cutOff(): Promise<void> {
-    const place = this.#unchanging();
+  #cutOff(): Promise<void> {
+    return this.#change(this.#unchanging(), async (process) => {
+      this.#note(`${process.id} is cut off`);
+      this.#isolated.add(process.id);
+      process.isolated = true;
+      await this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
+      this.#note(`${process.id} is within reach again`);
+      this.#isolated.delete(process.id);
+      process.isolated = false;
+    });
+  }
+
+  /** Does something to a process, and nothing else to it meanwhile. */
+  async #change(place: Place | undefined, work: (process: ClusterProcess, place: Place) => Promise<void>): Promise<void> {
     if (place?.process === undefined) return;
     this.#disturbed = true;
     place.isChanging = true;
-    const { process } = place;
-    this.#note(`${process.id} is cut off`);
-    this.#isolated.add(process.id);
-    process.isolated = true;
-    await this.#world.timers.sleep(this.#below(this.#chance(0.5) ? 40_000 : 4_000));
-    this.#note(`${process.id} is within reach again`);
-    this.#isolated.delete(process.id);
-    process.isolated = false;
+    await work(place.process, place);
     place.isChanging = false;
   }
 
   async #loseMessages(): Promise<void> {
     this.#disturbed = true;
-    this.#bus.network.lossRatio = this.#pick([0.001, 0.01, 0.05]);
-    await this.#world.timers.sleep(this.#below(5_000));
+    this.#bus.network.lossRatio = this.#dice.pick([0.001, 0.01, 0.05]);
+    await this.#world.timers.sleep(this.#dice.below(5_000));
     this.#bus.network.lossRatio = 0;
   }
 
   /** One that nothing is happening to; another one at the same time only now and then. */
   #unchanging(): Place | undefined {
     const places = [...this.#places.values()];
-    if (places.some(({ isChanging }) => isChanging) && !this.#chance(0.6)) return undefined;
+    if (places.some(({ isChanging }) => isChanging) && !this.#dice.chance(0.6)) return undefined;
     const free = places.filter(({ isChanging }) => !isChanging);
-    return free.length < 2 ? undefined : this.#pick(free);
+    return free.length < 2 ? undefined : this.#dice.pick(free);
   }
 
   /** Undefined: nobody is there to be asked. */
   #anyProcess(): ClusterProcess | undefined {
     const living = this.#living();
-    return living.length === 0 ? undefined : this.#pick(living);
+    return living.length === 0 ? undefined : this.#dice.pick(living);
   }
 
   #living(): ClusterProcess[] {
@@ -311,11 +299,11 @@ export class ClusterSimulation {
     for (const process of this.#living()) {
       const found = await this.#soon(this.#checkLines(process, undefined, when));
       const count = await this.#soon(process.store.count('{app=~".+"}'));
-      if (found?.length !== this.#acknowledged.size)
-        this.#problem(`${when}: ${process.id} found ${found?.length} of ${this.#acknowledged.size}`);
+      if (found?.length !== this.#entries.acknowledged.size)
+        this.#problem(`${when}: ${process.id} found ${found?.length} of ${this.#entries.acknowledged.size}`);
       if (count !== found?.length) this.#problem(`${when}: ${process.id} counted ${count}, found ${found?.length}`);
     }
-    this.#note(`calm ${when}: ${this.#acknowledged.size} entries`);
+    this.#note(`calm ${when}: ${this.#entries.acknowledged.size} entries`);
   }
 
   async #isWell(): Promise<boolean> {
@@ -372,17 +360,5 @@ export class ClusterSimulation {
   #problem(text: string): void {
     this.#note(`PROBLEM: ${text}`);
     this.problems.push(text);
-  }
-
-  #chance(ratio: number): boolean {
-    return this.#random.next() < ratio;
-  }
-
-  #below(limit: number): number {
-    return Math.floor(this.#random.next() * limit);
-  }
-
-  #pick<T>(choices: readonly T[]): T {
-    return choices[this.#below(choices.length)];
   }
 }

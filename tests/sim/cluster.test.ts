@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Ingesters } from '../../actors/ingesters.ts';
-import type { Files } from '../../ops/base/world.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { SOAK } from '../support/check-sent.ts';
+import { withoutSync } from '../support/power-cut-files.ts';
 import { type Breakage, ClusterSimulation } from './cluster-simulation.ts';
 
 const SEEDS = SOAK ? 500 : Number(process.env.SEEDS ?? 50);
@@ -32,29 +32,6 @@ test('a seed that is run twice gives the same trace', async () => {
   assert.equal(hashes[0], hashes[1]);
 });
 
-/** Files whose data is said to be on the disk when it is not. */
-function withoutSync(files: Files): Files {
-  return {
-    ...files,
-    makeDirectory: (path) => files.makeDirectory(path),
-    list: (path) => files.list(path),
-    stat: (path) => files.stat(path),
-    write: (path, body) => files.write(path, body),
-    read: (path, range) => files.read(path, range),
-    open: (path) => files.open(path),
-    rename: (from, to) => files.rename(from, to),
-    link: (from, to) => files.link(from, to),
-    unlink: (path) => files.unlink(path),
-    removeDirectory: (path) => files.removeDirectory(path),
-    syncFile: (path) => files.syncFile(path),
-    syncDirectory: (path) => files.syncDirectory(path),
-    async create(path) {
-      const file = await files.create(path);
-      return { append: (chunks) => file.append(chunks), sync: async () => {}, close: () => file.close() };
-    },
-  };
-}
-
 const onlyAlive = (ring: Ring, right: Ingesters): Ingesters => ({
   ...right,
   groups: () =>
@@ -68,7 +45,7 @@ const broken: [what: string, breakage: Breakage][] = [
   ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
   ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
   ['only those are asked that are alive and active', { ingesters: onlyAlive }],
-  ['a push is acknowledged before it is on the disk', { files: withoutSync }],
+  ['a push is acknowledged before it is on the disk', { files: (files) => withoutSync(files, 'data') }],
 ];
 for (const [what, breakage] of broken) {
   test(`the simulation notices: ${what}`, async (context) => {

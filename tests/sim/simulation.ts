@@ -1,13 +1,13 @@
 import { asFault, Fault } from '../../ops/base/fault.ts';
 import type { Random } from '../../ops/base/world.ts';
 import { FAKE_START_MS, type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
+import { Dice } from '../support/dice.ts';
 import { CRASH_MODES, PowerCutFiles } from '../support/power-cut-files.ts';
 import { type Entry, type Extent, SingleStore } from '../support/single-store.ts';
 import { flakyFiles } from './flaky-files.ts';
+import { HOUR_NS, SentEntries, START_NS } from './sent-entries.ts';
 
 const MS_NS = 1_000_000n;
-const HOUR_NS = 3_600_000n * MS_NS;
-const START_NS = 482_120n * HOUR_NS;
 const LIVES = 6;
 const MOST_SHARDS = 3;
 /** Small, so that files, heads and objects are many. */
@@ -47,9 +47,8 @@ export class Simulation {
   readonly events: string[] = [];
   readonly #seed: number;
   readonly #random: Random;
-  readonly #sent = new Map<string, Entry>();
-  readonly #acknowledged = new Map<string, Entry>();
-  #made = 0;
+  readonly #dice: Dice;
+  readonly #entries = new SentEntries();
   readonly #inDoubt: Entry[][] = [];
   #files = new PowerCutFiles();
   /** How often an operation on objects fails. */
@@ -61,6 +60,7 @@ export class Simulation {
   constructor(seed: number) {
     this.#seed = seed;
     this.#random = seededRandom(seed);
+    this.#dice = new Dice(this.#random);
   }
 
   async run(): Promise<void> {
@@ -70,7 +70,7 @@ export class Simulation {
 
   async #liveAndDie(number: number): Promise<void> {
     const files = this.#files;
-    const ends = this.#chance(0.7) ? files.steps + Math.floor(2 ** (3 + this.#random.next() * 9)) : Number.POSITIVE_INFINITY;
+    const ends = this.#dice.chance(0.7) ? files.steps + Math.floor(2 ** (3 + this.#random.next() * 9)) : Number.POSITIVE_INFINITY;
     files.stopAt = ends;
     const life: { current?: Life } = {};
     let over = false;
@@ -89,7 +89,7 @@ export class Simulation {
     }
     if (life.current !== undefined) life.current.ended = true;
     if (over) await living;
-    const mode = files.steps >= ends ? this.#pick(CRASH_MODES) : 'nothing';
+    const mode = files.steps >= ends ? this.#dice.pick(CRASH_MODES) : 'nothing';
     this.#note(files.steps >= ends ? `the power goes at step ${ends}, ${mode}` : 'stopped, and the power goes');
     this.#files = files.crash(mode, seededRandom(this.#seed + number));
     this.#heal();
@@ -98,20 +98,20 @@ export class Simulation {
   async #live(number: number, files: PowerCutFiles, place: { current?: Life }): Promise<void> {
     const life = await this.#boot(number, files);
     place.current = life;
-    if (this.#chance(0.5)) await this.#whenReady(life);
-    const actions = 10 + this.#below(80);
+    if (this.#dice.chance(0.5)) await this.#whenReady(life);
+    const actions = 10 + this.#dice.below(80);
     for (let action = 0; action < actions && !isOver(life) && this.problems.length < MOST_PROBLEMS; action++) {
       this.#act(life);
-      for (let turns = this.#below(6); turns > 0; turns--) await nextTurn();
-      if (this.#chance(0.15)) await life.world.advance(this.#below(this.#chance(0.1) ? 100_000 : 2_000));
-      if (this.#chance(0.06)) await this.#calm(life, 'in between');
+      for (let turns = this.#dice.below(6); turns > 0; turns--) await nextTurn();
+      if (this.#dice.chance(0.15)) await life.world.advance(this.#dice.below(this.#dice.chance(0.1) ? 100_000 : 2_000));
+      if (this.#dice.chance(0.06)) await this.#calm(life, 'in between');
       // What restarted meanwhile is up again, and asked before anything else is flushed.
-      if (this.#storageFailsRatio === 0 && this.#chance(0.1)) {
+      if (this.#storageFailsRatio === 0 && this.#dice.chance(0.1)) {
         await this.#whenReady(life);
         await this.#query(life);
       }
     }
-    if (this.#chance(0.6)) await this.#calm(life, 'at the end');
+    if (this.#dice.chance(0.6)) await this.#calm(life, 'at the end');
     if (isOver(life)) return;
     this.#heal();
     this.#disturbed = true;
@@ -136,25 +136,26 @@ export class Simulation {
 
   /** Time goes on between two lives, now and then by more than anything is kept for. */
   #startMs({ clock }: PowerCutFiles): number {
-    return clock === undefined ? FAKE_START_MS : clock.nowMs() + this.#below(this.#chance(0.3) ? 2 * KEPT_MS : 60_000);
+    return clock === undefined ? FAKE_START_MS : clock.nowMs() + this.#dice.below(this.#dice.chance(0.3) ? 2 * KEPT_MS : 60_000);
   }
 
   async #boot(number: number, files: PowerCutFiles): Promise<Life> {
     const fails = (path: string) => {
-      if (!path.startsWith('/data/objects/') || this.#storageFailsRatio === 0 || !this.#chance(this.#storageFailsRatio)) return undefined;
-      return this.#chance(0.5) ? 'before' : 'after';
+      if (!path.startsWith('/data/objects/') || this.#storageFailsRatio === 0 || !this.#dice.chance(this.#storageFailsRatio))
+        return undefined;
+      return this.#dice.chance(0.5) ? 'before' : 'after';
     };
     const world = fakeWorld(this.#seed * LIVES + number, flakyFiles(files, fails), this.#startMs(files));
     files.clock = world.clock;
-    const shards = 1 + this.#below(MOST_SHARDS);
+    const shards = 1 + this.#dice.below(MOST_SHARDS);
     this.#disturbed = true; // it has yet to replay
     this.#note(`starts with ${shards} shards`);
-    const ingester = { ...INGESTER, flushBytes: this.#pick(FLUSH_BYTES) };
+    const ingester = { ...INGESTER, flushBytes: this.#dice.pick(FLUSH_BYTES) };
     const onFailed = (address: string, error: unknown): void => {
       if (files.steps < files.stopAt) this.#problem(`${address} failed for good: ${error}`);
     };
-    const compactionInterval = number === LIVES ? KEPT_MS : this.#pick(COMPACTION_INTERVALS);
-    const compactors = { ...COMPACTORS, levelZeroAge: this.#pick(LEVEL_ZERO_AGES), compactionInterval };
+    const compactionInterval = number === LIVES ? KEPT_MS : this.#dice.pick(COMPACTION_INTERVALS);
+    const compactors = { ...COMPACTORS, levelZeroAge: this.#dice.pick(LEVEL_ZERO_AGES), compactionInterval };
     const store = await SingleStore.boot(world, { shards, ingester, compactors, onFailed });
     return { world, files, store, shards, running: new Set(), failures: [], ended: false };
   }
@@ -162,7 +163,7 @@ export class Simulation {
   /** Starts something that goes on beside everything else. */
   #act(life: Life): void {
     const acts: [weight: number, what: string, act: () => Promise<void> | void][] = [
-      [40, 'push', () => this.#push(life, this.#newPush())],
+      [40, 'push', () => this.#push(life, this.#entries.newPush(this.#dice))],
       [8, 'push again', () => this.#pushAgain(life)],
       [20, 'query', () => this.#query(life)],
       [6, 'count', () => this.#count(life)],
@@ -174,19 +175,10 @@ export class Simulation {
       [4, 'actor fails', () => this.#failActor(life)],
       [4, 'heal', () => this.#heal()],
     ];
-    const [, what, act] = this.#pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
+    const [, what, act] = this.#dice.pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
     this.#note(what);
     const running = Promise.resolve(act()).finally(() => life.running.delete(running));
     life.running.add(running);
-  }
-
-  #newPush(): Entry[] {
-    return Array.from({ length: 1 + this.#below(5) }, () => {
-      if (this.#sent.size > 0 && this.#chance(0.1)) return this.#pick([...this.#sent.values()]);
-      const app = this.#chance(0.6) ? `shared-${this.#below(3)}` : `own-${this.#below(12)}`;
-      const offsetNs = BigInt(this.#below(3)) * HOUR_NS + BigInt(this.#below(150)) * MS_NS;
-      return { labels: { app }, timeNs: START_NS + offsetNs, line: `entry ${this.#made++} ${'x'.repeat(this.#below(80))}` };
-    });
   }
 
   async #pushAgain(life: Life): Promise<void> {
@@ -195,11 +187,11 @@ export class Simulation {
   }
 
   async #push(life: Life, entries: Entry[]): Promise<void> {
-    for (const entry of entries) this.#sent.set(entry.line, entry);
+    for (const entry of entries) this.#entries.sent.set(entry.line, entry);
     try {
-      const { fault } = await life.store.push(entries, String(this.#below(life.shards)));
+      const { fault } = await life.store.push(entries, String(this.#dice.below(life.shards)));
       if (fault !== undefined) throw new Fault(fault.code, fault.message);
-      for (const entry of entries) this.#acknowledged.set(entry.line, entry);
+      for (const entry of entries) this.#entries.acknowledged.set(entry.line, entry);
     } catch (error) {
       this.#inDoubt.push(entries);
       this.#mayFail(life, 'push', error, true);
@@ -211,17 +203,17 @@ export class Simulation {
   }
 
   async #compact(life: Life): Promise<void> {
-    await life.store.compact(String(this.#below(COMPACTORS.count))).catch((error) => this.#mayFail(life, 'compact', error, true));
+    await life.store.compact(String(this.#dice.below(COMPACTORS.count))).catch((error) => this.#mayFail(life, 'compact', error, true));
   }
 
   async #query(life: Life): Promise<void> {
-    const fromNs = START_NS + BigInt(this.#below(2)) * HOUR_NS + BigInt(this.#below(100)) * MS_NS;
+    const fromNs = START_NS + BigInt(this.#dice.below(2)) * HOUR_NS + BigInt(this.#dice.below(100)) * MS_NS;
     const extent: Extent = {
-      direction: this.#pick(['forward', 'backward']),
-      ...(this.#chance(0.3) ? { fromNs } : {}),
-      ...(this.#chance(0.3) ? { toNs: fromNs + HOUR_NS } : {}),
+      direction: this.#dice.pick(['forward', 'backward']),
+      ...(this.#dice.chance(0.3) ? { fromNs } : {}),
+      ...(this.#dice.chance(0.3) ? { toNs: fromNs + HOUR_NS } : {}),
     };
-    const app = this.#chance(0.5) ? undefined : `shared-${this.#below(3)}`;
+    const app = this.#dice.chance(0.5) ? undefined : `shared-${this.#dice.below(3)}`;
     await this.#checkLines(life, app, extent).catch(() => {});
   }
 
@@ -229,25 +221,25 @@ export class Simulation {
   async #checkLines(life: Life, app: string | undefined, extent: Extent, when = 'a query'): Promise<string[]> {
     const { fromNs = 0n, toNs = 2n ** 62n } = extent;
     const wanted = ({ labels, timeNs }: Entry): boolean => timeNs >= fromNs && timeNs < toNs && (app === undefined || labels.app === app);
-    const mustHave = [...this.#acknowledged.values()].filter(wanted);
+    const mustHave = [...this.#entries.acknowledged.values()].filter(wanted);
     const found = await this.#asking(life, () => life.store.lines(app === undefined ? '{app=~".+"}' : `{app="${app}"}`, extent));
     const distinct = new Set(found);
     const what = `${when} of ${app ?? 'all'} ${extent.direction ?? ''}`;
     for (const { line } of mustHave) if (!distinct.has(line)) this.#problem(`${what} lacks ${line}, acknowledged before`);
     if (found.length !== distinct.size) this.#problem(`${what} has ${found.length - distinct.size} entries twice`);
     for (const line of distinct) {
-      const entry = this.#sent.get(line);
+      const entry = this.#entries.sent.get(line);
       if (entry === undefined || !wanted(entry)) this.#problem(`${what} has ${line}, which does not belong there`);
     }
     return found;
   }
 
   async #count(life: Life): Promise<void> {
-    const atLeast = this.#acknowledged.size;
+    const atLeast = this.#entries.acknowledged.size;
     const count = await this.#asking(life, () => life.store.count('{app=~".+"}')).catch(() => undefined);
     if (count === undefined) return;
-    if (count < atLeast || count > this.#sent.size)
-      this.#problem(`counted ${count}, with ${atLeast} acknowledged before and ${this.#sent.size} sent by then`);
+    if (count < atLeast || count > this.#entries.sent.size)
+      this.#problem(`counted ${count}, with ${atLeast} acknowledged before and ${this.#entries.sent.size} sent by then`);
   }
 
   async #asking<T>(life: Life, query: () => Promise<T>): Promise<T> {
@@ -269,17 +261,17 @@ export class Simulation {
   }
 
   #fillDisk({ files }: Life): void {
-    files.quotaBytes = this.#below(1_500);
+    files.quotaBytes = this.#dice.below(1_500);
   }
 
   #failSync({ files }: Life): void {
     this.#disturb();
-    files.goodSyncs = this.#below(4);
+    files.goodSyncs = this.#dice.below(4);
   }
 
   #failStorage(): void {
     this.#disturb();
-    this.#storageFailsRatio = this.#pick([0.1, 0.5, 1]);
+    this.#storageFailsRatio = this.#dice.pick([0.1, 0.5, 1]);
   }
 
   #failActor({ store, shards, failures, world }: Life): void {
@@ -287,7 +279,7 @@ export class Simulation {
     if (failures.filter((atMs) => nowMs - atMs < FAILURE_WINDOW_MS).length >= MOST_FAILURES) return;
     failures.push(nowMs);
     this.#disturb();
-    store.fail(`${this.#pick(['ingester', 'ingester', 'querier', 'distributor', 'compactor'])}/${this.#below(shards)}`);
+    store.fail(`${this.#dice.pick(['ingester', 'ingester', 'querier', 'distributor', 'compactor'])}/${this.#dice.below(shards)}`);
   }
 
   #disturb(): void {
@@ -318,7 +310,8 @@ export class Simulation {
     if (this.#inDoubt.length > 0) this.#problem(`${when}: ${this.#inDoubt.length} pushes are refused though nothing is wrong`);
     const found = await this.#checkLines(life, undefined, {}, when);
     const count = await this.#asking(life, () => life.store.count('{app=~".+"}'));
-    if (found.length !== this.#acknowledged.size) this.#problem(`${when}: found ${found.length} of ${this.#acknowledged.size}`);
+    if (found.length !== this.#entries.acknowledged.size)
+      this.#problem(`${when}: found ${found.length} of ${this.#entries.acknowledged.size}`);
     if (count !== found.length) this.#problem(`${when}: counted ${count}, found ${found.length}`);
     this.#note(`calm ${when}: ${found.length} entries`);
   }
@@ -353,18 +346,6 @@ export class Simulation {
   #problem(text: string): void {
     this.#note(`PROBLEM: ${text}`);
     this.problems.push(text);
-  }
-
-  #chance(ratio: number): boolean {
-    return this.#random.next() < ratio;
-  }
-
-  #below(limit: number): number {
-    return Math.floor(this.#random.next() * limit);
-  }
-
-  #pick<T>(choices: readonly T[]): T {
-    return choices[this.#below(choices.length)];
   }
 }
 

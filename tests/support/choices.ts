@@ -1,4 +1,5 @@
 import { seededRandom } from '../../ops/base/world-fake.ts';
+import { Dice } from './dice.ts';
 import { DATA_START_NS, type LaidPush } from './layouts.ts';
 
 export const FAR = { startNs: 0n, endNs: 4n * 10n ** 18n };
@@ -6,9 +7,9 @@ const SECOND_NS = 1_000_000_000n;
 
 /** What questions about the pushes are made of. */
 export function choices(seed: number, pushes: readonly LaidPush[]) {
-  const random = seededRandom(seed);
-  const below = (limit: number): number => Math.floor(random.next() * limit);
-  const pick = <T>(choices: readonly T[]): T => choices[below(choices.length)];
+  const dice = new Dice(seededRandom(seed));
+  const below = (limit: number): number => dice.below(limit);
+  const pick = <T>(from: readonly T[]): T => dice.pick(from);
   const entries = pushes.flat();
   /** At an entry, beside one, or anywhere. */
   const time = (): bigint =>

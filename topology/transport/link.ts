@@ -7,7 +7,7 @@ import { type AnswerSink, Call, type Window } from './call.ts';
 import type { Exchange, Line } from './exchange.ts';
 import { sizeOf } from './parcel.ts';
 import type { Address, Handler, Message, RequestOptions } from './transport.ts';
-import { type Encoded, encode } from './wire.ts';
+import { type Encoded, encode, faultOf } from './wire.ts';
 
 export const THREAD_WINDOW: Window = { messages: 64, bytes: 8 * MiB };
 
@@ -163,7 +163,7 @@ export class Link {
         break;
       case FAULT: {
         const [, id, code, message, retryAfterS] = parcel;
-        this.#lastAnswer(id)?.fault(faultFromWire({ code, message, ...(retryAfterS === null ? {} : { retryAfterS }) }));
+        this.#lastAnswer(id)?.fault(faultOf(code, message, retryAfterS));
         break;
       }
       case ABORT: {

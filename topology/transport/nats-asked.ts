@@ -1,5 +1,5 @@
 import { MiB } from '../../ops/base/bytes.ts';
-import { Fault, faultFromWire } from '../../ops/base/fault.ts';
+import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { ClusterSubjects } from '../nats/subjects.ts';
 import type { Window } from './call.ts';
@@ -7,7 +7,7 @@ import type { Endpoint, Exchange, Line } from './exchange.ts';
 import { ABORT, ACCEPT, type BulkParcel, CREDIT, END, FAULT, ITEM, PING, REQUEST, VALUE } from './nats-parcels.ts';
 import { Lane, type Post, type Sending } from './nats-post.ts';
 import type { Address, Message, RequestOptions } from './transport.ts';
-import { encode } from './wire.ts';
+import { encode, faultOf } from './wire.ts';
 
 export const NATS_WINDOW: Window = { messages: 64, bytes: 8 * MiB };
 
@@ -158,7 +158,7 @@ export class AskedRequests {
       }
       case FAULT: {
         const [, id, code, message, retryAfterS] = parcel;
-        this.#last(id)?.exchange.fault(faultFromWire({ code, message, ...(retryAfterS === null ? {} : { retryAfterS }) }));
+        this.#last(id)?.exchange.fault(faultOf(code, message, retryAfterS));
       }
     }
   }

@@ -1,5 +1,5 @@
 import { addExtension, Packr } from 'msgpackr';
-import { asFault, Fault } from '../../ops/base/fault.ts';
+import { asFault, Fault, type FaultCode, faultFromWire } from '../../ops/base/fault.ts';
 
 /** A body ready to travel: `envelope` is msgpack without any binary value, `frames` the Uint8Arrays of the body in the order they were met, still the sender's. */
 export interface Encoded {
@@ -53,6 +53,11 @@ export function encode(head: readonly (string | number | boolean | null)[], body
   } catch (error) {
     throw asFault(error);
   }
+}
+
+/** A fault from the fields of a parcel. */
+export function faultOf(code: FaultCode, message: string, retryAfterS: number | null): Fault {
+  return faultFromWire({ code, message, ...(retryAfterS !== null && { retryAfterS }) });
 }
 
 /** What {@link encode} packed, with `frames` in their places. Throws Fault internal if it is not whole. */

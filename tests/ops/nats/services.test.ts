@@ -39,6 +39,15 @@ async function client(nats: NatsServer, user?: string): Promise<NatsConnection> 
   return connection;
 }
 
+/** A NATS server over which a process that is alone serves clients. */
+async function served(): Promise<NatsServer> {
+  const nats = await NatsServer.start();
+  closing.push(() => nats[Symbol.asyncDispose]());
+  const server = await TestServer.start({ flags: ['-nats.services.enabled', `-nats.services.servers=${nats.url}`] });
+  closing.push(() => server[Symbol.asyncDispose]());
+  return nats;
+}
+
 const pushOf = (lines: readonly string[], app = 'a') =>
   JSON.stringify({ streams: [{ stream: { app }, values: lines.map((line) => [String(nowNs()), line]) }] });
 
@@ -62,11 +71,7 @@ async function refused(connection: NatsConnection, subject: string, body: string
 }
 
 test('a process that is alone: a client pushes, queries, tails, and finds the services', { skip: withoutNats }, async () => {
-  const nats = await NatsServer.start();
-  closing.push(() => nats[Symbol.asyncDispose]());
-  const server = await TestServer.start({ flags: ['-nats.services.enabled', `-nats.services.servers=${nats.url}`] });
-  closing.push(() => server[Symbol.asyncDispose]());
-  const one = await client(nats);
+  const one = await client(await served());
   const inbox = createInbox();
   const tail = one.subscribe(inbox);
   one.publish('logs.fake.tail', JSON.stringify({ query: '{app="a"}' }), { reply: inbox });
@@ -102,11 +107,7 @@ test('a process that is alone: a client pushes, queries, tails, and finds the se
 });
 
 test('an answer that is larger than a message comes in parts, to who takes them', { skip: withoutNats }, async () => {
-  const nats = await NatsServer.start();
-  closing.push(() => nats[Symbol.asyncDispose]());
-  const server = await TestServer.start({ flags: ['-nats.services.enabled', `-nats.services.servers=${nats.url}`] });
-  closing.push(() => server[Symbol.asyncDispose]());
-  const one = await client(nats);
+  const one = await client(await served());
   const lines = Array.from({ length: 30 }, (_, index) => `${index} ${'x'.repeat(60_000)}`);
   for (const line of lines) await one.request('logs.fake.push', pushOf([line]));
   const params = JSON.stringify({ query: '{app="a"}', limit: 100, direction: 'forward' });
