@@ -32,18 +32,23 @@ export function localIngesters(instances: readonly string[]): Ingesters {
 
 /** Those of a ring. */
 export function ringIngesters(ring: Ring, replicationFactor: number): Ingesters {
+  let groups: readonly IngesterGroup[] = [];
+  let version = -1;
   return {
     replicasOf: (tenant, hash) =>
       ring.replicas(placementHash(tenant, hash), replicationFactor).map(({ id, shards }) => shardInstance(id, shardOf(hash, shards))),
     quorum: quorumOf(replicationFactor),
     groups() {
-      // One that is pending has nothing yet in this life, but may have had before.
-      const all = ring.instances();
-      if (all.length === 0) throw new Fault('unavailable', 'no ingester is known', { retryAfterS: 1 });
-      return all.map(({ instance: { id, shards } }) => ({
-        name: id,
-        instances: Array.from({ length: shards }, (_, shard) => shardInstance(id, shard)),
-      }));
+      if (version !== ring.version) {
+        // One that is pending has nothing yet in this life, but may have had before.
+        groups = ring.instances().map(({ instance: { id, shards } }) => ({
+          name: id,
+          instances: Array.from({ length: shards }, (_, shard) => shardInstance(id, shard)),
+        }));
+        version = ring.version;
+      }
+      if (groups.length === 0) throw new Fault('unavailable', 'no ingester is known', { retryAfterS: 1 });
+      return groups;
     },
     tolerated: Math.floor((replicationFactor - 1) / 2),
   };

@@ -2,6 +2,7 @@ import {
   bool,
   bytes,
   choice,
+  choices,
   duration,
   int,
   list,
@@ -17,6 +18,7 @@ import { type Action, type Flags, helpText, readFlags } from './config-flags.ts'
 import { type Given, given, type Slot, slotsOf } from './config-slots.ts';
 import { knownKeys, readOptions, writeYaml, YamlFile } from './config-yaml.ts';
 import { LOG_LEVELS } from './log.ts';
+import { TARGETS } from './targets.ts';
 
 /** Limits that Grafana's applications ask for, by Loki's names; those that are not ours are not shown. */
 const PUBLISHED_LIMITS =
@@ -25,7 +27,11 @@ const PUBLISHED_LIMITS =
   'retention_period,retention_stream,volume_enabled,volume_max_series';
 
 export const generalOptions = section('', '', {
-  target: choice(['all'], 'all', 'Components that this process runs; only `all`, every component in one process.'),
+  target: choices(
+    TARGETS,
+    'all',
+    'Components that this process runs: `all`, or, of a process that is one of several, any list of components and of the groups `write` (distributor, ingester), `read` (query-frontend, querier) and `backend` (query-scheduler, compactor).',
+  ),
   authEnabled: bool('false', 'Take the tenant from X-Scope-OrgID; otherwise every request belongs to the tenant `fake`.', {
     flag: 'auth.enabled',
   }),

@@ -1,7 +1,7 @@
 import { MemoryBudget, SharedMemory } from '../../logql/engine/memory-budget.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { bytes, int, type OptionsOf, section } from '../../ops/base/options.ts';
-import { type AskContext, type Asker, defineActor, type Handlers } from '../kernel/define.ts';
+import { type AskContext, askOptions, defineActor, type Handlers, type Messenger } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../protocol/query.ts';
 import { Turns } from '../turns.ts';
@@ -10,6 +10,7 @@ import { detectedFields, detectedLabels, detectedValues } from './detected.ts';
 import { explainQuery } from './explain.ts';
 import { indexShards, indexStats } from './index-stats.ts';
 import type { FrontendServices } from './jobs.ts';
+import { queriersThere } from './leased.ts';
 import { labelNames, labelValues, seriesSets } from './metadata.ts';
 import { minedPatterns } from './patterns.ts';
 import { instantQuery, rangeQuery } from './queries.ts';
@@ -28,15 +29,13 @@ export const frontendOptions = section('frontend', 'frontend', {
 
 export interface FrontendDeps {
   readonly options: OptionsOf<typeof frontendOptions>;
-  readonly asker: Asker;
-  /** Querier instances; a query is sharded over all of them by stream. */
-  readonly queriers: readonly string[];
+  readonly messenger: Messenger;
   /** Line bytes that are mined for patterns at most, by miners with the queriers' instances; absent where they are turned off. */
   readonly patternBytes?: number | undefined;
   readonly limits: (tenant: string) => TenantLimits;
 }
 
-/** Turns a query into jobs for queriers, and their results into one answer. */
+/** Turns a query into jobs for queriers, sharded over all of them by stream, and their results into one answer. A scheduler says whose turn it is. */
 export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
   name: frontendProtocol.component,
   mailbox: { messages: 16_384, bytes: 64 * MiB, concurrency: 256, whenFull: 'refuse' },
@@ -48,10 +47,11 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
     const within =
       <A>(work: (ask: A, services: FrontendServices, asked: AskContext) => Promise<BodyReply>) =>
       async (ask: A, asked: AskContext): Promise<BodyReply> => {
+        const queriers = await queriersThere(deps.messenger, askOptions(asked));
         const memory = new MemoryBudget(deps.limits(asked.tenant).maxQueryMemory, pool);
         const slices = turns.begin(asked.signal);
         try {
-          return await work(ask, { ...deps, world, memory, slices }, asked);
+          return await work(ask, { ...deps, queriers, world, memory, slices }, asked);
         } finally {
           slices.end();
           memory.close();
@@ -73,6 +73,6 @@ export const frontend = defineActor<FrontendAsk, FrontendReply, FrontendDeps>({
       detected_fields: within(detectedFields),
       detected_values: within(detectedValues),
     };
-    return { handlers, observe: () => ({ queriers: deps.queriers.length, memoryBytes: pool.heldBytes }), stop: async () => {} };
+    return { handlers, observe: () => ({ memoryBytes: pool.heldBytes }), stop: async () => {} };
   },
 });

@@ -5,7 +5,7 @@ import { addProfiles, type StageProfile } from '../../logql/pipeline/profile.ts'
 import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import { checkSelected } from '../job-limits.ts';
-import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
+import { type AskContext, askOptions, type Messenger } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
 import {
@@ -19,11 +19,13 @@ import {
 } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
 import { askByTenant } from './by-tenant.ts';
+import { isGone, leased, MOST_QUERIERS } from './leased.ts';
 import { jobLimits } from './query-limits.ts';
 import { Slots } from './slots.ts';
 
 export interface FrontendServices {
-  readonly asker: Asker;
+  readonly messenger: Messenger;
+  /** Those that are there. */
   readonly queriers: readonly string[];
   /** Line bytes that are mined for patterns at most; absent where they are turned off. */
   readonly patternBytes?: number | undefined;
@@ -90,6 +92,7 @@ export class Jobs {
   readonly #limits: TenantLimits;
   readonly #slots: Slots;
   #count = 0;
+  #waitedMs = 0;
 
   /** Throws Fault rate_limited if the tenant may not query at all. */
   constructor(services: FrontendServices, asked: AskContext, { explain = false }: { explain?: boolean } = {}) {
@@ -113,8 +116,8 @@ export class Jobs {
       try {
         return await this.#run(ask, sharded, this.#services.world.random.id());
       } catch (error) {
-        // An object is gone that a job took over from another: alone, each can start over.
-        if (!(error instanceof Fault && error.code === 'not_found')) throw error;
+        // An object is gone that a job took over from another, or a querier with what it took over: alone, each can start over.
+        if (!(error instanceof Fault && error.code === 'not_found') && !isGone(error)) throw error;
         return this.#run(ask, sharded);
       }
     });
@@ -133,7 +136,7 @@ export class Jobs {
 
   /** `help`: a name for the jobs under which they are to help each other. */
   async #run<K extends JobAsk['kind']>(ask: Extract<JobAsk, { kind: K }>, sharded: boolean, help?: string): Promise<QuerierReply[K][]> {
-    const { asker, queriers } = this.#services;
+    const { messenger, queriers, world } = this.#services;
     const of = sharded ? queriers.length : 1;
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#asked.signal, this.#failed.signal, failed.signal]);
@@ -143,11 +146,22 @@ export class Jobs {
       const context = { ...askOptions(this.#asked), tenant, signal };
       const common = { ...own, ...(most && { most }), ...(this.profiles && { profile: true }), maxMemory };
       return Array.from({ length: of }, (_, index) => {
-        const instance = sharded ? queriers[index] : 'any';
         const shard: StreamShard = { index, of };
-        const others = queriers.filter((querier) => querier !== instance);
-        const job = { ...common, shard, ...(help && { help: { job: `${help} of ${tenant}`, others } }) } as unknown as Job<K>;
-        return this.#slots.run(() => asker.ask<QuerierAsk, QuerierReply, K>(querierProtocol, instance, job, context));
+        const jobAt = (querier: string): Job<K> => {
+          const others = queriers.filter((other) => other !== querier);
+          return { ...common, shard, ...(help && { help: { job: `${help} of ${tenant}`, others } }) } as unknown as Job<K>;
+        };
+        const wish = {
+          preferred: sharded ? queriers[index] : '',
+          world,
+          waited: this.#waited,
+          tries: help === undefined ? MOST_QUERIERS : 1,
+        };
+        return this.#slots.run(() =>
+          leased(messenger, wish, context, (querier) =>
+            messenger.ask<QuerierAsk, QuerierReply, K>(querierProtocol, querier, jobAt(querier), context),
+          ),
+        );
       });
     });
     this.#count += asks.length;
@@ -164,6 +178,10 @@ export class Jobs {
       throw error;
     }
   }
+
+  readonly #waited = (ms: number): void => {
+    this.#waitedMs += ms;
+  };
 
   /** Runs work over the replies, and gives way between its steps. */
   inTurns<T>(work: Steps<T>): Promise<T> {
@@ -194,7 +212,7 @@ export class Jobs {
     return {
       ...this.#scan,
       execMs: world.clock.monotonicMs() - this.#startMs,
-      queueMs: 0,
+      queueMs: this.#waitedMs,
       subqueries: this.#count,
       splits: 1,
       shards: queriers.length,

@@ -7,6 +7,7 @@ import { type BodyReply, type FrontendAsk, patternProtocol } from '../protocol/q
 import { tenantsOf } from '../tenants.ts';
 import { selectorOf } from './by-tenant.ts';
 import type { FrontendServices } from './jobs.ts';
+import { leased, MOST_QUERIERS } from './leased.ts';
 import { checkRequiredLabels } from './query-limits.ts';
 
 /** The patterns of lines, those of most lines first. Throws Fault not_found where patterns are turned off. */
@@ -15,7 +16,7 @@ export async function minedPatterns(
   services: FrontendServices,
   asked: AskContext,
 ): Promise<BodyReply> {
-  const { asker, queriers: miners, limits, patternBytes } = services;
+  const { messenger, queriers: miners, limits, patternBytes, world } = services;
   if (patternBytes === undefined) throw new Fault('not_found', 'patterns are turned off: see -pattern-ingester.enabled');
   const matchers = parseSelector(ask.query);
   checkRequiredLabels({ kind: 'log', matchers, stages: [], at: { from: 0, to: 0 } }, limits(asked.tenant));
@@ -31,7 +32,9 @@ export async function minedPatterns(
       const pattern = { query: own, startNs, endNs, stepMs, jsonFields: jsonFieldsOf(limits(tenant)) };
       return miners.map((instance, index) => {
         const job = { kind: 'mine' as const, query: pattern, maxBytes, shard: { index, of } };
-        return asker.ask(patternProtocol, instance, job, { ...askOptions(asked), tenant });
+        const options = { ...askOptions(asked), tenant };
+        const wish = { preferred: instance, tries: MOST_QUERIERS, waited: () => {}, world };
+        return leased(messenger, wish, options, (miner) => messenger.ask(patternProtocol, miner, job, options));
       });
     }),
   );

@@ -42,6 +42,8 @@ export interface MailboxPolicy {
   readonly whenFull: 'refuse';
   /** Kinds that are handled at once beside all others and are never refused: health, flush, cancel. */
   readonly control?: readonly string[];
+  /** Kinds whose streams last for as long as they are read: a stop does not wait for their end. */
+  readonly endless?: readonly string[];
 }
 
 export interface RestartPolicy {

@@ -40,11 +40,14 @@ export class Mailbox {
   readonly #clock: Clock;
   readonly #observer: MailboxObserver;
   readonly #control: ReadonlySet<string>;
+  readonly #endless: ReadonlySet<string>;
   readonly #handling = new Set<Entry>();
   #first: Entry | undefined;
   #last: Entry | undefined;
   #waiting = 0;
   #handlingData = 0;
+  /** Of endless kinds. */
+  #handlingEndless = 0;
   #bytes = 0;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   /** Moving average. */
@@ -57,6 +60,7 @@ export class Mailbox {
     this.#clock = clock;
     this.#observer = observer;
     this.#control = new Set(policy.control);
+    this.#endless = new Set(policy.endless);
   }
 
   /** Waiting or being handled. */
@@ -106,12 +110,16 @@ export class Mailbox {
     }
   }
 
-  /** Resolves once nothing is waiting or being handled. */
+  /** Resolves once nothing is waiting or being handled that has an end of its own. */
   whenIdle(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.messages === 0) resolve();
+      if (this.#isIdle) resolve();
       else this.#idle.push(resolve);
     });
+  }
+
+  get #isIdle(): boolean {
+    return this.messages === this.#handlingEndless;
   }
 
   #refusal({ bytes }: Letter): Fault | undefined {
@@ -168,6 +176,7 @@ export class Mailbox {
     entry.startedMs = this.#clock.monotonicMs();
     this.#handling.add(entry);
     if (!entry.control) this.#handlingData++;
+    if (this.#endless.has(letter.kind)) this.#handlingEndless++;
     const answer = begin(letter);
     if (isStream(answer)) {
       entry.stream = new HeldStream(answer, (error) => this.#handled(entry, error));
@@ -190,6 +199,7 @@ export class Mailbox {
     const nowMs = this.#clock.monotonicMs();
     const ms = nowMs - entry.startedMs;
     this.#handling.delete(entry);
+    if (this.#endless.has(entry.letter.kind)) this.#handlingEndless--;
     if (!entry.control) {
       this.#handlingData--;
       this.#handledMs += (ms - this.#handledMs) / 16;
@@ -213,7 +223,7 @@ export class Mailbox {
 
   #release(entry: Entry): void {
     this.#bytes -= entry.letter.bytes;
-    if (this.messages > 0 || this.#idle.length === 0) return;
+    if (!this.#isIdle || this.#idle.length === 0) return;
     for (const idle of this.#idle) idle();
     this.#idle = [];
   }

@@ -9,11 +9,13 @@ import { inShard } from '../../storage/batch/batch.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { askIngesters, type Ingesters } from '../ingesters.ts';
-import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
+import { type AskContext, defineActor, type Handlers, type Messenger, type StartContext } from '../kernel/define.ts';
 import { compileMatchers } from '../matchers.ts';
 import { noScanStats, type QuerierAsk, type QuerierReply } from '../protocol/query.ts';
+import type { Schedulers } from '../schedulers.ts';
 import { withTenant } from '../tenants.ts';
 import type { Slices } from '../turns.ts';
+import { attachToSchedulers } from './attach.ts';
 import { readSize, streamSizes, volumes } from './index-jobs.ts';
 import { groupsOfOthers, labelled, needsOf, type SamplesAsk, samples } from './samples-job.ts';
 import { openedOnce } from './scan.ts';
@@ -40,7 +42,8 @@ export const querierOptions = section('querier', 'querier', {
 
 export interface QuerierDeps {
   readonly options: OptionsOf<typeof querierOptions>;
-  readonly asker: Asker;
+  readonly messenger: Messenger;
+  readonly schedulers: Schedulers;
   readonly ingesters: Ingesters;
   readonly blobs: BlobStore;
 }
@@ -60,6 +63,7 @@ export const querier = defineActor<QuerierAsk, QuerierReply, QuerierDeps>({
       volumes: (ask, asked) => jobs.run(ask, asked, (tools) => volumes(ask, tools)),
       read_size: (ask, asked) => jobs.run(ask, asked, (tools) => readSize(ask, tools)),
     };
+    attachToSchedulers(deps.schedulers, deps.messenger, context);
     return { handlers, observe: () => jobs.observe(), stop: async () => {} };
   },
 });
@@ -85,7 +89,7 @@ class QuerierJobs {
       'millrace_querier_damaged_filter_pages_total',
       'Pages of skip filters that were damaged: the blocks were read instead.',
     );
-    this.#reader = new SourceReader({ ...deps, ...reading, damagedPages }, start.world);
+    this.#reader = new SourceReader({ ...deps, asker: deps.messenger, ...reading, damagedPages }, start.world);
   }
 
   observe(): Record<string, unknown> {
@@ -137,7 +141,7 @@ class QuerierJobs {
     const profile = this.#profileFor(ask);
     if (help === undefined) return this.run(ask, asked, (tools) => samples(ask, tools, { profile }));
     return this.sharing.during(help.job, (shared) => {
-      const others = (slices: Slices) => groupsOfOthers(help, shared, this.#deps.asker, asked, slices);
+      const others = (slices: Slices) => groupsOfOthers(help, shared, this.#deps.messenger, asked, slices);
       return this.run(ask, asked, (tools) => samples(ask, tools, { profile, others }), shared);
     });
   }
@@ -155,8 +159,8 @@ class QuerierJobs {
     const stats = noScanStats();
     const matcherSets = ask.selectors.map((selector) => [...parseSelector(selector, { allowAll: true })]);
     const { fromNs, toNs, shard } = ask;
-    const { ingesters, asker } = this.#deps;
-    const replies = await slices.waiting(askIngesters(ingesters, asker, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked));
+    const { ingesters, messenger } = this.#deps;
+    const replies = await slices.waiting(askIngesters(ingesters, messenger, { kind: 'series', matcherSets, fromNs, toNs, shard }, asked));
     const labels = new Set<string>();
     const add = (text: string): void => {
       if (labels.has(text)) return;

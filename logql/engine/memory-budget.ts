@@ -2,7 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 
 /** Memory that several pieces of work share: each may take of it until it is used up. */
 export interface MemoryPool {
-  /** Throws a retryable Fault if that much is not left. */
+  /** Throws Fault overloaded if that much is not left. */
   take(bytes: number): void;
   give(bytes: number): void;
 }
@@ -26,7 +26,7 @@ export class SharedMemory implements MemoryPool {
   take(bytes: number): void {
     if (this.#held + bytes > this.#limitBytes) {
       const message = `the queries that ${this.#what} works on hold ${this.#held} bytes together, and one needs ${bytes} more, limit: ${this.#limitBytes}`;
-      throw new Fault('unavailable', message, { retryAfterS: 2 });
+      throw new Fault('overloaded', message, { retryAfterS: 2 });
     }
     this.#held += bytes;
   }

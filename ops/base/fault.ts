@@ -19,6 +19,8 @@ export const FAULTS = {
   unsupported: { status: 501, retry: false },
   stale_incarnation: { status: 503, retry: true },
   unavailable: { status: 503, retry: true },
+  /** As busy as it may be: somebody else would only be made as busy. */
+  overloaded: { status: 503, retry: true },
   disk_full: { status: 503, retry: true },
   in_doubt: { status: 503, retry: true },
   deadline: { status: 504, retry: true },

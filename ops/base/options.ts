@@ -125,6 +125,18 @@ export function list(value: string, doc: string, extra: Extra = {}): Option<read
   return { type: 'list', default: value, doc, ...extra, parse, print: (items) => items.join(',') };
 }
 
+/** Some of a few words, separated by commas; at least one. */
+export function choices<const T extends string>(words: readonly T[], value: string, doc: string, extra: Extra = {}): Option<readonly T[]> {
+  const one = choice(words, words[0], '');
+  const some = list(value, doc, extra) as unknown as Option<readonly T[]>;
+  const parse = (text: string): readonly T[] => {
+    const items = [...new Set(some.parse(text))].map((item) => one.parse(item));
+    if (items.length === 0) throw new Error(`not one of ${words.join(', ')}: nothing`);
+    return items;
+  };
+  return { ...some, parse };
+}
+
 const BYTE_UNITS = 'KMGTPE';
 
 function parseBytes(text: string): number {

@@ -9,14 +9,19 @@ import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
 import { ringRoutes } from '../http/ring.ts';
 import type { Route } from '../http/route.ts';
+import { COMPONENTS, type Component } from '../targets.ts';
 import type { Readiness } from '../threads/workers.ts';
-import { type ClusterSettings, INGESTER_RING } from './options.ts';
+import type { ClusterSettings } from './options.ts';
 import { type ClusterReach, reachCluster } from './reach.ts';
 
 export interface MembershipDeps {
   readonly asker: Asker;
-  /** The ingesters of this process, one for each shard. */
-  readonly ingesters: readonly string[];
+  /** What this process is made of: it takes a place in the ring of each. */
+  readonly components: ReadonlySet<Component>;
+  /** Instances of the components that have an actor for each shard. */
+  readonly instancesOf: (component: Component) => readonly string[];
+  /** Where people and tools reach this process. */
+  readonly url: string;
   /** Whether all threads of this process do their work. */
   readonly ready: () => Promise<Readiness>;
   /** Another process is this instance now: this one has to end. */
@@ -25,30 +30,32 @@ export interface MembershipDeps {
 
 const READY_POLL_MS = 100;
 const FLUSH_TIMEOUT_MS = 300_000;
+/** A process that stops does not wait for longer to be taken out of rings that keep nothing for it. */
+const LEAVE_LIMIT_MS = 1_000;
+/** Time-outs after which an instance is forgotten that has nothing to come back for. */
+const FORGET_AFTER_TIMEOUTS = 10;
 const TAIL_PATHS = ['/loki/api/v1/tail', '/api/prom/tail'];
 
 /** What the main thread of a process that is one of several has of the cluster. */
 export class Cluster {
   readonly reach: ClusterReach;
   readonly #settings: ClusterSettings;
-  readonly #ring: Ring;
   readonly #world: World;
   readonly #instruments: Instruments;
-  #member: Member | undefined;
-  #forgetting: Subscription | undefined;
+  readonly #rings = new Map<Component, Promise<Ring>>();
+  readonly #members = new Map<Component, Member>();
+  readonly #forgetting: Subscription[] = [];
 
-  private constructor(settings: ClusterSettings, reach: ClusterReach, ring: Ring, world: World, instruments: Instruments) {
+  private constructor(settings: ClusterSettings, reach: ClusterReach, world: World, instruments: Instruments) {
     this.#settings = settings;
     this.reach = reach;
-    this.#ring = ring;
     this.#world = world;
     this.#instruments = instruments;
   }
 
-  /** Connects, and learns who is there, however long that takes. Rejects if NATS refuses. */
+  /** Connects, however long that takes. Rejects if NATS refuses. */
   static async find(settings: ClusterSettings, world: World, instruments: Instruments): Promise<Cluster> {
-    const reach = await reachCluster(settings, 'main', world, instruments);
-    return new Cluster(settings, reach, await reach.ring(settings), world, instruments);
+    return new Cluster(settings, await reachCluster(settings, 'main', world, instruments), world, instruments);
   }
 
   /** What only a cluster serves, and what it does not serve yet. */
@@ -57,38 +64,65 @@ export class Cluster {
       const handle = () => Promise.reject(new Fault('unsupported', 'live tails are not served by several processes yet'));
       return { methods: ['GET'], path, access: 'tenant', handle };
     });
-    return [...ringRoutes({ ring: this.#ring, kv: this.reach.kv(INGESTER_RING) }), ...refused];
+    const rings = COMPONENTS.map((component) => ({
+      component,
+      ring: () => this.#ring(component),
+      kv: this.reach.kv(component),
+      own: this.#settings.instance,
+      drain: () => this.#drain(component),
+    }));
+    return [...rings.flatMap(ringRoutes), ...refused];
   }
 
-  /** Takes this process's place in the ring of the ingesters. */
-  enter(deps: MembershipDeps): void {
+  /** Watched from when it is first wanted. */
+  #ring(component: Component): Promise<Ring> {
+    const known = this.#rings.get(component) ?? this.reach.ring(component, this.#settings);
+    this.#rings.set(component, known);
+    known.catch(() => this.#rings.delete(component));
+    return known;
+  }
+
+  /** Takes this process's place in the rings of what it is made of. */
+  async enter(deps: MembershipDeps): Promise<void> {
+    for (const component of deps.components) await this.#enter(component, deps);
+  }
+
+  async #enter(component: Component, deps: MembershipDeps): Promise<void> {
     const { instance, zone, ring } = this.#settings;
     const { log } = this.#instruments;
-    this.#member = new Member({
-      kv: this.reach.kv(INGESTER_RING),
+    const kv = this.reach.kv(component);
+    const states = this.#instruments.gauge('millrace_ring_state', 'The state of this process in a ring; 1 for the one that it is in.', [
+      'ring',
+      'state',
+    ]);
+    let last = '';
+    const member = new Member({
+      kv,
       world: this.#world,
       log,
-      work: this.#work(deps),
+      work: this.#work(component, deps),
       id: instance,
       zone,
-      shards: deps.ingesters.length,
-      url: '',
-      tokenCount: ring.numTokens,
+      shards: Math.max(1, deps.instancesOf(component).length),
+      url: deps.url,
+      tokenCount: component === 'ingester' ? ring.numTokens : 0,
       heartbeatMs: ring.heartbeatPeriod,
       heartbeatTimeoutMs: ring.heartbeatTimeout,
       onState: (state) => {
-        log.info('state in the ring', { ring: INGESTER_RING, instance, state });
+        log.info('state in the ring', { ring: component, instance, state });
+        if (last !== '') states.remove({ ring: component, state: last });
+        states.set(1, { ring: component, state });
+        last = state;
         if (state === 'REPLACED') deps.onReplaced();
       },
     });
-    this.#member.start();
-    if (ring.forgetAfter > 0) {
-      const kv = this.reach.kv(INGESTER_RING);
-      this.#forgetting = forgetSilent({ ring: this.#ring, kv, world: this.#world, log, afterMs: ring.forgetAfter });
-    }
+    this.#members.set(component, member);
+    member.start();
+    const afterMs = component === 'ingester' ? ring.forgetAfter : FORGET_AFTER_TIMEOUTS * ring.heartbeatTimeout;
+    if (afterMs > 0) this.#forgetting.push(forgetSilent({ ring: await this.#ring(component), kv, world: this.#world, log, afterMs }));
   }
 
-  #work({ asker, ingesters, ready }: MembershipDeps): MemberWork {
+  #work(component: Component, { asker, instancesOf, ready }: MembershipDeps): MemberWork {
     const { clock, timers } = this.#world;
     return {
       // A process counts once it has replayed what it had.
@@ -97,27 +131,42 @@ export class Cluster {
       },
       handOver: () => Promise.reject(new Fault('unsupported', 'heads are flushed')),
       async flush(signal) {
+        if (component !== 'ingester') return;
         const options = { tenant: '', deadlineMs: clock.monotonicMs() + FLUSH_TIMEOUT_MS, signal };
-        await Promise.all(ingesters.map((ingester) => asker.ask(ingesterProtocol, ingester, { kind: 'flush' }, options)));
+        await Promise.all(instancesOf(component).map((ingester) => asker.ask(ingesterProtocol, ingester, { kind: 'flush' }, options)));
       },
     };
   }
 
-  /** Of a process whose threads are `own`. */
-  readiness(own: Readiness): Readiness {
-    const state = this.#member?.state;
-    return !own.ready || state === 'ACTIVE' ? own : { ready: false, reason: `state in the ring: ${state ?? 'not there yet'}` };
+  #drain(component: Component): void {
+    const member = this.#members.get(component);
+    if (member === undefined) throw new Fault('not_found', `this process is not in the ring of ${component}s`);
+    member.drain().catch((error) => this.#instruments.log.error('leaving the ring failed', { ring: component, error }));
   }
 
-  /** The others are told that this process is away; it comes back as who it was. */
+  /** Of a process whose threads are `own`. */
+  readiness(own: Readiness): Readiness {
+    if (!own.ready) return own;
+    const notYet = [...this.#members].filter(([, { state }]) => state !== 'ACTIVE');
+    if (notYet.length === 0 && this.#members.size > 0) return own;
+    const reasons = notYet.map(([component, { state }]) => `state in the ring of ${component}s: ${state}`);
+    return { ready: false, reason: reasons.length > 0 ? reasons.join('\n') : 'not in a ring yet' };
+  }
+
+  /** The others are told that this process is away: its ingester comes back as who it was, everything else leaves. */
   async leave(): Promise<void> {
-    this.#forgetting?.close();
-    await this.#member?.stop();
+    for (const forgetting of this.#forgetting) forgetting.close();
+    await Promise.all(
+      [...this.#members].map(async ([component, member]) => {
+        if (component !== 'ingester') await Promise.race([member.drain().catch(() => {}), this.#world.timers.sleep(LEAVE_LIMIT_MS)]);
+        await member.stop();
+      }),
+    );
   }
 
   /** After the transport. */
   async close(): Promise<void> {
-    this.#ring.close();
+    for (const ring of this.#rings.values()) (await ring).close();
     await this.reach.close();
   }
 }

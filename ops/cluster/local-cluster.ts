@@ -1,17 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { serverEnvironment } from '../environment.mjs';
+import { ringPath } from '../http/ring.ts';
+import { COMPONENTS, type Component } from '../targets.ts';
+import { ended, LocalProcess, linesOf } from './local-process.ts';
 import { natsServerBinary } from './nats-server.ts';
 
 export interface LocalClusterOptions {
-  readonly processes: number;
+  /** Processes of each role; at least one gateway. */
+  readonly counts: Readonly<Record<Component, number>>;
   /** Folder of everything that they write. */
   readonly data: string;
-  /** HTTP ports from here on, one for each process; the one before them is NATS'. */
+  /** HTTP ports from here on, one for each process, the first gateway's first; the one before them is NATS'. */
   readonly basePort: number;
   /** Of every process, after those that make it one of the cluster. */
   readonly flags: readonly string[];
@@ -19,69 +20,102 @@ export interface LocalClusterOptions {
   readonly restarts: boolean;
   /** A line that one of them wrote, or that is about one. */
   readonly onLine: (who: string, line: string) => void;
-  /** After every change of what is told by `members`. */
+  /** After every change of `state`. */
   readonly onChange: (state: LocalClusterState) => void;
 }
 
 /** One process of a local cluster. */
 export interface LocalMember {
-  readonly role: 'all';
+  readonly role: Component;
   readonly instance: string;
   readonly pid: number | undefined;
   readonly http: string;
-  /** In the ring, or `down`, or `starting`. */
+  /** In its ring, or `down`, or `starting`. */
   readonly state: string;
 }
 
 export interface LocalClusterState {
-  /** A process that takes pushes and queries: all do. */
+  /** Takes pushes and queries. */
   readonly gateway: string;
   readonly nats: string;
   readonly processes: readonly LocalMember[];
 }
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+/** How many of each role a local cluster has unless told otherwise. */
+export const USUAL_COUNTS: Readonly<Record<Component, number>> = {
+  gateway: 1,
+  distributor: 2,
+  ingester: 3,
+  'query-scheduler': 1,
+  'query-frontend': 1,
+  querier: 2,
+  compactor: 1,
+};
+
+const LOCALHOST = '127.0.0.1';
 const WATCH_MS = 500;
-const RESTART_MS = 1_000;
-const STOP_LIMIT_MS = 15_000;
+const ASK_LIMIT_MS = 2_000;
 
-interface Running {
-  readonly instance: string;
-  readonly http: string;
-  child: ChildProcess | undefined;
-  /** Wall clock. */
-  startedMs: number;
-  state: string;
-}
-
-/** A NATS server and processes of ours on this machine, each in a zone of its own. */
+/** A NATS server and processes of ours on this machine, each of one role; ingesters are in zones of their own. */
 export class LocalCluster {
   readonly #options: LocalClusterOptions;
-  readonly #members: readonly Running[];
+  readonly #folder: string;
+  readonly #processes: LocalProcess[] = [];
   readonly #ended = new AbortController();
   #nats: ChildProcess | undefined;
+  #nextPort: number;
   #shown = '';
 
   constructor(options: LocalClusterOptions) {
     this.#options = options;
-    this.#members = Array.from({ length: options.processes }, (_, index) => ({
-      instance: `process-${index}`,
-      http: `http://127.0.0.1:${options.basePort + index}`,
-      child: undefined,
-      startedMs: 0,
-      state: 'down',
-    }));
+    this.#folder = resolve(options.data);
+    this.#nextPort = options.basePort;
+    for (const role of ['gateway', ...COMPONENTS.filter((other) => other !== 'gateway')] as const) {
+      for (let count = 0; count < options.counts[role]; count++) this.#make(role);
+    }
   }
 
   get state(): LocalClusterState {
-    const processes = this.#members.map(
-      ({ instance, child, http, state }): LocalMember => ({ role: 'all', instance, pid: child?.pid, http, state }),
-    );
-    return { gateway: this.#members[0].http, nats: `127.0.0.1:${this.#natsPort}`, processes };
+    const processes = this.#processes.map(({ role, instance, pid, http, state }): LocalMember => ({ role, instance, pid, http, state }));
+    return { gateway: this.#of('gateway')[0].http, nats: `${LOCALHOST}:${this.#natsPort}`, processes };
   }
 
   get #natsPort(): number {
     return this.#options.basePort - 1;
+  }
+
+  #of(role: Component): LocalProcess[] {
+    return this.#processes.filter((one) => one.role === role);
+  }
+
+  #make(role: Component): LocalProcess {
+    const taken = new Set(this.#processes.map(({ instance }) => instance));
+    let number = 0;
+    while (taken.has(`${role}-${number}`)) number++;
+    const instance = `${role}-${number}`;
+    const port = this.#nextPort++;
+    const made = new LocalProcess({
+      role,
+      instance,
+      http: `http://${LOCALHOST}:${port}`,
+      flags: [
+        `-target=${role}`,
+        `-server.http-listen-address=${LOCALHOST}`,
+        `-server.http-listen-port=${port}`,
+        '-server.workers=1',
+        `-common.path-prefix=${join(this.#folder, instance)}`,
+        `-common.storage.filesystem.chunk-directory=${join(this.#folder, 'objects')}`,
+        `-nats.servers=${LOCALHOST}:${this.#natsPort}`,
+        `-common.storage.ring.instance-id=${instance}`,
+        `-common.storage.ring.instance-availability-zone=${instance}`,
+        ...this.#options.flags,
+      ],
+      restarts: this.#options.restarts,
+      onLine: this.#options.onLine,
+      onChange: () => this.#changed(),
+    });
+    this.#processes.push(made);
+    return made;
   }
 
   /** Runs until `signal` is aborted; then everything has been stopped. Rejects if NATS cannot be started, or ends. */
@@ -89,19 +123,19 @@ export class LocalCluster {
     const stop = (): void => this.#ended.abort();
     signal.addEventListener('abort', stop, { once: true });
     const binary = await natsServerBinary();
-    const folder = resolve(this.#options.data);
-    mkdirSync(join(folder, 'nats'), { recursive: true });
-    const nats = spawn(binary, ['-a', '127.0.0.1', '-p', String(this.#natsPort), '-js', '-sd', join(folder, 'nats')], {
+    const store = join(this.#folder, 'nats');
+    mkdirSync(store, { recursive: true });
+    const nats = spawn(binary, ['-a', LOCALHOST, '-p', String(this.#natsPort), '-js', '-sd', store], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#nats = nats;
-    this.#lines('nats', nats);
+    linesOf(nats, (line) => this.#options.onLine('nats', line));
     let failure: Error | undefined;
     nats.once('exit', (code, killed) => {
       if (!this.#ended.signal.aborted) failure = new Error(`nats-server ended with ${code ?? killed}: is port ${this.#natsPort} free?`);
       stop();
     });
-    for (const member of this.#members) this.#start(member, folder);
+    for (const one of this.#processes) one.start();
     while (!this.#ended.signal.aborted) {
       await this.#look();
       await sleep(WATCH_MS, undefined, { signal: this.#ended.signal }).catch(() => {});
@@ -110,60 +144,86 @@ export class LocalCluster {
     if (failure !== undefined) throw failure;
   }
 
-  #start(member: Running, folder: string): void {
-    const { instance, http } = member;
-    const flags = [
-      `-server.http-listen-address=127.0.0.1`,
-      `-server.http-listen-port=${new URL(http).port}`,
-      `-common.path-prefix=${join(folder, instance)}`,
-      `-common.storage.filesystem.chunk-directory=${join(folder, 'objects')}`,
-      `-nats.servers=127.0.0.1:${this.#natsPort}`,
-      `-common.storage.ring.instance-id=${instance}`,
-      `-common.storage.ring.instance-availability-zone=${instance}`,
-      ...this.#options.flags,
-    ];
-    const child = spawn(process.execPath, [MAIN, ...flags], { env: serverEnvironment(process.env), stdio: ['ignore', 'pipe', 'pipe'] });
-    member.child = child;
-    member.startedMs = Date.now();
-    member.state = 'starting';
-    this.#lines(instance, child);
-    this.#changed();
-    child.once('exit', (code, killed) => {
-      member.child = undefined;
-      member.state = 'down';
-      this.#options.onLine(instance, `ended with ${code ?? killed}`);
-      this.#changed();
-      if (this.#ended.signal.aborted || !this.#options.restarts) return;
-      void sleep(RESTART_MS).then(() => {
-        if (!this.#ended.signal.aborted) this.#start(member, folder);
-      });
-    });
+  /** One more of a role. Resolves with it once it is active. */
+  async add(role: Component): Promise<LocalMember> {
+    const added = this.#make(role);
+    added.start();
+    await this.#active(added);
+    return added;
   }
 
-  #lines(who: string, child: ChildProcess): void {
-    for (const stream of [child.stdout, child.stderr]) {
-      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#options.onLine(who, line));
+  /** Has processes of a role end for good, the last one unless another is named: what an ingester has is with others, or in storage, then. Throws if there is none, or no other. */
+  async drain(role: Component, instance?: string): Promise<LocalMember[]> {
+    const those = this.#named(role, instance);
+    const leaving = those.slice(-1);
+    if (leaving.length === this.#of(role).length) throw new Error(`${leaving[0].instance} is the only ${role}`);
+    for (const one of leaving) {
+      if (role === 'ingester') await this.#leave(one);
+      await one.stop();
+      this.#processes.splice(this.#processes.indexOf(one), 1);
+    }
+    this.#changed();
+    return leaving;
+  }
+
+  /** Stops and starts processes of a role, or the one that is named, one after the other. */
+  async restart(role: Component, instance?: string): Promise<LocalMember[]> {
+    const those = this.#named(role, instance);
+    for (const one of those) {
+      await one.stop();
+      one.start();
+      await this.#active(one);
+    }
+    return those;
+  }
+
+  #named(role: Component, instance: string | undefined): LocalProcess[] {
+    const those = this.#of(role).filter((one) => instance === undefined || one.instance === instance);
+    if (those.length === 0) throw new Error(`there is no ${instance ?? role}`);
+    return those;
+  }
+
+  async #active(one: LocalProcess): Promise<void> {
+    while (one.state !== 'ACTIVE') await sleep(WATCH_MS, undefined, { signal: this.#ended.signal });
+  }
+
+  /** Resolves once it is in its ring no more. */
+  async #leave({ role, instance, http }: LocalProcess): Promise<void> {
+    const answer = await fetch(`${http}${ringPath(role)}`, {
+      method: 'POST',
+      body: new URLSearchParams({ drain: instance }),
+      redirect: 'manual',
+    });
+    if (answer.status !== 302) throw new Error(`${instance} does not leave: ${await answer.text()}`);
+    for (;;) {
+      const ring = await this.#ring(role);
+      if (ring !== undefined && !ring.has(instance)) return;
+      await sleep(WATCH_MS, undefined, { signal: this.#ended.signal });
     }
   }
 
-  /** What the ring says, by the first that answers. */
+  /** What the rings say. */
   async #look(): Promise<void> {
-    for (const { http, child } of this.#members) {
-      if (child === undefined) continue;
-      const answer = await fetch(`${http}/ring`, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(WATCH_MS) }).catch(
-        () => undefined,
-      );
+    await Promise.all(
+      [...new Set(this.#processes.map(({ role }) => role))].map(async (role) => {
+        const ring = await this.#ring(role);
+        if (ring !== undefined) for (const one of this.#of(role)) one.seen(ring.get(one.instance));
+      }),
+    );
+    this.#changed();
+  }
+
+  /** The instances of a ring, by the first process that answers. */
+  async #ring(role: Component): Promise<Map<string, { state: string; registeredMs: number }> | undefined> {
+    for (const { http, pid } of this.#processes) {
+      if (pid === undefined) continue;
+      const options = { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(ASK_LIMIT_MS) };
+      const answer = await fetch(`${http}${ringPath(role)}`, options).catch(() => undefined);
       if (!answer?.ok) continue;
       const { instances } = (await answer.json()) as { instances: { id: string; state: string; registered: string }[] };
-      for (const member of this.#members) {
-        if (member.child === undefined) continue;
-        const seen = instances.find(({ id }) => id === member.instance);
-        // What an earlier start of it said says nothing of this one.
-        member.state = seen === undefined || Date.parse(seen.registered) < member.startedMs ? 'starting' : seen.state;
-      }
-      break;
+      return new Map(instances.map(({ id, state, registered }) => [id, { state, registeredMs: Date.parse(registered) }]));
     }
-    this.#changed();
+    return undefined;
   }
 
   #changed(): void {
@@ -174,25 +234,17 @@ export class LocalCluster {
     this.#options.onChange(state);
   }
 
+  /** What takes in and answers first, then what that needs. */
   async #stop(): Promise<void> {
-    const children = this.#members.flatMap(({ child }) => child ?? []);
-    await Promise.all(children.map((child) => ended(child)));
+    const isIngester = ({ role }: LocalProcess): boolean => role === 'ingester';
+    await Promise.all(this.#processes.filter((one) => !isIngester(one)).map((one) => one.stop()));
+    await Promise.all(this.#processes.filter(isIngester).map((one) => one.stop()));
     if (this.#nats !== undefined) await ended(this.#nats);
   }
 }
 
-/** SIGTERM, and SIGKILL if that takes too long. */
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
-  await gone;
-  clearTimeout(timer);
-}
-
 /** Replaces the file as a whole. */
-export function writeState(path: string, state: LocalClusterState): void {
+export function writeState(path: string, state: object): void {
   writeFileSync(`${path}.new`, `${JSON.stringify(state, null, 1)}\n`);
   renameSync(`${path}.new`, path);
 }

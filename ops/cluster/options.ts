@@ -59,9 +59,6 @@ export const ringOptions = section('common.ring', 'common.storage.ring', {
   ),
 });
 
-/** Name of the ingesters' ring. */
-export const INGESTER_RING = 'ingester';
-
 /** Of a process that is one of several; plain data. */
 export interface ClusterSettings {
   readonly nats: NatsOptions;

@@ -1,4 +1,7 @@
-import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
+import { distributorProtocol, ingesterProtocol } from '../../actors/protocol/ingest.ts';
+import { frontendProtocol, patternProtocol, querierProtocol } from '../../actors/protocol/query.ts';
+import { schedulerProtocol } from '../../actors/protocol/schedule.ts';
+import { tailerProtocol, tailFrontendProtocol } from '../../actors/protocol/tail.ts';
 import { connectNats, type NatsBroker } from '../../topology/nats/connect.ts';
 import type { Kv } from '../../topology/ring/kv.ts';
 import { NatsKv } from '../../topology/ring/kv-nats.ts';
@@ -6,20 +9,32 @@ import { Ring } from '../../topology/ring/ring.ts';
 import { NatsTransport } from '../../topology/transport/nats.ts';
 import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
-import { type ClusterSettings, INGESTER_RING } from './options.ts';
+import type { Component } from '../targets.ts';
+import type { ClusterSettings } from './options.ts';
 
 /** Their instances have names that no other process has. */
-const SPANNING: ReadonlySet<string> = new Set([ingesterProtocol.component]);
+const SPANNING: ReadonlySet<string> = new Set(
+  [
+    distributorProtocol,
+    ingesterProtocol,
+    querierProtocol,
+    patternProtocol,
+    tailerProtocol,
+    schedulerProtocol,
+    frontendProtocol,
+    tailFrontendProtocol,
+  ].map(({ component }) => component),
+);
 /** Copies of a ring's store, where NATS has as many servers. */
 const RING_REPLICAS = 3;
 
 /** A thread's way to the other processes. */
 export interface ClusterReach {
   readonly transport: NatsTransport;
-  /** The store of a ring. */
-  kv(ring: string): Kv;
-  /** The ingesters', once everything in it is known. */
-  ring(settings: ClusterSettings): Promise<Ring>;
+  /** The store of a component's ring. */
+  kv(component: Component): Kv;
+  /** The ring of a component, once everything in it is known. */
+  ring(component: Component, settings: ClusterSettings): Promise<Ring>;
   /** After the transport. */
   close(): Promise<void>;
 }
@@ -30,9 +45,9 @@ export async function reachCluster(settings: ClusterSettings, name: string, worl
   const connectAs = (use: string): Promise<NatsBroker> => connectNats(nats, `millrace ${cluster}/${instance} ${name} ${use}`, instruments);
   const [control, bulk] = await Promise.all([connectAs('control'), connectAs('bulk')]);
   const transport = new NatsTransport({ world, instruments, cluster, control, bulk, components: SPANNING });
-  const kv = (ring: string): Kv =>
+  const kv = (component: Component): Kv =>
     new NatsKv(control, {
-      bucket: `millrace-${Buffer.from(cluster).toString('hex')}-${ring}`,
+      bucket: `millrace-${Buffer.from(cluster).toString('hex')}-${component}`,
       replicas: Math.min(RING_REPLICAS, serversOf(control)),
       world,
       log: instruments.log,
@@ -40,8 +55,8 @@ export async function reachCluster(settings: ClusterSettings, name: string, worl
   return {
     transport,
     kv,
-    ring: ({ ring: { heartbeatTimeout } }) =>
-      Ring.open(kv(INGESTER_RING), { name: INGESTER_RING, heartbeatTimeoutMs: heartbeatTimeout, world, log: instruments.log }),
+    ring: (component, { ring: { heartbeatTimeout } }) =>
+      Ring.open(kv(component), { name: component, heartbeatTimeoutMs: heartbeatTimeout, world, log: instruments.log }),
     close: async () => {
       await Promise.all([control.close(), bulk.close()]);
     },

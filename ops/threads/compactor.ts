@@ -2,7 +2,9 @@ import { compactor } from '../../actors/compactor/compactor.ts';
 import type { ThreadParts } from './worker.ts';
 
 /** One is enough for all shards. Each of its steps takes some 20 ms, for which whoever shared its thread would wait. */
-export async function spawnActors({ system, data, instance, activity, blobs, recentObjectsMs, isChosen }: ThreadParts): Promise<void> {
+export async function spawnActors({ system, data, peers, activity, blobs, recentObjectsMs }: ThreadParts): Promise<void> {
   const { compactor: options } = data.options;
-  await system.spawn(compactor, { options, blobs, recentObjectsMs, busy: () => activity.busy(), isChosen }, { instance });
+  const isChosen = await peers.isChosen('compactor');
+  const deps = { options, blobs, recentObjectsMs, busy: () => activity.busy(), isChosen };
+  await system.spawn(compactor, deps, { instance: data.cluster?.instance ?? '0' });
 }

@@ -1,4 +1,5 @@
 import { shardInstance } from '../../actors/ingesters.ts';
+import type { Component } from '../targets.ts';
 
 /** What a worker thread is for: to take in a shard, to answer for it, or to do what nobody waits for. */
 export type ThreadRole = 'ingest' | 'query' | 'compactor';
@@ -9,10 +10,17 @@ export interface ThreadPlace {
   readonly index: number;
 }
 
+/** What each kind of thread runs, and so which kinds a process has. */
+const COMPONENTS: Readonly<Record<ThreadRole, readonly Component[]>> = {
+  ingest: ['ingester', 'distributor'],
+  query: ['querier'],
+  compactor: ['compactor'],
+};
+
 /** The threads beside the main one of a process with this many shards. */
-export function threadPlaces(shards: number): ThreadPlace[] {
-  const perShard = (role: ThreadRole): ThreadPlace[] => Array.from({ length: shards }, (_, index) => ({ role, index }));
-  return [...perShard('ingest'), ...perShard('query'), { role: 'compactor', index: 0 }];
+export function threadPlaces(shards: number, components: ReadonlySet<Component>): ThreadPlace[] {
+  const roles = (Object.keys(COMPONENTS) as ThreadRole[]).filter((role) => COMPONENTS[role].some((component) => components.has(component)));
+  return roles.flatMap((role) => Array.from({ length: role === 'compactor' ? 1 : shards }, (_, index): ThreadPlace => ({ role, index })));
 }
 
 /** Instances of the actors that a process has for each of its shards. `instance`: of the process, if it is one of several. */

@@ -6,13 +6,13 @@ import type { ThreadParts } from './worker.ts';
 
 /** What reads for others: queries, patterns, tails. */
 export async function spawnActors(parts: ThreadParts): Promise<void> {
-  const { system, data, instance, ingesters, activity, blobs, limits } = parts;
+  const { system, data, instance, peers, activity, blobs, limits } = parts;
   const { querier: options, patternIngester: patternOptions } = data.options;
-  const reading = { asker: system, ingesters, blobs };
+  const [ingesters, schedulers] = await Promise.all([peers.ingesters(), peers.schedulers()]);
   await parts.reachIngesters();
-  await system.spawn(countedAsActivity(querier, activity), { options, ...reading }, { instance });
+  await system.spawn(countedAsActivity(querier, activity), { options, messenger: system, schedulers, ingesters, blobs }, { instance });
   const { maxListingAge: maxListingAgeMs } = options;
-  await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, ...reading }, { instance });
+  await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters, blobs }, { instance });
   const shard = { index: data.place.index, of: data.shards };
   await system.spawn(tailer, { messenger: system, shard, limits }, { instance });
 }

@@ -1,6 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Activity } from '../../actors/activity.ts';
-import { type Ingesters, localIngesters, ringIngesters } from '../../actors/ingesters.ts';
 import { defineActor } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { SharedLimits, type TenantLimits } from '../../actors/limits.ts';
@@ -17,7 +16,9 @@ import type { ClusterSettings } from '../cluster/options.ts';
 import type { ClusterReach } from '../cluster/reach.ts';
 import { type LogLevel, Logs } from '../log.ts';
 import type { WorkerOptions } from '../sections.ts';
+import type { Component } from '../targets.ts';
 import { Telemetry } from '../telemetry.ts';
+import { clusterPeers, ownPeers, type Peers } from './peers.ts';
 import { shardInstances, type ThreadPlace, type ThreadRole, threadName } from './place.ts';
 
 /** What a worker thread is started with. */
@@ -26,6 +27,8 @@ export interface WorkerData {
   /** Among all threads of the process. */
   readonly number: number;
   readonly shards: number;
+  /** Of the process. */
+  readonly components: ReadonlySet<Component>;
   readonly logRoot: string;
   readonly objectRoot: string;
   readonly options: WorkerOptions;
@@ -54,12 +57,10 @@ export interface ThreadParts {
   readonly data: WorkerData;
   /** Of the shard's actors. */
   readonly instance: string;
-  readonly ingesters: Ingesters;
+  readonly peers: Peers;
   /** Resolves once all ingesters of this process can be asked from here: a push or a query before that would be refused. */
   readonly reachIngesters: () => Promise<unknown>;
   readonly activity: Activity;
-  /** Whether what one process does for all is done by this one. */
-  readonly isChosen: () => boolean;
   readonly blobs: BlobStore;
   readonly limits: (tenant: string) => TenantLimits;
   readonly shared: SharedLimits;
@@ -127,15 +128,15 @@ const nice = NICENESS[place.role];
 if (nice > 0 && !lowerThreadPriority(nice))
   logs.of(name).info('this system does not give threads priorities of their own: this one has that of the process');
 const instances = shardInstances(data.shards, data.cluster?.instance);
-const ring = reach && data.cluster && (await reach.ring(data.cluster));
+const peers = reach && data.cluster ? clusterPeers(reach, data.cluster) : ownPeers(instances);
+const ownIngesters = data.components.has('ingester') ? instances : [];
 await spawnActors({
   system,
   data,
-  instance: place.role === 'compactor' ? String(place.index) : instances[place.index],
-  ingesters: ring && data.cluster ? ringIngesters(ring, data.cluster.ring.replicationFactor) : localIngesters(instances),
-  reachIngesters: () => Promise.all(instances.map((instance) => router.whenServed(`${ingesterProtocol.component}/${instance}`))),
+  instance: instances[place.index],
+  peers,
+  reachIngesters: () => Promise.all(ownIngesters.map((instance) => router.whenServed(`${ingesterProtocol.component}/${instance}`))),
   activity: new Activity(data.activity, data.number),
-  isChosen: () => ring === undefined || ring.instances().find(({ isAlive }) => isAlive)?.instance.id === data.cluster?.instance,
   blobs: new FsBlobStore(data.objectRoot, world),
   limits: tenantLimits.of,
   shared: new SharedLimits(data.limitsMemory),
@@ -148,7 +149,7 @@ parentPort?.on('message', (order: WorkerOrder) => (order.kind === 'stop' ? stop(
 
 async function stop(): Promise<void> {
   await system.stop();
-  ring?.close();
+  peers.close();
   await router.close();
   await reach?.close();
   tell({ kind: 'stopped' });

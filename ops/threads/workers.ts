@@ -10,6 +10,7 @@ import { progressCounter, watchThread } from '../../topology/transport/thread-wa
 import type { Instruments, Logger } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
 import type { LogLevel, Logs } from '../log.ts';
+import type { Component } from '../targets.ts';
 import { countsOf, type MetricsSnapshot } from '../telemetry.ts';
 import { shardInstances, type ThreadPlace, type ThreadRole, threadName, threadPlaces } from './place.ts';
 import type { WorkerData, WorkerEvent, WorkerOrder } from './worker.ts';
@@ -43,7 +44,7 @@ const YOUNG_MB: Readonly<Record<ThreadRole, number>> = { ingest: 12, query: 12, 
 /** The worker threads of the process: started, watched, and started again when they end unasked. What a thread's actors knew is recovered from what is durable. */
 export class Workers {
   /** Of the actors that each shard has. */
-  readonly instances: readonly string[];
+  readonly #instances: readonly string[];
   readonly #places: readonly ThreadPlace[];
   readonly #names: readonly string[];
   readonly #deps: WorkersDeps;
@@ -62,12 +63,17 @@ export class Workers {
     this.#deps = deps;
     this.#log = deps.instruments.log;
     this.#overrides = deps.data.overrides;
-    this.instances = shardInstances(deps.data.shards, deps.data.cluster?.instance);
-    this.#places = threadPlaces(deps.data.shards);
+    this.#instances = shardInstances(deps.data.shards, deps.data.cluster?.instance);
+    this.#places = threadPlaces(deps.data.shards, deps.data.components);
     this.#names = this.#places.map(threadName);
     this.#activity = Activity.memoryFor(this.#places.length);
     const { places } = new SharedLimits(deps.data.limitsMemory);
     this.#countedStreams = this.#places.map(() => new SharedArrayBuffer(places * Int32Array.BYTES_PER_ELEMENT));
+  }
+
+  /** Of a component with an actor for each shard; none if this process does not run it. */
+  instancesOf(component: Component): readonly string[] {
+    return this.#deps.data.components.has(component) ? this.#instances : [];
   }
 
   /** Resolves once every thread's actors run. */
@@ -144,7 +150,7 @@ export class Workers {
       return thread.started ? [] : [`${serving[index]}: starting`];
     });
     const states = await Promise.all(
-      this.instances.map((instance) =>
+      this.instancesOf('ingester').map((instance) =>
         asker.ask(ingesterProtocol, instance, { kind: 'status' }, this.#options()).catch((error: Error) => error.message),
       ),
     );

@@ -6,4 +6,5 @@ export const LIFTED = [
   '-ingester.per-stream-rate-limit-burst=2GB',
   '-ingester.max-global-streams-per-user=0',
   '-store.max-query-length=0',
+  '-querier.max-query-series=100000',
 ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,70 +7,146 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { LocalClusterState } from '../../ops/cluster/local-cluster.ts';
+import { promisify } from 'node:util';
+import type { LocalClusterState, LocalMember } from '../../ops/cluster/local-cluster.ts';
 import { get, nowNs, push } from '../support/client.ts';
 import { withoutNats } from '../support/nats.ts';
 import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../ops/cli.ts', import.meta.url));
+const run = promisify(execFile);
 
-test('millrace cluster: starts everything, starts again what dies, and ends everything', {
-  skip: withoutNats,
-  timeout: 120_000,
-}, async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-local-'));
-  const stateFile = join(folder, 'state.json');
-  const basePort = (await freePort()) + 1;
-  const args = [
-    '--data',
-    join(folder, 'data'),
-    '--base-port',
-    String(basePort),
-    '--state-file',
-    stateFile,
-    '--no-table',
-    '--',
-    '-server.workers=1',
-  ];
-  const child = spawn(process.execPath, [CLI, 'cluster', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const read = (): LocalClusterState | undefined => {
+const allActive = ({ processes }: LocalClusterState): boolean => processes.every(({ state }) => state === 'ACTIVE');
+
+/** `millrace cluster` as it runs. */
+class RunningCluster {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'millrace-local-'));
+  readonly #stateFile = join(this.#folder, 'state.json');
+  readonly #child;
+  output = '';
+
+  private constructor(basePort: number, args: readonly string[]) {
+    const own = ['--data', join(this.#folder, 'data'), '--base-port', String(basePort), '--state-file', this.#stateFile, '--no-table'];
+    this.#child = spawn(process.execPath, [CLI, 'cluster', ...own, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text;
+      });
+    }
+  }
+
+  static async start(args: readonly string[]): Promise<RunningCluster> {
+    return new RunningCluster((await freePort()) + 1, args);
+  }
+
+  get state(): LocalClusterState | undefined {
     try {
-      return JSON.parse(readFileSync(stateFile, 'utf8'));
+      return JSON.parse(readFileSync(this.#stateFile, 'utf8'));
     } catch {
       return undefined;
     }
-  };
-  const reached = async (condition: (state: LocalClusterState) => boolean): Promise<LocalClusterState> => {
+  }
+
+  async reached(condition: (state: LocalClusterState) => boolean): Promise<LocalClusterState> {
     for (;;) {
-      const state = read();
+      const { state } = this;
       if (state !== undefined && condition(state)) return state;
-      assert.equal(child.exitCode, null, output);
+      assert.equal(this.#child.exitCode, null, this.output);
       await sleep(50);
     }
-  };
-  const allActive = ({ processes }: LocalClusterState): boolean => processes.every(({ state }) => state === 'ACTIVE');
-  try {
-    const { gateway, processes } = await reached(allActive);
-    assert.equal(processes.length, 3);
-    assert.equal((await push(gateway, [{ stream: { app: 'a' }, values: [[String(nowNs()), 'line']] }])).status, 204);
-    process.kill(processes[0].pid!, 'SIGKILL');
-    const query = { query: 'count_over_time({app="a"}[1h])' };
-    for (const { http } of processes.slice(1)) assert.match((await get(http, '/loki/api/v1/query', query)).text, /"1"\]/);
-    const after = await reached((state) => allActive(state) && state.processes[0].pid !== processes[0].pid);
-    while ((await get(after.gateway, '/ready')).status !== 200) await sleep(50);
-    assert.match((await get(after.gateway, '/loki/api/v1/query', query)).text, /"1"\]/);
-    child.kill('SIGTERM');
-    const [code] = await once(child, 'exit');
-    assert.equal(code, 0, output);
-    for (const { pid } of after.processes) assert.throws(() => process.kill(pid!, 0));
-    assert.match(output, /process-0 +ended with SIGKILL/);
-  } finally {
-    if (child.exitCode === null) {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    }
-    rmSync(folder, { recursive: true, force: true });
   }
+
+  /** Resolves when a push and a query are taken. */
+  async serves({ gateway }: LocalClusterState): Promise<void> {
+    while ((await get(gateway, '/ready')).status !== 200) await sleep(50);
+    while ((await count(gateway)) === undefined) await sleep(50);
+  }
+
+  async order(...args: string[]): Promise<string> {
+    return (await run(process.execPath, [CLI, 'cluster', ...args, '--state-file', this.#stateFile])).stdout;
+  }
+
+  /** Its exit code. */
+  async stop(): Promise<number> {
+    this.#child.kill('SIGTERM');
+    const [code] = await once(this.#child, 'exit');
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null) await this.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** How many entries are found; undefined: no answer. */
+async function count(gateway: string): Promise<number | undefined> {
+  const { status, text } = await get(gateway, '/loki/api/v1/query', { query: 'sum(count_over_time({app="a"}[1h]))' });
+  if (status !== 200) return undefined;
+  const { result } = (JSON.parse(text) as { data: { result: { value: [number, string] }[] } }).data;
+  return Number(result[0]?.value[1] ?? 0);
+}
+
+const pushOne = (gateway: string) => push(gateway, [{ stream: { app: 'a' }, values: [[String(nowNs()), 'line']] }]);
+const of = ({ processes }: LocalClusterState, role: string): LocalMember[] => processes.filter((one) => one.role === role);
+
+test('millrace cluster: each part is a process; what dies is started again, and everything ends together', {
+  skip: withoutNats,
+  timeout: 240_000,
+}, async () => {
+  await using cluster = await RunningCluster.start([]);
+  const state = await cluster.reached(allActive);
+  assert.deepEqual(Object.fromEntries(state.processes.map(({ role }) => [role, of(state, role).length])), {
+    gateway: 1,
+    distributor: 2,
+    ingester: 3,
+    'query-scheduler': 1,
+    'query-frontend': 1,
+    querier: 2,
+    compactor: 1,
+  });
+  await cluster.serves(state);
+  assert.equal((await pushOne(state.gateway)).status, 204);
+  for (const role of ['ingester', 'querier', 'distributor', 'query-scheduler', 'query-frontend', 'gateway']) {
+    const [victim] = of(cluster.state!, role);
+    process.kill(victim.pid!, 'SIGKILL');
+    await cluster.reached((now) => allActive(now) && of(now, role)[0].pid !== victim.pid);
+    await cluster.serves(cluster.state!);
+    assert.equal((await pushOne(state.gateway)).status, 204, role);
+  }
+  assert.equal(await count(state.gateway), 7);
+  const last = cluster.state!;
+  assert.equal(await cluster.stop(), 0, cluster.output);
+  for (const { pid } of last.processes) assert.throws(() => process.kill(pid!, 0));
+  assert.match(cluster.output, /ingester-0 +ended with SIGKILL/);
+});
+
+test('millrace cluster add, drain and restart: nothing that was acknowledged is missing at any time', {
+  skip: withoutNats,
+  timeout: 240_000,
+}, async () => {
+  await using cluster = await RunningCluster.start(['--queriers', '1', '--distributors', '1']);
+  const { gateway } = await cluster.reached(allActive);
+  await cluster.serves(cluster.state!);
+  let pushed = 0;
+  const check = async (): Promise<void> => {
+    assert.equal((await pushOne(gateway)).status, 204);
+    assert.equal(await count(gateway), ++pushed);
+  };
+  await check();
+  assert.match(await cluster.order('add', 'ingester'), /^ingester-3 ACTIVE http/);
+  await check();
+  assert.match(await cluster.order('drain', 'ingester/ingester-0'), /^ingester-0 /);
+  assert.deepEqual(
+    of(cluster.state!, 'ingester').map(({ instance }) => instance),
+    ['ingester-1', 'ingester-2', 'ingester-3'],
+  );
+  await check();
+  const before = of(cluster.state!, 'ingester').map(({ pid }) => pid);
+  assert.equal((await cluster.order('restart', 'ingester')).split('\n').filter((line) => line.includes('ACTIVE')).length, 3);
+  assert.ok(of(cluster.state!, 'ingester').every(({ pid }) => !before.includes(pid)));
+  await cluster.serves(cluster.state!);
+  await check();
+  await assert.rejects(cluster.order('drain', 'querier'), /querier-0 is the only querier/);
+  await assert.rejects(cluster.order('add', 'drummer'), /not one of/);
 });

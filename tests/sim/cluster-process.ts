@@ -1,4 +1,5 @@
 import type { Ingesters } from '../../actors/ingesters.ts';
+import { ringSchedulers } from '../../actors/schedulers.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
 import type { Files, Random } from '../../ops/base/world.ts';
 import type { FakeWorld } from '../../ops/base/world-fake.ts';
@@ -63,7 +64,7 @@ export class ClusterProcess {
     const shared = flakyFiles(objects, () => (isOver ? 'before' : undefined));
     const store = await SingleStore.boot(world, {
       ...options,
-      among: { process: id, transport, ingesters: ingestersOf(ring), objects: shared },
+      among: { process: id, transport, ingesters: ingestersOf(ring), schedulers: ringSchedulers(ring), objects: shared },
     });
     const member = new Member({
       kv,

@@ -11,6 +11,8 @@ import { distributorProtocol, type IngesterStatus, ingesterProtocol, type PushOu
 import { type CompactorReply, compactorProtocol } from '../../actors/protocol/jobs.ts';
 import { type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { querier, querierOptions } from '../../actors/querier/querier.ts';
+import { queryScheduler } from '../../actors/query-scheduler/query-scheduler.ts';
+import { localSchedulers, type Schedulers } from '../../actors/schedulers.ts';
 import { tailFrontend } from '../../actors/tail/tail-frontend.ts';
 import { tailer } from '../../actors/tail/tailer.ts';
 import { type LimitOverrides, LimitsByTenant } from '../../actors/tenant-limits.ts';
@@ -44,6 +46,7 @@ export interface SingleStoreOptions {
     readonly process: string;
     readonly transport: Transport;
     readonly ingesters: Ingesters;
+    readonly schedulers: Schedulers;
     /** Where the objects are that all share. */
     readonly objects: Files;
   };
@@ -127,13 +130,15 @@ export class SingleStore {
       },
     });
     const ingesters = among?.ingesters ?? localIngesters(instances);
+    const schedulers = among?.schedulers ?? localSchedulers([frontendInstance]);
+    await system.spawn(known(queryScheduler), null, { instance: frontendInstance });
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(shared.places);
       const ingesterDeps = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
-      await system.spawn(known(querier), { options: querying, asker: system, ingesters, blobs }, { instance });
+      await system.spawn(known(querier), { options: querying, messenger: system, schedulers, ingesters, blobs }, { instance });
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters, blobs };
       await system.spawn(patternIngester, mining, { instance });
       await system.spawn(known(tailer), { messenger: system, shard, limits }, { instance });
@@ -152,7 +157,7 @@ export class SingleStore {
     }
     await system.spawn(
       frontend,
-      { options: defaultsOf(frontendOptions), asker: system, queriers: instances, limits, patternBytes },
+      { options: defaultsOf(frontendOptions), messenger: system, limits, patternBytes },
       { instance: frontendInstance },
     );
     const maxDurationMs = { ...defaultsOf(querierOptions), ...queries }.tailMaxDuration;

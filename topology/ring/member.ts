@@ -27,6 +27,7 @@ export interface MemberOptions {
   readonly zone: string;
   readonly shards: number;
   readonly url: string;
+  /** 0: in a ring that nothing is placed by. */
   readonly tokenCount: number;
   readonly heartbeatMs: number;
   /** Heartbeats that do not land for half of it are told of as lost. */
@@ -245,6 +246,7 @@ export class Member {
   /** Its own set as it was, or a new one. */
   async #claimTokens(): Promise<void> {
     const { kv, id, tokenCount, world } = this.#options;
+    if (tokenCount === 0) return;
     const key = tokensKey(id);
     const found = await kv.get(key);
     const set = found?.value === undefined ? undefined : readTokenSet(found.value);

@@ -16,14 +16,18 @@ export class Placement {
     this.#owners = owned.map(({ owner }) => owner);
   }
 
-  /** Up to `count` instances in zones of their own, the owners of the tokens from the hash on, around the ring. `hash`: unsigned 32-bit. `eligible`: the instance of this id, if it
-   *  may be chosen. */
-  replicas(hash: number, count: number, eligible: (id: string) => Instance | undefined): Instance[] {
+  /** The place of the token next to a hash, which is unsigned 32-bit. All hashes with one place have the same replicas. */
+  firstAt(hash: number): number {
+    const { length } = this.#tokens;
+    return length === 0 ? 0 : lowerBound(this.#tokens, 0, length, hash + 1) % length;
+  }
+
+  /** Up to `count` instances in zones of their own, the owners of the tokens from a place on, around the ring. `eligible`: the instance of this id, if it may be chosen. */
+  replicas(first: number, count: number, eligible: (id: string) => Instance | undefined): Instance[] {
     const chosen: Instance[] = [];
     const zones = new Set<string>();
     const asked = new Set<string>();
     const { length } = this.#tokens;
-    const first = lowerBound(this.#tokens, 0, length, hash + 1);
     for (let step = 0; step < length && chosen.length < count; step++) {
       const id = this.#owners[(first + step) % length];
       if (asked.has(id)) continue;

@@ -46,6 +46,10 @@ export class Ring {
   readonly #listeners = new Set<() => void>();
   #watch: KvWatch | undefined;
   #placement: Placement | undefined;
+  /** By where in the placement they begin, until something changes; for `#replicaCount` of them. */
+  #replicas = new Map<number, readonly Instance[]>();
+  #replicaCount = 0;
+  #version = 0;
   /** Up to when everything was told, when that was last looked at. */
   #provenMs = Number.NEGATIVE_INFINITY;
   /** Nobody was silent before. */
@@ -72,10 +76,15 @@ export class Ring {
     this.#stopLooking?.();
   }
 
-  /** Runs `action` after every change: of an instance, of tokens, of who is alive. */
+  /** Runs `action` after every change: of an instance, of tokens, of who is alive. Heartbeats are none. */
   onChange(action: () => void): Subscription {
     this.#listeners.add(action);
     return { close: () => void this.#listeners.delete(action) };
+  }
+
+  /** Grows whenever listeners are told. */
+  get version(): number {
+    return this.#version;
   }
 
   /** By id. */
@@ -99,9 +108,16 @@ export class Ring {
   }
 
   /** Up to `count` instances for what has this hash, none of them in one zone, the best first: those that take what is new, and are alive. */
-  replicas(hash: number, count: number): Instance[] {
+  replicas(hash: number, count: number): readonly Instance[] {
     this.#placement ??= new Placement([...this.#sets.values()].map(({ set }) => set));
-    return this.#placement.replicas(hash, count, (id) => this.#takesWrites(id));
+    if (count !== this.#replicaCount) {
+      this.#replicas.clear();
+      this.#replicaCount = count;
+    }
+    const first = this.#placement.firstAt(hash);
+    const known = this.#replicas.get(first) ?? this.#placement.replicas(first, count, (id) => this.#takesWrites(id));
+    this.#replicas.set(first, known);
+    return known;
   }
 
   #takesWrites(id: string): Instance | undefined {
@@ -118,8 +134,11 @@ export class Ring {
     const { world, log } = this.#options;
     if (isInstanceKey(key)) {
       const instance = value === undefined ? undefined : readInstance(value);
-      if (instance !== undefined) this.#instances.set(instance.id, { instance, revision, changedMs: world.clock.monotonicMs() });
-      else if (value !== undefined) {
+      if (instance !== undefined) {
+        const known = this.#instances.get(instance.id);
+        this.#instances.set(instance.id, { instance, revision, changedMs: world.clock.monotonicMs() });
+        if (known !== undefined && this.#isHeartbeat(known, instance)) return;
+      } else if (value !== undefined) {
         // It may hold entries all the same: it counts as it was.
         log.error('an instance in the ring cannot be read', { ring: this.name, key });
       } else {
@@ -133,6 +152,12 @@ export class Ring {
       this.#placement = undefined;
     } else return;
     this.#tell();
+  }
+
+  /** Of one that is as it was, and was heard of in time. */
+  #isHeartbeat({ instance: before, changedMs }: Known, { state, incarnation, zone, shards, url }: Instance): boolean {
+    const isSame = before.state === state && before.incarnation === incarnation && before.zone === zone && before.shards === shards;
+    return isSame && before.url === url && this.#silentMs(changedMs) <= this.#options.heartbeatTimeoutMs;
   }
 
   #look(): void {
@@ -155,6 +180,8 @@ export class Ring {
   }
 
   #tell(): void {
+    this.#version++;
+    this.#replicas.clear();
     for (const listener of this.#listeners) listener();
   }
 }

@@ -13,6 +13,7 @@ import { Fault } from '../../../ops/base/fault.ts';
 import { defaultsOf } from '../../../ops/base/options.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import { isFault } from '../../support/checks.ts';
+import { withLeases } from '../../support/leases.ts';
 
 const SAMPLES = { kind: 'samples' as const, startNs: 0n, endNs: 0n, stepNs: 0 };
 
@@ -22,7 +23,7 @@ function servicesOf(asker: Asker): FrontendServices {
   const world = fakeWorld(1);
   const limits = () => defaultsOf(limitsOptions);
   const slices = new Turns(world).begin(ASKED.signal);
-  return { asker, queriers: ['0', '1'], limits, world, memory: new MemoryBudget(0), slices };
+  return { messenger: withLeases(asker), queriers: ['0', '1'], limits, world, memory: new MemoryBudget(0), slices };
 }
 
 const jobsOf = (asker: Asker): Jobs => new Jobs(servicesOf(asker), ASKED);

@@ -223,3 +223,22 @@ test('abandoned, it fails what is being handled and aborts its signal', async ()
   await assert.rejects(step, fails('unavailable'));
   assert.equal(signal.reason.code, 'unavailable');
 });
+
+test('a stop does not wait for streams of endless kinds', async () => {
+  const { mailbox, deliver } = setUp({ endless: ['watch'], concurrency: 2 });
+  async function* endless(): AsyncGenerator<string> {
+    yield 'first';
+    await new Promise(() => {});
+  }
+  const { answered } = deliver('watch', { answer: endless() });
+  await answered;
+  await mailbox.whenIdle();
+  const finite = deliver('count', { answer: endless() });
+  await finite.answered;
+  let idle = false;
+  void mailbox.whenIdle().then(() => {
+    idle = true;
+  });
+  await Promise.resolve();
+  assert.equal(idle, false);
+});

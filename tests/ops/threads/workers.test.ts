@@ -13,6 +13,7 @@ import { configure } from '../../../ops/config.ts';
 import { Findings } from '../../../ops/config-findings.ts';
 import { Logs } from '../../../ops/log.ts';
 import { sections, type WorkerOptions, workerOptions } from '../../../ops/sections.ts';
+import { componentsOf } from '../../../ops/targets.ts';
 import { Workers } from '../../../ops/threads/workers.ts';
 import { Router } from '../../../topology/transport/thread.ts';
 import { pushAsk } from '../../support/push-ask.ts';
@@ -30,6 +31,7 @@ test('a stop does not wait for a thread that has ended and is not started again 
     asker: { ask: () => Promise.reject(new Error('nobody is asked')) },
     data: {
       shards: 1,
+      components: componentsOf(['all']),
       logRoot: '/nowhere',
       objectRoot: '/nowhere',
       options: unstartable,
@@ -58,6 +60,7 @@ test('limits that change while a thread is starting are those that it goes by', 
   const shared = new SharedLimits();
   const data = {
     shards: 1,
+    components: componentsOf(['all']),
     logRoot: join(folder, 'wal'),
     objectRoot: join(folder, 'objects'),
     options,

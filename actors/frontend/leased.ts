@@ -1,0 +1,56 @@
+import { Fault } from '../../ops/base/fault.ts';
+import type { World } from '../../ops/base/world.ts';
+import type { AskOptions, Messenger } from '../kernel/define.ts';
+import { schedulerProtocol } from '../protocol/schedule.ts';
+
+/** Queriers that a job is given to, one after the other, while they are gone before they answer. */
+export const MOST_QUERIERS = 3;
+
+/** The queriers that are there, sorted. Throws Fault unavailable if there are none. */
+export async function queriersThere(messenger: Messenger, options: AskOptions): Promise<readonly string[]> {
+  const { queriers } = await messenger.ask(schedulerProtocol, 'any', { kind: 'queriers' }, options);
+  if (queriers.length === 0) throw new Fault('unavailable', 'no querier is there', { retryAfterS: 1 });
+  return queriers;
+}
+
+export interface LeaseWish {
+  /** Where the job goes if there is room. */
+  readonly preferred: string;
+  /** How many queriers are tried. */
+  readonly tries: number;
+  /** Is told how long the job waited for its turn. */
+  readonly waited: (ms: number) => void;
+  readonly world: World;
+}
+
+/** Runs a job at the querier that a scheduler gives it, the preferred one if it is free; at another if that is gone. The last one's fault is the job's. */
+export async function leased<T>(
+  messenger: Messenger,
+  { preferred, tries, waited, world: { clock } }: LeaseWish,
+  options: AskOptions,
+  job: (querier: string) => Promise<T>,
+): Promise<T> {
+  const avoided: string[] = [];
+  for (;;) {
+    const beganMs = clock.monotonicMs();
+    const ask = { kind: 'lease' as const, preferred, avoided: [...avoided] };
+    const lease = messenger.stream(schedulerProtocol, 'any', ask, options)[Symbol.asyncIterator]();
+    try {
+      const given = await lease.next();
+      if (given.done) throw new Fault('unavailable', 'the query scheduler has stopped', { retryAfterS: 1 });
+      waited(clock.monotonicMs() - beganMs);
+      const { querier } = given.value;
+      avoided.push(querier);
+      return await job(querier);
+    } catch (error) {
+      if (!isGone(error) || avoided.length === 0 || avoided.length === tries) throw error;
+    } finally {
+      void lease.return?.();
+    }
+  }
+}
+
+/** Whether somebody else may do it. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'unavailable';
+}

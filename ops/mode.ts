@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import type { BlobStore } from '../storage/blob/blob-store.ts';
+import { listLocalLogs } from '../storage/log/local-logs.ts';
+import { replay } from '../storage/log/replay.ts';
+import { listSegments } from '../storage/log/segments.ts';
+import { readChain } from '../storage/segment/chain.ts';
+import { errno, type Files } from './base/world.ts';
+
+/** How entries are kept until they are in storage: by one process in its log, or by several, each of them a copy. */
+export type Mode = 'single' | 'replicated';
+
+const WORDS: Readonly<Record<Mode, string>> = { single: 'a process that was alone', replicated: 'one of several processes' };
+
+export interface ModeDeps {
+  readonly files: Files;
+  /** The process's own. */
+  readonly root: string;
+  readonly logRoot: string;
+  readonly blobs: BlobStore;
+}
+
+/** Takes down in which mode the ingest logs here are written. Throws an Error if they hold entries of another mode that storage lacks: alone a process would find none of the copies that others
+ *  have, and of several each counts on the others to have what it took in. */
+export async function enterMode(mode: Mode, deps: ModeDeps): Promise<void> {
+  const { files, root, logRoot } = deps;
+  const path = join(root, 'mode');
+  const before = await writtenIn(files, path);
+  if (before === mode) return;
+  if (before !== undefined && (await holdsUnflushed(deps))) {
+    throw new Error(
+      `the ingest logs in ${logRoot} are those of ${WORDS[before]}, and hold entries that storage lacks: start it as that once more, POST /flush to it, stop it, and start it as ${WORDS[mode]} then`,
+    );
+  }
+  await files.write(`${path}.new`, Buffer.from(`${mode}\n`));
+  await files.rename(`${path}.new`, path);
+  await files.syncDirectory(root);
+}
+
+async function writtenIn(files: Files, path: string): Promise<Mode | undefined> {
+  try {
+    const text = (await files.read(path)).toString().trim();
+    if (text === 'single' || text === 'replicated') return text;
+    throw new Error(`${path} says '${text}', which this version does not know`);
+  } catch (error) {
+    if (errno(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Whether any log has a record behind what its chain of objects covers. */
+async function holdsUnflushed({ files, logRoot, blobs }: ModeDeps): Promise<boolean> {
+  for (const { directory, id } of await listLocalLogs(files, logRoot)) {
+    const { end: from } = await readChain(blobs, id);
+    const segments = await listSegments(files, directory);
+    for await (const item of replay({ files, logId: id, segments, from, end: Number.MAX_SAFE_INTEGER, trimmedTo: () => from })) {
+      if (item.kind === 'record') return true;
+    }
+  }
+  return false;
+}

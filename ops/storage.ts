@@ -1,0 +1,27 @@
+import { openFsBlobStore } from '../storage/blob/fs.ts';
+import { makeDurableDirectory } from './base/durable-directory.ts';
+import type { World } from './base/world.ts';
+import { type Configuration, commonOptions, filesystemOptions } from './config.ts';
+import { type DataFolder, openDataFolder } from './data-folder.ts';
+import { enterMode } from './mode.ts';
+import { type Component, usesStorage } from './targets.ts';
+
+/** What is the process's own, made and taken; undefined where nothing that it runs reads or writes files. `shared`: the objects are those of several processes. */
+export async function openStorage(
+  configuration: Configuration,
+  components: ReadonlySet<Component>,
+  { world, shared }: { readonly world: World; readonly shared: boolean },
+): Promise<DataFolder | undefined> {
+  if (!usesStorage(components)) return undefined;
+  const { pathPrefix } = configuration.valuesOf(commonOptions);
+  const { chunksDirectory } = configuration.valuesOf(filesystemOptions);
+  if (shared && chunksDirectory === '')
+    throw new Error('the processes of a cluster share their storage: -common.storage.filesystem.chunk-directory has to name its folder');
+  const folder = await openDataFolder(pathPrefix, chunksDirectory);
+  await makeDurableDirectory(world.files, folder.logs);
+  if (chunksDirectory !== '') await makeDurableDirectory(world.files, folder.objects);
+  const blobs = await openFsBlobStore({ root: folder.objects, world });
+  if (components.has('ingester'))
+    await enterMode(shared ? 'replicated' : 'single', { files: world.files, root: folder.root, logRoot: folder.logs, blobs });
+  return folder;
+}
