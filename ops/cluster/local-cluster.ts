@@ -80,6 +80,10 @@ export class LocalCluster {
     return { gateway: this.#of('gateway')[0].http, nats: `${LOCALHOST}:${this.#natsPort}`, processes };
   }
 
+  get natsPid(): number | undefined {
+    return this.#nats?.pid;
+  }
+
   get #natsPort(): number {
     return this.#options.basePort - 1;
   }

@@ -11,7 +11,7 @@ export interface AdminDeps {
   readonly asker: Asker;
   readonly world: World;
   readonly build: BuildInfo;
-  /** All of them are flushed. */
+  /** All of them are flushed; without any there is nothing to flush here. */
   readonly ingesters: readonly string[];
   readonly flushTimeoutMs: number;
   /** Whether pushes and queries are served; the reason if not. */
@@ -31,7 +31,6 @@ export function adminRoutes(deps: AdminDeps, listed: readonly Pick<Route, 'metho
   const routes = [
     open(['GET', 'HEAD'], '/ready', () => ready(deps)),
     open(['GET'], '/metrics', async () => ({ status: 200, type: EXPOSITION_TYPE, body: await deps.metrics() })),
-    open(['GET', 'POST'], '/flush', ({ trace, signal }) => flush(deps, trace, signal)),
     open(['GET'], '/config', async (request) => text(deps.config(configMode((await request.params()).get('mode'))))),
     open(['GET'], '/services', async () => text((await deps.services()).map(({ name, state }) => `${name} => ${state}\n`).join(''))),
     open(['GET', 'POST'], '/log_level', async (request) => {
@@ -40,6 +39,7 @@ export function adminRoutes(deps: AdminDeps, listed: readonly Pick<Route, 'metho
     }),
     open(['GET'], '/loki/api/v1/status/buildinfo', async () => json(buildInfo(deps.build))),
   ];
+  if (deps.ingesters.length > 0) routes.push(open(['GET', 'POST'], '/flush', ({ trace, signal }) => flush(deps, trace, signal)));
   const endpoints = [...listed, ...routes].map(({ methods, path }) => `${methods.join(',').padEnd(10)} ${path}\n`);
   const page = `millrace ${deps.build.version}\n\n${endpoints.join('')}`;
   return [...routes, open(['GET', 'HEAD'], '/', async () => text(page))];

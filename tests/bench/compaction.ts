@@ -7,16 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { compressSync } from 'snappy';
 import { metric } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
-import { entry, pushBodyOf, readBodies } from './bodies.ts';
-import { changed, Masks, type OpenBody, opened } from './copies.ts';
-import { cacheFolder, corpusIn, lineMaker } from './corpus.ts';
+import { readBodies } from './bodies.ts';
+import { cacheFolder, corpusIn } from './corpus.ts';
 import { LIFTED } from './lifted.ts';
-import { COMPACTING, COMPACTIONS_METRIC, DUE_METRIC, flush, NOT_COMPACTING, pushAll, pushOne, told } from './load.ts';
+import { COMPACTING, COMPACTIONS_METRIC, DUE_METRIC, flush, NOT_COMPACTING, pushAll, told } from './load.ts';
 import { goal, mb, median, p99, percentile, round } from './measure.ts';
-import { systemKinds } from './systems.ts';
+import { steadyPushes } from './steady.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -30,7 +28,7 @@ const { values: options } = parseArgs({
 });
 const runs = Number(options.runs);
 const pushBytes = Number(options['push-kb']) * 1e3;
-const everyMs = pushBytes / 1e3 / Number(options['mb-per-s']);
+const rate = { pushBytes, mbPerS: Number(options['mb-per-s']) };
 
 const MOST_RATIO = 1.5;
 const MOST_P50_MS = 100;
@@ -40,8 +38,6 @@ const LOOK_MS = 200;
 /** A compactor that has not begun by then has nothing to do, or had done it between two looks. */
 const BEGINS_WITHIN_MS = 20_000;
 const longestMs = Number(options.seconds) * 1_000;
-const STREAMS = 30;
-const BODIES = 200;
 
 const WITH = [...LIFTED, ...COMPACTING, `-compactor.compaction-interval=${INTERVAL_MS}ms`, '-compactor.deletion-delay=15m'];
 const WITHOUT = [...LIFTED, ...NOT_COMPACTING];
@@ -109,7 +105,7 @@ async function measure(flags: readonly string[], until: (url: string) => Promise
   await cp(stored, copy.path, { recursive: true });
   await using server = await TestServer.start({ dataDir: copy.path, flags });
   const stop = new AbortController();
-  const pushing = steadyPushes(server.url, stop.signal);
+  const pushing = steadyPushes(server.url, rate, stop.signal);
   const window = await until(server.url).finally(() => stop.abort());
   const pushes = (await pushing).filter(({ dueMs }) => dueMs >= window.fromMs && dueMs <= window.toMs).map(({ tookMs }) => tookMs);
   return { window, pushes, compactions: await metric(server.url, COMPACTIONS_METRIC) };
@@ -138,48 +134,4 @@ async function wait(url: string, window: Window): Promise<Window> {
     await metric(url, DUE_METRIC);
   }
   return window;
-}
-
-interface Push {
-  /** After the first. */
-  readonly dueMs: number;
-  /** From when it was due. */
-  readonly tookMs: number;
-}
-
-/** Pushes at fixed times, until told to stop; all are accepted in the end. */
-async function steadyPushes(url: string, signal: AbortSignal): Promise<Push[]> {
-  const startS = Math.floor(Date.now() / 1_000);
-  const bodies = makeBodies(startS);
-  const started = performance.now();
-  const pushes: Promise<Push>[] = [];
-  for (let dueMs = 0; !signal.aborted; dueMs += everyMs) {
-    await sleep(Math.max(0, started + dueMs - performance.now()));
-    const body = compressSync(changed(bodies[pushes.length % bodies.length], Masks.random(), Math.floor(dueMs / 1_000)));
-    pushes.push(
-      pushOne(systemKinds.loki, url, body).then((outcome) => {
-        if (typeof outcome === 'string') throw new Error(outcome);
-        return { dueMs, tookMs: performance.now() - started - dueMs };
-      }),
-    );
-  }
-  return Promise.all(pushes);
-}
-
-/** Made before the pushes begin. Each time one is pushed, it gets other ids and the time of that second. */
-function makeBodies(startS: number): OpenBody[] {
-  const line = lineMaker(2);
-  const time = new Date(startS * 1_000).toISOString();
-  return Array.from({ length: BODIES }, (_, body) => {
-    const streams = new Map<string, Buffer[]>();
-    for (let size = 0, index = 0; size < pushBytes; index++) {
-      const text = line(index % 3, time);
-      const labels = `{app="steady", stream="${index % STREAMS}"}`;
-      const entries = streams.get(labels) ?? [];
-      streams.set(labels, entries);
-      entries.push(entry(startS * 1_000 + body, text));
-      size += text.length;
-    }
-    return opened(pushBodyOf(streams));
-  });
 }

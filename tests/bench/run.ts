@@ -31,6 +31,11 @@ const MODES: Readonly<Record<string, { options: string; what: string; run: () =>
     what: 'pushes while storage is compacted',
     run: () => import('./compaction.ts'),
   },
+  cluster: {
+    options: '[--mb-per-s 5] [--push-kb 100] [--seconds 30] [--handoff-mib 200] [--only push|hop|kill|handoff|idle]',
+    what: 'what several processes cost, and how they fail',
+    run: () => import('./cluster.ts'),
+  },
   stored: { options: '[--mib 256] [--logs FOLDER]', what: 'what is stored, beside zstd -3', run: () => import('./stored.ts') },
   micro: { options: '[--mib 32] [--rounds 7]', what: 'single stages beside what the machine can do', run: () => import('./micro.ts') },
 };

@@ -7,7 +7,10 @@ import { TestServer } from './server.ts';
 
 /** Short enough for a test to wait for. */
 export const HEARTBEAT_TIMEOUT_MS = 2_000;
-const HEARTBEATS = ['-common.storage.ring.heartbeat-period=200ms', `-common.storage.ring.heartbeat-timeout=${HEARTBEAT_TIMEOUT_MS}ms`];
+export const HEARTBEATS = [
+  '-common.storage.ring.heartbeat-period=200ms',
+  `-common.storage.ring.heartbeat-timeout=${HEARTBEAT_TIMEOUT_MS}ms`,
+];
 
 /** Real processes that meet at a real NATS server and share a folder of objects. */
 export class TestCluster {
@@ -53,6 +56,15 @@ export class TestCluster {
 
   get urls(): string[] {
     return this.servers.map(({ url }) => url);
+  }
+
+  /** Each process has ingesters. */
+  get flushUrls(): string[] {
+    return this.urls;
+  }
+
+  async ready(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.ready()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

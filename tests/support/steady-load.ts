@@ -134,10 +134,11 @@ export class Disturbance {
   #flushes = 0;
   #answers = 0;
 
-  constructor(servers: Servers, range: Range, { queries }: { queries: number }) {
+  /** `flushed`: those that are, if not all. */
+  constructor(servers: Servers, range: Range, { queries, flushed = servers }: { queries: number; flushed?: Servers }) {
     this.#servers = servers;
     this.#range = range;
-    this.#loops = [this.#flush(), ...Array.from({ length: queries }, (_, index) => this.#query(index))];
+    this.#loops = [this.#flush(flushed), ...Array.from({ length: queries }, (_, index) => this.#query(index))];
     for (const loop of this.#loops) loop.catch(() => undefined); // stop() reports it
   }
 
@@ -154,12 +155,10 @@ export class Disturbance {
     await Promise.all(this.#loops);
   }
 
-  async #flush(): Promise<void> {
+  async #flush(servers: Servers): Promise<void> {
     while (!this.#stopped) {
       await sleep(300);
-      const answer = await fetch(`${anyOf(this.#servers)}/flush`, { method: 'POST', signal: AbortSignal.timeout(30_000) }).catch(
-        () => undefined,
-      );
+      const answer = await fetch(`${anyOf(servers)}/flush`, { method: 'POST', signal: AbortSignal.timeout(30_000) }).catch(() => undefined);
       if (answer?.ok) this.#flushes += 1;
       await answer?.text().catch(() => undefined);
     }

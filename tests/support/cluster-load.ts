@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkEverySent, SOAK, seed } from './check-sent.ts';
+import { get, nowNs } from './client.ts';
+import { Disturbance, SteadyLoad, seededRandom } from './steady-load.ts';
+
+/** Who is asked may stand still. */
+const ANSWER_LIMIT_MS = 1_500;
+/** How often a disturbance comes. */
+export const ROUNDS = SOAK ? 10 : 1;
+export const LOAD_TIMEOUT_MS = SOAK ? 1_800_000 : 240_000;
+
+/** The processes of a cluster, by what they are asked for. */
+export interface LoadedCluster {
+  /** Take pushes and queries. */
+  readonly urls: readonly string[];
+  /** Flush what they have. */
+  readonly flushUrls: readonly string[];
+  /** Resolves once all of them do their work. */
+  ready(): Promise<unknown>;
+}
+
+/** Asks again and again how many entries of a stream there are: never fewer than were acknowledged before the question, or it is an error. */
+class ShortAnswers {
+  answers = 0;
+  errors = 0;
+  readonly #loop: Promise<void>;
+  #stopped = false;
+
+  constructor(cluster: LoadedCluster, load: SteadyLoad) {
+    this.#loop = this.#run(cluster, load);
+    this.#loop.catch(() => {}); // stop() reports it
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#loop;
+  }
+
+  async #run({ urls }: LoadedCluster, load: SteadyLoad): Promise<void> {
+    const { fromNs, toNs } = load.range;
+    const params = { query: `sum(count_over_time({stream="shared"}[${(toNs - fromNs) / 1_000_000_000n}s]))`, time: String(toNs) };
+    for (let turn = 0; !this.#stopped; turn++) {
+      const acknowledged = load.acknowledged.get('shared')?.length ?? 0;
+      const answer = await get(urls[turn % urls.length], '/loki/api/v1/query', params, AbortSignal.timeout(ANSWER_LIMIT_MS)).catch(
+        () => undefined,
+      );
+      if (answer?.status === 200) {
+        this.answers++;
+        const { result } = (JSON.parse(answer.text) as { data: { result: { value: [number, string] }[] } }).data;
+        const counted = Number(result[0]?.value[1] ?? 0);
+        assert.ok(counted >= acknowledged, `an answer of ${counted} entries, ${acknowledged} were acknowledged`);
+      } else {
+        this.errors++;
+        assert.ok(answer === undefined || answer.status === 429 || answer.status >= 500, `${answer?.status}: ${answer?.text}`);
+      }
+      await sleep(20);
+    }
+  }
+}
+
+/** Runs `disturb` under a steady load of pushes, queries and flushes; then every acknowledged entry has to be there once, whoever is asked. `diagnostic` is told what was done. */
+export async function underLoad(
+  cluster: LoadedCluster,
+  disturb: (random: () => number) => Promise<void>,
+  diagnostic: (message: string) => void,
+): Promise<void> {
+  const { urls, flushUrls } = cluster;
+  const load = new SteadyLoad(urls, { clients: 3, seed, endNs: nowNs() });
+  const disturbance = new Disturbance(urls, load.range, { queries: 1, flushed: flushUrls });
+  const short = new ShortAnswers(cluster, load);
+  await sleep(500);
+  await disturb(seededRandom(seed));
+  await sleep(500);
+  await cluster.ready();
+  await load.stop();
+  await disturbance.stop();
+  await short.stop();
+  for (const url of urls) await checkEverySent(url, load, `at the end; seed ${seed}`);
+  for (const url of cluster.flushUrls) assert.equal((await fetch(`${url}/flush`, { method: 'POST' })).status, 204);
+  for (const url of urls) await checkEverySent(url, load, `after a flush; seed ${seed}`);
+  const entries = [...load.acknowledged.values()].reduce((sum, list) => sum + list.length, 0);
+  diagnostic(
+    `${entries} entries in ${load.pushes} pushes, ${load.repeats} of them repeated; ${disturbance.flushes} flushes; counts: ${short.answers} answered, ${short.errors} refused`,
+  );
+  assert.ok(short.answers > 3, `${short.answers} counts were answered`);
+}
