@@ -8,8 +8,10 @@ import { tailFrontend } from '../actors/tail/tail-frontend.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { Router } from '../topology/transport/thread.ts';
 import type { World } from './base/world.ts';
-import type { Cluster } from './cluster/cluster.ts';
-import type { ClusterSettings } from './cluster/options.ts';
+import { Memberships } from './cluster/memberships.ts';
+import { type ClusterSettings, ringPlace } from './cluster/options.ts';
+import type { ClusterReach } from './cluster/reach.ts';
+import { memoryRings } from './cluster/ring-store.ts';
 import { type Configuration, serverOptions } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { Logs } from './log.ts';
@@ -37,9 +39,10 @@ interface Made {
   readonly options: WorkerOptions;
   readonly system: ActorSystem;
   readonly workers: Workers;
-  readonly cluster: Cluster | undefined;
+  readonly memberships: Memberships;
   readonly tenantLimits: LimitsByTenant;
   readonly router: Router;
+  readonly reach: ClusterReach | undefined;
 }
 
 const ASK_MS = 2_000;
@@ -51,9 +54,12 @@ export class ServingProcess {
   readonly options: WorkerOptions;
   readonly system: ActorSystem;
   readonly workers: Workers;
-  readonly cluster: Cluster | undefined;
+  readonly memberships: Memberships;
   readonly tenantLimits: LimitsByTenant;
+  /** Whether it is one of several. */
+  readonly isOfCluster: boolean;
   readonly #router: Router;
+  readonly #reach: ClusterReach | undefined;
 
   private constructor({ components, world }: ProcessParts, made: Made) {
     this.components = components;
@@ -61,9 +67,11 @@ export class ServingProcess {
     this.options = made.options;
     this.system = made.system;
     this.workers = made.workers;
-    this.cluster = made.cluster;
+    this.memberships = made.memberships;
     this.tenantLimits = made.tenantLimits;
+    this.isOfCluster = made.reach !== undefined;
     this.#router = made.router;
+    this.#reach = made.reach;
   }
 
   /** The actors of the main thread run; worker threads are not started yet. */
@@ -71,9 +79,9 @@ export class ServingProcess {
     const { configuration, components, settings, storage, overrides, world, logs, telemetry, fail } = parts;
     const instruments = telemetry.instruments('main');
     // Loaded by who is one of several only.
-    const cluster =
-      settings && (await (await import('./cluster/cluster.ts')).Cluster.find(settings, world, telemetry.instruments('cluster')));
-    const router = new Router({ world, instruments, beyond: cluster?.reach.transport });
+    const reach =
+      settings && (await (await import('./cluster/reach.ts')).reachCluster(settings, 'main', world, telemetry.instruments('transport')));
+    const router = new Router({ world, instruments, beyond: reach?.transport });
     const system = new ActorSystem({
       world,
       transport: router,
@@ -101,7 +109,16 @@ export class ServingProcess {
       onFailed: (error) => fail('worker threads cannot be kept running', error),
     });
     const tenantLimits = new LimitsByTenant(options.limits, overrides);
-    const serving = new ServingProcess(parts, { options, system, workers, cluster, tenantLimits, router });
+    const place = settings ?? ringPlace(configuration);
+    const rings = reach ?? memoryRings({ heartbeatTimeoutMs: place.ring.heartbeatTimeout, world, log: instruments.log });
+    const memberships = new Memberships({
+      place,
+      store: rings,
+      world,
+      instruments: telemetry.instruments('ring'),
+      isAlone: reach === undefined,
+    });
+    const serving = new ServingProcess(parts, { options, system, workers, memberships, tenantLimits, router, reach });
     await serving.#spawn(parts);
     return serving;
   }
@@ -122,9 +139,8 @@ export class ServingProcess {
 
   /** Whether the process does its work: its threads, its places in the rings, and the queriers that its frontend needs. */
   async readiness(): Promise<Readiness> {
-    const { workers, cluster } = this;
-    const own = await workers.ready();
-    const ready = cluster === undefined ? own : cluster.readiness(own);
+    const own = await this.workers.ready();
+    const ready = this.isOfCluster ? this.memberships.readiness(own) : own;
     return ready.ready && this.components.has('query-frontend') ? this.#queriersReady() : ready;
   }
 
@@ -147,7 +163,8 @@ export class ServingProcess {
   async stop(): Promise<void> {
     await this.workers.stop();
     await this.system.stop();
+    await this.memberships.close();
     await this.#router.close();
-    await this.cluster?.close();
+    await this.#reach?.close();
   }
 }

@@ -1,5 +1,6 @@
 import { frontendOptions } from '../actors/frontend/frontend.ts';
 import { MiB } from './base/bytes.ts';
+import { Fault } from './base/fault.ts';
 import { type Configuration, generalOptions } from './config.ts';
 import type { BuildInfo } from './exposition.ts';
 import { indexRoutes } from './http/index-queries.ts';
@@ -15,6 +16,7 @@ import { servesPushes, servesQueries } from './targets.ts';
 
 /** As much as a body may come to when it is decompressed. */
 const MAX_BODY_BYTES = 64 * MiB;
+const TAIL_PATHS = ['/loki/api/v1/tail', '/api/prom/tail'];
 const PUSH_TIMEOUT_MS = 30_000;
 
 /** What a process serves of Loki's API, by what it is made of, and what its cluster adds. */
@@ -23,10 +25,10 @@ export function apiRoutes(
   configuration: Configuration,
   build: BuildInfo,
 ): { readonly routes: Route[]; readonly sockets: SocketRoute[] } {
-  const { components, cluster } = serving;
+  const { components, memberships } = serving;
   const reading = servesQueries(components) ? readRoutes(serving, configuration, build) : { routes: [], sockets: [] };
   const pushing = servesPushes(components) ? pushes(serving) : [];
-  return { routes: [...pushing, ...reading.routes, ...(cluster?.routes() ?? [])], sockets: reading.sockets };
+  return { routes: [...pushing, ...reading.routes, ...memberships.routes()], sockets: reading.sockets };
 }
 
 /** To the distributors of this process, if it has any: to one after the other. */
@@ -42,7 +44,7 @@ function pushes({ system, world, workers }: ServingProcess): Route[] {
 }
 
 function readRoutes(
-  { system, world, options, cluster, tenantLimits }: ServingProcess,
+  { system, world, options, isOfCluster, tenantLimits }: ServingProcess,
   configuration: Configuration,
   { version }: BuildInfo,
 ): { readonly routes: Route[]; readonly sockets: SocketRoute[] } {
@@ -57,5 +59,10 @@ function readRoutes(
     ...legacyRoutes(querying),
     ...limitsRoutes({ limits, published, patterns, version }),
   ];
-  return { routes, sockets: cluster === undefined ? tailRoutes({ messenger: system, world, limits }) : [] };
+  if (!isOfCluster) return { routes, sockets: tailRoutes({ messenger: system, world, limits }) };
+  const refused = TAIL_PATHS.map((path): Route => {
+    const handle = () => Promise.reject(new Fault('unsupported', 'live tails are not served by several processes yet'));
+    return { methods: ['GET'], path, access: 'tenant', handle };
+  });
+  return { routes: [...routes, ...refused], sockets: [] };
 }

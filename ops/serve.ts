@@ -54,7 +54,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     telemetry,
     fail,
   });
-  const { system, workers, cluster, tenantLimits } = serving;
+  const { system, workers, memberships, tenantLimits } = serving;
   const { routes, sockets } = apiRoutes(serving, configuration, build);
   const admin = adminRoutes(
     {
@@ -103,7 +103,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
 
   const stop = stopOnce(server.gracefulShutdownTimeout + STOP_LIMIT_MS, async () => {
     watch?.stop();
-    await cluster?.leave();
+    await memberships.leave();
     await Promise.all([clients?.stop(), http.close(server.gracefulShutdownTimeout)]);
     await serving.stop();
     instruments.log.info('stopped');
@@ -114,7 +114,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
 
   const port = await http.listen();
   await workers.start();
-  await cluster?.enter({
+  await memberships.enter({
     asker: system,
     components,
     instancesOf: (component) => workers.instancesOf(component),

@@ -53,36 +53,41 @@ export const ringOptions = section('common.ring', 'common.storage.ring', {
   numTokens: int('128', 'Tokens of an instance in its ring: with more the streams are shared out more evenly.', { min: 1, max: 4_096 }),
   heartbeatPeriod: duration('5s', 'How often an instance tells the others that it is there.', { min: 10 }),
   heartbeatTimeout: duration('1m', 'An instance that was not heard of for so long is given nothing new.', { min: 50 }),
+  inspectLifecycle: bool('false', 'Log every event of the state machine that an instance goes through its ring by, and where it leads.'),
   forgetAfter: duration(
     '0s',
     'An instance that was not heard of for so long is forgotten: queries do not wait for it any more, and what only it has is not found. 0: only by hand.',
   ),
 });
 
-/** Of a process that is one of several; plain data. */
-export interface ClusterSettings {
-  readonly nats: NatsOptions;
-  readonly cluster: string;
+/** Who a process is in rings. */
+export interface RingPlace {
   readonly instance: string;
   readonly zone: string;
   readonly ring: OptionsOf<typeof ringOptions>;
+}
+
+/** Of a process that is one of several; plain data. */
+export interface ClusterSettings extends RingPlace {
+  readonly nats: NatsOptions;
+  readonly cluster: string;
+}
+
+/** Throws an Error if the instance's id cannot stand in an address. */
+export function ringPlace(configuration: Configuration): RingPlace {
+  const ring = configuration.valuesOf(ringOptions);
+  const instance = ring.instanceId || hostname();
+  if (!/^[A-Za-z0-9._-]+$/.test(instance))
+    throw new Error(`-common.storage.ring.instance-id is to be of letters, digits, '.', '_' and '-', not '${instance}'`);
+  return { instance, zone: ring.instanceAvailabilityZone || hostname(), ring };
 }
 
 /** Undefined: the process is alone. */
 export function clusterSettings(configuration: Configuration): ClusterSettings | undefined {
   const nats = configuration.valuesOf(natsOptions);
   if (nats.servers.length === 0) return undefined;
-  const ring = configuration.valuesOf(ringOptions);
-  const instance = ring.instanceId || hostname();
-  if (!/^[A-Za-z0-9._-]+$/.test(instance))
-    throw new Error(`-common.storage.ring.instance-id is to be of letters, digits, '.', '_' and '-', not '${instance}'`);
-  return {
-    nats: connectionOf(nats),
-    cluster: ring.clusterName,
-    instance,
-    zone: ring.instanceAvailabilityZone || hostname(),
-    ring,
-  };
+  const place = ringPlace(configuration);
+  return { ...place, nats: connectionOf(nats), cluster: place.ring.clusterName };
 }
 
 /** The connection for NATS clients; undefined if there are none to be served. Throws an Error where they could forge what processes say to each other. */

@@ -5,12 +5,12 @@ import { tailerProtocol, tailFrontendProtocol } from '../../actors/protocol/tail
 import { connectNats, type NatsBroker } from '../../topology/nats/connect.ts';
 import type { Kv } from '../../topology/ring/kv.ts';
 import { NatsKv } from '../../topology/ring/kv-nats.ts';
-import { Ring } from '../../topology/ring/ring.ts';
 import { NatsTransport } from '../../topology/transport/nats.ts';
 import type { Instruments } from '../base/instruments.ts';
 import type { World } from '../base/world.ts';
 import type { Component } from '../targets.ts';
 import type { ClusterSettings } from './options.ts';
+import { type RingStore, ringStore } from './ring-store.ts';
 
 /** Their instances have names that no other process has. */
 const SPANNING: ReadonlySet<string> = new Set(
@@ -29,19 +29,15 @@ const SPANNING: ReadonlySet<string> = new Set(
 const RING_REPLICAS = 3;
 
 /** A thread's way to the other processes. */
-export interface ClusterReach {
+export interface ClusterReach extends RingStore {
   readonly transport: NatsTransport;
-  /** The store of a component's ring. */
-  kv(component: Component): Kv;
-  /** The ring of a component, once everything in it is known. */
-  ring(component: Component, settings: ClusterSettings): Promise<Ring>;
   /** After the transport. */
   close(): Promise<void>;
 }
 
 /** Connects, however long that takes. `name`: of the thread. Rejects if NATS refuses. */
 export async function reachCluster(settings: ClusterSettings, name: string, world: World, instruments: Instruments): Promise<ClusterReach> {
-  const { nats, cluster, instance } = settings;
+  const { nats, cluster, instance, ring } = settings;
   const connectAs = (use: string): Promise<NatsBroker> => connectNats(nats, `millrace ${cluster}/${instance} ${name} ${use}`, instruments);
   const [control, bulk] = await Promise.all([connectAs('control'), connectAs('bulk')]);
   const transport = new NatsTransport({ world, instruments, cluster, control, bulk, components: SPANNING });
@@ -54,9 +50,7 @@ export async function reachCluster(settings: ClusterSettings, name: string, worl
     });
   return {
     transport,
-    kv,
-    ring: (component, { ring: { heartbeatTimeout } }) =>
-      Ring.open(kv(component), { name: component, heartbeatTimeoutMs: heartbeatTimeout, world, log: instruments.log }),
+    ...ringStore({ kv, heartbeatTimeoutMs: ring.heartbeatTimeout, world, log: instruments.log }),
     close: async () => {
       await Promise.all([control.close(), bulk.close()]);
     },

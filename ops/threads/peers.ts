@@ -35,7 +35,7 @@ export function ownPeers(ingesters: readonly string[]): Peers {
 export function clusterPeers(reach: ClusterReach, settings: ClusterSettings): Peers {
   const rings = new Map<Component, Promise<Ring>>();
   const ringOf = (component: Component): Promise<Ring> => {
-    const known = rings.get(component) ?? reach.ring(component, settings);
+    const known = rings.get(component) ?? reach.ring(component);
     rings.set(component, known);
     return known;
   };

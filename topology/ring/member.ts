@@ -34,6 +34,8 @@ export interface MemberOptions {
   readonly heartbeatTimeoutMs: number;
   /** Called with every state that it comes to. */
   readonly onState?: (state: MemberState) => void;
+  /** Called with every event that the machine is given, and the state that it is in then, as `LEAVING.flushing`. */
+  readonly onEvent?: (event: string, state: string) => void;
 }
 
 /** Of the protocols between processes. */
@@ -78,7 +80,16 @@ export class Member {
         sayStopped: fromPromise(() => this.#write('UNHEALTHY')),
       },
     });
-    this.#machine = createActor(machine);
+    const { onEvent } = options;
+    this.#machine = createActor(machine, {
+      ...(onEvent && {
+        inspect: (seen) => {
+          if (seen.type !== '@xstate.snapshot' || seen.actorRef !== this.#machine) return;
+          const { value } = this.#machine.getSnapshot();
+          onEvent(seen.event.type, typeof value === 'string' ? value : Object.entries(value).flat().join('.'));
+        },
+      }),
+    });
     this.#machine.subscribe(() => this.#stateChanged());
   }
 

@@ -296,6 +296,49 @@ test('one that joins is not active before it has caught up, and takes writes mea
   await rig.all([member], 'ACTIVE');
 });
 
+test('in a ring that nothing is placed by an instance has no tokens', async () => {
+  const rig = new Rig();
+  const ring = await rig.ring();
+  await rig.all([rig.member('a', { tokenCount: 0 })], 'ACTIVE');
+  assert.deepEqual(states(ring), { a: 'ACTIVE' });
+  assert.deepEqual(ring.tokenSets(), []);
+});
+
+test('heartbeats change nothing that others are told of', async () => {
+  const rig = new Rig();
+  const ring = await rig.ring();
+  await rig.all([rig.member('a'), rig.member('b')], 'ACTIVE');
+  await rig.world.advance(2 * HEARTBEAT_MS);
+  const { version } = ring;
+  const before = ring.replicas(7, 2);
+  const [{ revision }] = ring.instances();
+  await rig.world.advance(5 * HEARTBEAT_MS);
+  assert.ok(ring.instances()[0].revision > revision);
+  assert.equal(ring.version, version);
+  assert.equal(ring.replicas(7, 2), before);
+});
+
+test('every event of the lifecycle, and where it leads, is told to who wants to know', async () => {
+  const rig = new Rig();
+  const seen: string[] = [];
+  const member = rig.member('a', { onEvent: (event, state) => seen.push(`${event} ${state}`) });
+  await rig.all([member], 'ACTIVE');
+  const drained = member.drain();
+  await rig.all([member], 'LEFT');
+  await drained;
+  assert.deepEqual(
+    seen.filter((line) => !line.includes('init')),
+    [
+      'xstate.done.actor.0.member.PENDING JOINING',
+      'xstate.done.actor.0.member.JOINING ACTIVE',
+      'DRAIN LEAVING.handing-over',
+      'xstate.error.actor.0.member.LEAVING.handing-over LEAVING.flushing',
+      'xstate.done.actor.0.member.LEAVING.flushing LEAVING.going',
+      'xstate.done.actor.0.member.LEAVING.going LEFT',
+    ],
+  );
+});
+
 test('what is not an instance, or not tokens, is left out', () => {
   assert.equal(readInstance('{'), undefined);
   assert.equal(readInstance('{"id":"a","state":"ACTIVE"}'), undefined);

@@ -11,8 +11,8 @@ import { ringRoutes } from '../http/ring.ts';
 import type { Route } from '../http/route.ts';
 import { COMPONENTS, type Component } from '../targets.ts';
 import type { Readiness } from '../threads/workers.ts';
-import type { ClusterSettings } from './options.ts';
-import { type ClusterReach, reachCluster } from './reach.ts';
+import type { RingPlace } from './options.ts';
+import type { RingStore } from './ring-store.ts';
 
 export interface MembershipDeps {
   readonly asker: Asker;
@@ -34,49 +34,51 @@ const FLUSH_TIMEOUT_MS = 300_000;
 const LEAVE_LIMIT_MS = 1_000;
 /** Time-outs after which an instance is forgotten that has nothing to come back for. */
 const FORGET_AFTER_TIMEOUTS = 10;
-const TAIL_PATHS = ['/loki/api/v1/tail', '/api/prom/tail'];
 
-/** What the main thread of a process that is one of several has of the cluster. */
-export class Cluster {
-  readonly reach: ClusterReach;
-  readonly #settings: ClusterSettings;
+export interface MembershipsOptions {
+  readonly place: RingPlace;
+  readonly store: RingStore;
+  readonly world: World;
+  readonly instruments: Instruments;
+  /** There are no other processes. */
+  readonly isAlone: boolean;
+}
+
+/** The places of this process in the rings of what it is made of, kept by the main thread. */
+export class Memberships {
+  readonly #place: RingPlace;
+  readonly #store: RingStore;
   readonly #world: World;
   readonly #instruments: Instruments;
+  readonly #isAlone: boolean;
   readonly #rings = new Map<Component, Promise<Ring>>();
   readonly #members = new Map<Component, Member>();
   readonly #forgetting: Subscription[] = [];
 
-  private constructor(settings: ClusterSettings, reach: ClusterReach, world: World, instruments: Instruments) {
-    this.#settings = settings;
-    this.reach = reach;
+  constructor({ place, store, world, instruments, isAlone }: MembershipsOptions) {
+    this.#place = place;
+    this.#store = store;
     this.#world = world;
     this.#instruments = instruments;
+    this.#isAlone = isAlone;
   }
 
-  /** Connects, however long that takes. Rejects if NATS refuses. */
-  static async find(settings: ClusterSettings, world: World, instruments: Instruments): Promise<Cluster> {
-    return new Cluster(settings, await reachCluster(settings, 'main', world, instruments), world, instruments);
-  }
-
-  /** What only a cluster serves, and what it does not serve yet. */
+  /** A page for each ring. */
   routes(): Route[] {
-    const refused = TAIL_PATHS.map((path): Route => {
-      const handle = () => Promise.reject(new Fault('unsupported', 'live tails are not served by several processes yet'));
-      return { methods: ['GET'], path, access: 'tenant', handle };
-    });
-    const rings = COMPONENTS.map((component) => ({
-      component,
-      ring: () => this.#ring(component),
-      kv: this.reach.kv(component),
-      own: this.#settings.instance,
-      drain: () => this.#drain(component),
-    }));
-    return [...rings.flatMap(ringRoutes), ...refused];
+    return COMPONENTS.flatMap((component) =>
+      ringRoutes({
+        component,
+        ring: () => this.#ring(component),
+        kv: this.#store.kv(component),
+        own: this.#place.instance,
+        drain: () => this.#drain(component),
+      }),
+    );
   }
 
   /** Watched from when it is first wanted. */
   #ring(component: Component): Promise<Ring> {
-    const known = this.#rings.get(component) ?? this.reach.ring(component, this.#settings);
+    const known = this.#rings.get(component) ?? this.#store.ring(component);
     this.#rings.set(component, known);
     known.catch(() => this.#rings.delete(component));
     return known;
@@ -88,9 +90,9 @@ export class Cluster {
   }
 
   async #enter(component: Component, deps: MembershipDeps): Promise<void> {
-    const { instance, zone, ring } = this.#settings;
+    const { instance, zone, ring } = this.#place;
     const { log } = this.#instruments;
-    const kv = this.reach.kv(component);
+    const kv = this.#store.kv(component);
     const states = this.#instruments.gauge('millrace_ring_state', 'The state of this process in a ring; 1 for the one that it is in.', [
       'ring',
       'state',
@@ -109,12 +111,15 @@ export class Cluster {
       heartbeatMs: ring.heartbeatPeriod,
       heartbeatTimeoutMs: ring.heartbeatTimeout,
       onState: (state) => {
-        log.info('state in the ring', { ring: component, instance, state });
+        log[this.#isAlone ? 'debug' : 'info']('state in the ring', { ring: component, instance, state });
         if (last !== '') states.remove({ ring: component, state: last });
         states.set(1, { ring: component, state });
         last = state;
         if (state === 'REPLACED') deps.onReplaced();
       },
+      ...(ring.inspectLifecycle && {
+        onEvent: (event, state) => log.info('lifecycle', { ring: component, instance, event, state }),
+      }),
     });
     this.#members.set(component, member);
     member.start();
@@ -139,6 +144,7 @@ export class Cluster {
   }
 
   #drain(component: Component): void {
+    if (this.#isAlone) throw new Fault('bad_request', 'this process is alone: stop it, and it keeps what it has');
     const member = this.#members.get(component);
     if (member === undefined) throw new Fault('not_found', `this process is not in the ring of ${component}s`);
     member.drain().catch((error) => this.#instruments.log.error('leaving the ring failed', { ring: component, error }));
@@ -164,9 +170,7 @@ export class Cluster {
     );
   }
 
-  /** After the transport. */
   async close(): Promise<void> {
     for (const ring of this.#rings.values()) (await ring).close();
-    await this.reach.close();
   }
 }
