@@ -41,9 +41,11 @@ export async function leased<T>(
       waited(clock.monotonicMs() - beganMs);
       const { querier } = given.value;
       avoided.push(querier);
-      return await job(querier);
-    } catch (error) {
-      if (!isGone(error) || avoided.length === 0 || avoided.length === tries) throw error;
+      try {
+        return await job(querier);
+      } catch (error) {
+        if (!isGone(error) || avoided.length === tries) throw error;
+      }
     } finally {
       void lease.return?.();
     }

@@ -90,6 +90,20 @@ test('a job that fails for another reason, or everywhere, fails', async () => {
   assert.equal(tries, 4);
 });
 
+test('a job whose querier is gone, and the scheduler with it, fails', async () => {
+  const { world, scheduler, run } = await setUp(['q1', 'q2']);
+  let tries = 0;
+  const failing = run(async () => {
+    tries++;
+    const stopped = scheduler.stop('shutdown');
+    await world.advance(10_000);
+    await stopped;
+    throw new Fault('unavailable', 'the querier is gone');
+  });
+  await assert.rejects(failing, isFault('unavailable'));
+  assert.equal(tries, 1);
+});
+
 test('a lease ends with its job', async () => {
   const { world, system, run } = await setUp(['q1']);
   const ended = Promise.withResolvers<void>();
