@@ -33,6 +33,11 @@ interface Request {
   /** Since the last sign that somebody has it, or will. */
   ticks: number;
   items: number;
+  /** Items that the peer said it had sent, when it was last asked. */
+  sent: number;
+  /** Of the stream. */
+  readMessages: number;
+  readBytes: number;
   /** The peer said once that it knows nothing of it; a second time, and its answer was lost. */
   isDoubtful: boolean;
   /** Nobody waits for it: to be told to the peer when that is known. */
@@ -90,6 +95,9 @@ export class AskedRequests {
       peer: undefined,
       ticks: 0,
       items: 0,
+      sent: 0,
+      readMessages: 0,
+      readBytes: 0,
       isDoubtful: false,
       left: undefined,
     };
@@ -103,7 +111,9 @@ export class AskedRequests {
     return {
       abort: (reason) => this.#leave(id, reason),
       credit: (messages, bytes) => {
-        if (request.peer !== undefined) post.control(request.peer, [CREDIT, post.me, id, messages, bytes]);
+        request.readMessages += messages;
+        request.readBytes += bytes;
+        if (request.peer !== undefined) post.control(request.peer, [CREDIT, post.me, id, request.readMessages, request.readBytes]);
       },
     };
   }
@@ -221,17 +231,29 @@ export class AskedRequests {
     for (const peer of this.#unanswered.keys()) if (!pinged.has(peer)) this.#unanswered.delete(peer);
     for (const [peer, ids] of pinged) {
       this.#unanswered.set(peer, (this.#unanswered.get(peer) ?? 0) + 1);
-      post.control(peer, [PING, post.me, ids]);
+      const read = ids.flatMap((id) => {
+        const { readMessages, readBytes } = this.#open.get(id)!;
+        return [readMessages, readBytes];
+      });
+      post.control(peer, [PING, post.me, ids, read]);
     }
   }
 
-  answered(peer: string, unknown: readonly number[]): void {
+  /** `sent`: an id, how many items of its stream are out, the next id … */
+  answered(peer: string, unknown: readonly number[], sent: readonly number[]): void {
     this.#unanswered.delete(peer);
     for (const id of unknown) {
       const request = this.#open.get(id);
       if (request === undefined) continue;
       if (request.isDoubtful) this.#fail(id, `the answer of ${request.to} was lost`);
       request.isDoubtful = true;
+    }
+    for (let at = 0; at < sent.length; at += 2) {
+      const request = this.#open.get(sent[at]);
+      if (request === undefined) continue;
+      // What was out when the peer answered last must have come by now.
+      if (request.items < request.sent) this.#lost(sent[at], request);
+      request.sent = sent[at + 1];
     }
   }
 }

@@ -13,9 +13,9 @@ export const FAULT = 5;
 export const PUBLISH = 6;
 export const ABORT = 7;
 export const CREDIT = 8;
-/** Which requests is the other side still waited for. */
+/** Which requests is the other side still waited for, and how much of each one's stream was read: messages and bytes, one after the other. */
 export const PING = 9;
-/** `unknown`: those among them that nothing is known of here. */
+/** `unknown`: those among them that nothing is known of here. `sent`: of others, the id and how many items of its stream are out. What was lost before a silence is found out so. */
 export const PONG = 10;
 /** So many bytes of a transfer have come; GONE: they are of no use any more. */
 export const RECEIVED = 11;
@@ -37,8 +37,9 @@ export type BulkParcel =
 /** Beside them. `peer` sent it. */
 export type ControlParcel =
   | [type: typeof ABORT, peer: string, id: number, code: FaultCode, message: string]
+  /** In all, so that the next one makes up for one that was lost. */
   | [type: typeof CREDIT, peer: string, id: number, messages: number, bytes: number]
-  | [type: typeof PING, peer: string, ids: number[]]
-  | [type: typeof PONG, peer: string, unknown: number[]]
+  | [type: typeof PING, peer: string, ids: number[], read: number[]]
+  | [type: typeof PONG, peer: string, unknown: number[], sent: number[]]
   | [type: typeof RECEIVED, peer: string, transfer: number, bytes: number]
   | [type: typeof DROPPED, peer: string, transfer: number];

@@ -14,6 +14,9 @@ interface Served {
   readonly answers: Answers;
   /** Since the last sign that somebody waits for it. */
   ticks: number;
+  /** Of its stream, as far as is known. */
+  readMessages: number;
+  readBytes: number;
 }
 
 interface ServedParts {
@@ -57,7 +60,7 @@ export class ServedRequests {
       answers.fault(new Fault('unavailable', `nothing serves ${to}`, { retryAfterS: 1 }));
       return;
     }
-    this.#open.set(key, { call, answers, ticks: 0 });
+    this.#open.set(key, { call, answers, ticks: 0, readMessages: 0, readBytes: 0 });
     begun();
     answers.accept();
     void call.answer(handler, { kind, tenant, trace, body });
@@ -76,20 +79,32 @@ export class ServedRequests {
     served?.call.abort(reason);
   }
 
+  /** So much of the stream was read in all. */
   credit(peer: string, id: number, messages: number, bytes: number): void {
-    this.#open.get(`${peer} ${id}`)?.call.credit(messages, bytes);
+    const served = this.#open.get(`${peer} ${id}`);
+    if (served === undefined) return;
+    const more = [messages - served.readMessages, bytes - served.readBytes] as const;
+    if (more[0] <= 0 && more[1] <= 0) return;
+    served.readMessages = messages;
+    served.readBytes = bytes;
+    served.call.credit(...more);
   }
 
-  /** Tells the peer which of its requests nothing is known of. */
-  pinged(peer: string, ids: readonly number[]): void {
+  /** Tells the peer which of its requests nothing is known of, and what is out of the streams of others. */
+  pinged(peer: string, ids: readonly number[], read: readonly number[]): void {
+    for (const [index, id] of ids.entries()) this.credit(peer, id, read[2 * index], read[2 * index + 1]);
     const unknown = ids.filter((id) => {
       const key = `${peer} ${id}`;
       const served = this.#open.get(key);
       if (served !== undefined) served.ticks = 0;
       return served === undefined && this.#ending.get(key)?.isDelivered !== false;
     });
+    const sent = ids.flatMap((id) => {
+      const items = this.#open.get(`${peer} ${id}`)?.answers.itemsOut ?? 0;
+      return items > 0 ? [id, items] : [];
+    });
     const { post } = this.#parts;
-    post.control(peer, [PONG, post.me, unknown]);
+    post.control(peer, [PONG, post.me, unknown, sent]);
   }
 
   /** Gives up what nobody has asked for in a while: who waits for long asks again and again. */
@@ -129,6 +144,11 @@ class Answers implements AnswerSink {
   /** Whether all that was sent has come, or will without more being done. */
   get isDelivered(): boolean {
     return this.#sending.every(({ isOver }) => isOver);
+  }
+
+  /** Items of the stream that were sent as a whole. */
+  get itemsOut(): number {
+    return this.#items - this.#sending.filter(({ isOver }) => !isOver).length;
   }
 
   accept(): void {

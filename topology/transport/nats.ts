@@ -240,10 +240,10 @@ export class NatsTransport implements Transport {
         this.#served.credit(parcel[1], parcel[2], parcel[3], parcel[4]);
         break;
       case PING:
-        this.#served.pinged(parcel[1], parcel[2]);
+        this.#served.pinged(parcel[1], parcel[2], parcel[3]);
         break;
       case PONG:
-        this.#asked.answered(parcel[1], parcel[2]);
+        this.#asked.answered(parcel[1], parcel[2], parcel[3]);
         break;
       case RECEIVED: {
         const [, peer, transfer, bytes] = parcel;

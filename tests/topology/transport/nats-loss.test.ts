@@ -186,3 +186,47 @@ test('a broker that knows nothing of its server for a moment holds nobody up', a
   await world.runUntil(() => asked.done, { withinMs: 30_000 });
   assert.equal(asked.value, 100_000);
 });
+
+test('an item that is lost before a long silence is missed', async () => {
+  const { world, bus, peer, later } = cluster(1);
+  const [near, far] = [peer(), peer()];
+  let isOver = false;
+  far.transport.serve('stream/0', async function* (_, { signal }) {
+    try {
+      await world.timers.sleep(500);
+      bus.network.lossRatio = 1;
+      yield { number: 1 };
+      await world.timers.sleep(1);
+      bus.network.lossRatio = 0;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    } finally {
+      isOver = true;
+    }
+  });
+  const stream = near.transport.requestMany('stream/0', message({ kind: 'many' }), later())[Symbol.asyncIterator]();
+  const first = watched(stream.next());
+  await world.runUntil(() => first.done, { withinMs: 10_000 });
+  assert.equal(first.fault?.code, 'unavailable');
+  await world.runUntil(() => isOver, { withinMs: 10_000 });
+});
+
+test('a stream goes on after what its reader said it had read was lost', async () => {
+  const { world, peer, later } = cluster(1);
+  const [near, far] = [peer(), peer()];
+  far.transport.serve('stream/0', async function* () {
+    for (let number = 0; number < 300; number++) yield { number };
+  });
+  const said = near.control.publish.bind(near.control);
+  near.control.publish = () => {};
+  const all = async (): Promise<number> => {
+    let items = 0;
+    for await (const _ of near.transport.requestMany('stream/0', message({ kind: 'many' }), later())) items++;
+    return items;
+  };
+  const read = watched(all());
+  await world.advance(1_500);
+  assert.equal(read.done, false);
+  near.control.publish = said;
+  await world.runUntil(() => read.done, { withinMs: 10_000 });
+  assert.equal(read.value, 300);
+});
