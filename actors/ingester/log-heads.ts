@@ -116,6 +116,28 @@ export class LogHeads {
     this.#flushIfDue();
   }
 
+  /** Every record that is in heads only, as it was pushed; borrowed until the next is asked for. What is flushed meanwhile may be left out. Throws Fault corrupt where the log does not have it. */
+  async *unstored(): AsyncGenerator<{ readonly tenant: string; readonly batches: Iterable<Batch> }, void, void> {
+    if (this.#isBroken) throw new Fault('corrupt', `not all that is in heads is in ingest log ${this.log.id}`);
+    const unread = (from: Position): Fault => new Fault('corrupt', `ingest log ${this.log.id} cannot be read from record ${from} on`);
+    let next = this.#flushedTo;
+    for await (const item of this.log.read(next)) {
+      if ((item.kind === 'gap' ? item.to : item.position + 1) <= this.#flushedTo) continue;
+      if (item.kind === 'gap' || item.position > Math.max(next, this.#flushedTo)) throw unread(next);
+      yield readPushRecord(item.bytes);
+      next = item.position + 1;
+    }
+    if (Math.max(next, this.#flushedTo) < this.#appliedTo) throw unread(next);
+  }
+
+  /** Resolves once no listing that a query goes by lacks an object of this log. */
+  async listed(): Promise<void> {
+    const newest = this.#recent.at(-1);
+    if (newest === undefined) return;
+    const leftMs = newest.atMs + this.#options.recentObjectsMs() - this.#world.clock.monotonicMs();
+    if (leftMs > 0) await this.#world.timers.sleep(leftMs, this.#incarnation.signal);
+  }
+
   /** Reads what the chain lacks from the log into heads, flushing on the way, and waiting for that only at the ceiling. `progress` is told each record. */
   async replay(progress: () => void): Promise<void> {
     this.#isReplaying = true;

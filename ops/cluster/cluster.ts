@@ -1,7 +1,8 @@
+import { Departure } from '../../actors/departure.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
-import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { forgetSilent } from '../../topology/ring/forget.ts';
 import { Member, type MemberWork } from '../../topology/ring/member.ts';
+import { quorumOf } from '../../topology/ring/placement.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import type { Subscription } from '../../topology/transport/transport.ts';
 import { Fault } from '../base/fault.ts';
@@ -24,7 +25,6 @@ export interface MembershipDeps {
 }
 
 const READY_POLL_MS = 100;
-const FLUSH_TIMEOUT_MS = 300_000;
 const TAIL_PATHS = ['/loki/api/v1/tail', '/api/prom/tail'];
 
 /** What the main thread of a process that is one of several has of the cluster. */
@@ -57,18 +57,20 @@ export class Cluster {
       const handle = () => Promise.reject(new Fault('unsupported', 'live tails are not served by several processes yet'));
       return { methods: ['GET'], path, access: 'tenant', handle };
     });
-    return [...ringRoutes({ ring: this.#ring, kv: this.reach.kv(INGESTER_RING) }), ...refused];
+    const own = { id: this.#settings.instance, drain: () => this.#drain() };
+    return [...ringRoutes({ ring: this.#ring, kv: this.reach.kv(INGESTER_RING), own }), ...refused];
   }
 
   /** Takes this process's place in the ring of the ingesters. */
   enter(deps: MembershipDeps): void {
     const { instance, zone, ring } = this.#settings;
     const { log } = this.#instruments;
+    const departure = this.#departure(deps);
     this.#member = new Member({
       kv: this.reach.kv(INGESTER_RING),
       world: this.#world,
       log,
-      work: this.#work(deps),
+      work: this.#work(deps, departure),
       id: instance,
       zone,
       shards: deps.ingesters.length,
@@ -79,6 +81,8 @@ export class Cluster {
       onState: (state) => {
         log.info('state in the ring', { ring: INGESTER_RING, instance, state });
         if (state === 'REPLACED') deps.onReplaced();
+        if (state === 'LEFT')
+          departure.letGo().catch((error) => log.warn('what was handed over could not be removed', { error: String(error) }));
       },
     });
     this.#member.start();
@@ -88,19 +92,37 @@ export class Cluster {
     }
   }
 
-  #work({ asker, ingesters, ready }: MembershipDeps): MemberWork {
-    const { clock, timers } = this.#world;
+  #departure({ asker, ingesters }: MembershipDeps): Departure {
+    const { instance, zone, ring } = this.#settings;
+    return new Departure({
+      asker,
+      ring: this.#ring,
+      kv: this.reach.kv(INGESTER_RING),
+      world: this.#world,
+      instruments: this.#instruments,
+      instance,
+      zone,
+      ingesters,
+      quorum: quorumOf(ring.replicationFactor),
+    });
+  }
+
+  #work({ ready }: MembershipDeps, departure: Departure): MemberWork {
+    const { timers } = this.#world;
     return {
       // A process counts once it has replayed what it had.
       async catchUp(signal) {
         while (!(await ready()).ready) await timers.sleep(READY_POLL_MS, signal);
       },
-      handOver: () => Promise.reject(new Fault('unsupported', 'heads are flushed')),
-      async flush(signal) {
-        const options = { tenant: '', deadlineMs: clock.monotonicMs() + FLUSH_TIMEOUT_MS, signal };
-        await Promise.all(ingesters.map((ingester) => asker.ask(ingesterProtocol, ingester, { kind: 'flush' }, options)));
-      },
+      handOver: (signal) => departure.handOver(signal),
+      flush: (signal) => departure.flush(signal),
     };
+  }
+
+  /** Begins to leave the ring for good. */
+  #drain(): void {
+    if (this.#member === undefined) throw new Fault('unavailable', 'this process is in no ring yet', { retryAfterS: 1 });
+    this.#member.drain().catch((error) => this.#instruments.log.warn('the ring was not left', { error: String(error) }));
   }
 
   /** Of a process whose threads are `own`. */

@@ -11,7 +11,7 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   const { ingester: options, otlp } = data.options;
   await system.spawn(
     ingester,
-    { options, logRoot: data.logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs },
+    { options, asker: system, logRoot: data.logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs },
     { instance },
   );
   await parts.reachIngesters();
