@@ -6,14 +6,18 @@ import { batchesIn, HOUR_NS, inShard } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { Head } from '../../storage/chunk/head.ts';
 import { type HeadSlice, type MemoryBlock, toHeadSlice } from '../../storage/chunk/memory-block.ts';
-import { type AskContext, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
+import { removeLocalLogs } from '../../storage/log/local-logs.ts';
+import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
-import type { IngesterAsk, IngesterReply, LogCover, StreamShard, TailedBatches } from '../protocol/ingest.ts';
+import type { Giver, IngesterAsk, IngesterReply, LogCover, StreamShard, Successor, TailedBatches } from '../protocol/ingest.ts';
+import { Grant } from './grant.ts';
+import { handOver, sendOn } from './hand-over.ts';
 import { touches } from './head-set.ts';
 import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
 import { type RecoveredLogs, recoverLogs } from './recover.ts';
 import { Refusals } from './refusals.ts';
+import { Seal } from './seal.ts';
 import { ActiveStreams } from './streams.ts';
 import { Tails } from './tails.ts';
 
@@ -37,6 +41,8 @@ const MAX_RECORD_BYTES = 1024 * MiB;
 
 export interface IngesterDeps {
   readonly options: OptionsOf<typeof ingesterOptions>;
+  /** Asks the ingesters of others, where there are any. */
+  readonly asker: Asker;
   /** Folder of all ingest logs of this process. */
   readonly logRoot: string;
   readonly blobs: BlobStore;
@@ -49,19 +55,31 @@ export interface IngesterDeps {
   readonly recentObjectsMs: () => number;
 }
 
+const CONTROL = ['status', 'flush', 'seal', 'hand_over', 'settle', 'let_go', 'offer', 'end_offer'] as const;
+
+/** One that fails and starts anew does not take what nobody would look for there: a seal is its deps'. */
+const seals = new WeakMap<IngesterDeps, Seal>();
+
 export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
   name: 'ingester',
-  mailbox: { messages: 4_096, bytes: 64 * MiB, concurrency: 4_096, whenFull: 'refuse', control: ['status', 'flush'] },
+  mailbox: { messages: 4_096, bytes: 64 * MiB, concurrency: 4_096, whenFull: 'refuse', control: CONTROL },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 100, max: 5_000 } },
   async start(deps, context) {
     const shard = new IngesterShard(deps, context);
     const handlers: Handlers<IngesterAsk, IngesterReply> = {
-      push: ({ batches }, { tenant }) => shard.push(tenant, batches),
+      push: ({ batches }, asked) => shard.push(batches, asked),
       select: (ask, { tenant }) => shard.select(tenant, ask),
       series: (ask, { tenant }) => shard.series(tenant, ask),
       tail: (ask, asked) => shard.tail(ask, asked),
       flush: () => shard.flush(),
       status: async () => shard.status(),
+      seal: ({ to }) => shard.close(to),
+      hand_over: (ask, { signal }) => shard.handOver(ask, signal),
+      settle: () => shard.settle(),
+      let_go: () => shard.letGo(),
+      offer: async ({ giver, bytes }) => shard.offer(giver, bytes),
+      take_over: (ask, { tenant }) => shard.takeOver(tenant, ask),
+      end_offer: async ({ giver }) => shard.endOffer(giver),
     };
     return { handlers, observe: () => ({ ...shard.status(), tails: shard.tails.count }), stop: () => shard.stop() };
   },
@@ -70,7 +88,10 @@ export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
 /** One start of an ingester: its own log, adopted logs of shards that are no more, and the heads of both. */
 class IngesterShard {
   readonly tails = new Tails();
+  readonly #deps: IngesterDeps;
   readonly #context: StartContext;
+  readonly #seal: Seal;
+  readonly #grant: Grant;
   readonly #streams: ActiveStreams;
   readonly #recovered: RecoveredLogs;
   readonly #cancelTick: () => void;
@@ -79,7 +100,11 @@ class IngesterShard {
   constructor(deps: IngesterDeps, context: StartContext) {
     const { world, instruments, incarnation } = context;
     const { options } = deps;
+    this.#deps = deps;
     this.#context = context;
+    this.#seal = seals.get(deps) ?? new Seal();
+    seals.set(deps, this.#seal);
+    this.#grant = new Grant(world.clock);
     this.#appended = instruments.counter('loki_ingester_appends_total', 'Batches appended to heads.');
     this.#streams = new ActiveStreams({
       shared: deps.shared,
@@ -107,6 +132,7 @@ class IngesterShard {
     );
     this.#recovered.ready.catch((error) => incarnation.fail(error));
     this.#cancelTick = this.#every(options.flushCheckPeriod, () => {
+      if (this.#seal.hasLeft) return;
       for (const heads of this.#recovered.logs) heads.tick();
       if (this.#recovered.own !== undefined) this.tails.mark(this.#recovered.own.appliedTo);
       this.#streams.sweep();
@@ -129,13 +155,27 @@ class IngesterShard {
   /** The log that takes pushes; throws unavailable while the logs are being replayed, when every answer would be short. */
   #own(): LogHeads {
     const { own, progress } = this.#recovered;
+    if (this.#seal.hasLeft) throw new Fault('unavailable', 'this instance has left the ring', { retryAfterS: 1 });
     if (own === undefined) throw new Fault('unavailable', progress.waitsFor ?? 'the ingest log is being replayed', { retryAfterS: 1 });
     return own;
   }
 
-  async push(tenant: string, parts: Uint8Array[]): Promise<IngesterReply['push']> {
+  push(parts: Uint8Array[], asked: AskContext): Promise<IngesterReply['push']> {
+    return this.#seal.pushed(
+      () => this.#take(asked.tenant, parts),
+      (to) => sendOn(parts, to, this.#deps.asker, asked),
+    );
+  }
+
+  /** The log that takes pushes; throws unavailable if it has no room. */
+  #open(): LogHeads {
     const own = this.#own();
     if (own.full) throw new Fault('unavailable', `heads hold ${own.bytes} bytes and storage does not take them`, { retryAfterS: 5 });
+    return own;
+  }
+
+  async #take(tenant: string, parts: Uint8Array[]): Promise<IngesterReply['push']> {
+    const own = this.#open();
     const refusals = new Refusals();
     const admitted: Buffer[] = [];
     let acceptedLines = 0;
@@ -213,6 +253,57 @@ class IngesterShard {
     let objects = 0;
     for (const heads of this.#recovered.logs) objects += await heads.flush();
     return { objects };
+  }
+
+  async close(successors: Successor[]): Promise<IngesterReply['seal']> {
+    const wasSealed = this.#seal.isClosed;
+    await this.#seal.close(successors);
+    return { wasSealed };
+  }
+
+  handOver({ giver, to }: Extract<IngesterAsk, { kind: 'hand_over' }>, signal: AbortSignal): Promise<IngesterReply['hand_over']> {
+    this.#own();
+    return handOver(this.#recovered.logs, { asker: this.#deps.asker, world: this.#context.world, giver, to, signal });
+  }
+
+  async settle(): Promise<IngesterReply['settle']> {
+    this.#own();
+    await Promise.all(this.#recovered.logs.map((heads) => heads.listed()));
+    return {};
+  }
+
+  async letGo(): Promise<IngesterReply['let_go']> {
+    const { logs } = this.#recovered;
+    this.#seal.leave();
+    await Promise.all(logs.map(({ log }) => log.close()));
+    // A start under the same name would take them in once more.
+    await removeLocalLogs(this.#context.world.files, this.#deps.logRoot, new Set(logs.map(({ log }) => log.id)));
+    return {};
+  }
+
+  offer(giver: Giver, bytes: number): IngesterReply['offer'] {
+    if (this.#seal.isClosed) return { refusal: 'it leaves the ring itself' };
+    const { own } = this.#recovered;
+    if (own === undefined) return { refusal: 'its ingest log is being replayed' };
+    if (own.full) return { refusal: `its heads hold ${own.bytes} bytes` };
+    if (!this.#grant.give(giver)) return { refusal: 'another handoff to it is under way' };
+    this.#context.instruments.log.info('takes over what another instance had', { from: giver.process, head_bytes: bytes });
+    return { refusal: '' };
+  }
+
+  async takeOver(tenant: string, { giver, batches }: Extract<IngesterAsk, { kind: 'take_over' }>): Promise<IngesterReply['take_over']> {
+    this.#grant.renew(giver);
+    // Who leaves itself would have to hand it on.
+    const refuse = (): never => {
+      throw new Fault('unavailable', 'this instance leaves the ring itself', { retryAfterS: 1 });
+    };
+    await this.#seal.pushed(() => this.#open().push(tenant, Buffer.concat(batches)), refuse);
+    return {};
+  }
+
+  endOffer(giver: Giver): IngesterReply['end_offer'] {
+    this.#grant.end(giver);
+    return {};
   }
 
   status(): IngesterReply['status'] {

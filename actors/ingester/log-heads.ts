@@ -48,6 +48,8 @@ export class LogHeads {
   #flushing: HeadSet | undefined;
   readonly #isBroken: boolean;
   #flushedTo: Position;
+  /** Every record below it is in the chain: `flushedTo`, but for what was read behind a broken chain and is not flushed yet. */
+  #storedTo: Position;
   #appliedTo: Position;
   #isReplaying = false;
   #firstEntryMs: number | undefined;
@@ -63,6 +65,7 @@ export class LogHeads {
     this.log = log;
     this.#isBroken = chain.isBroken;
     this.#flushedTo = chain.isBroken ? Math.max(chain.end, log.end) : chain.end;
+    this.#storedTo = chain.end;
     this.#appliedTo = chain.end;
     this.#blobs = deps.blobs;
     this.#options = deps.options;
@@ -114,6 +117,27 @@ export class LogHeads {
     this.#applied?.(tenant, batches, this.#appliedTo);
     release(batches);
     this.#flushIfDue();
+  }
+
+  /** Every record that is in heads only, as it was pushed; borrowed until the next is asked for. What is flushed meanwhile may be left out. Throws Fault corrupt where the log does not have it. */
+  async *unstored(): AsyncGenerator<{ readonly tenant: string; readonly batches: Iterable<Batch> }, void, void> {
+    const unread = (from: Position): Fault => new Fault('corrupt', `ingest log ${this.log.id} cannot be read from record ${from} on`);
+    let next = this.#storedTo;
+    for await (const item of this.log.read(next)) {
+      if ((item.kind === 'gap' ? item.to : item.position + 1) <= this.#storedTo) continue;
+      if (item.kind === 'gap' || item.position > Math.max(next, this.#storedTo)) throw unread(next);
+      yield readPushRecord(item.bytes);
+      next = item.position + 1;
+    }
+    if (Math.max(next, this.#storedTo) < this.#appliedTo) throw unread(next);
+  }
+
+  /** Resolves once no listing that a query goes by lacks an object of this log. */
+  async listed(): Promise<void> {
+    const newest = this.#recent.at(-1);
+    if (newest === undefined) return;
+    const leftMs = newest.atMs + this.#options.recentObjectsMs() - this.#world.clock.monotonicMs();
+    if (leftMs > 0) await this.#world.timers.sleep(leftMs, this.#incarnation.signal);
   }
 
   /** Reads what the chain lacks from the log into heads, flushing on the way, and waiting for that only at the ceiling. `progress` is told each record. */
@@ -216,6 +240,7 @@ export class LogHeads {
     await putObject(this.#blobs, object, { world: this.#world, instruments: this.#instruments, signal: this.#incarnation.signal });
     // One turn: whoever asks from now on is told of the object and no longer given its entries.
     this.#flushedTo = to;
+    this.#storedTo = to;
     this.#recent.push({ key: object.key, atMs: this.#world.clock.monotonicMs() });
     this.#flushing = undefined;
     this.#flush = undefined;

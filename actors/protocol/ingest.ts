@@ -30,13 +30,35 @@ export interface PushOutcome {
 export type DistributorReply = { push: PushOutcome };
 export const distributorProtocol = protocol<DistributorAsk, DistributorReply>('distributor');
 
+/** A process that takes over what another one had. */
+export interface Successor {
+  readonly process: string;
+  readonly shards: number;
+}
+
+/** A process that leaves. */
+export interface Giver {
+  readonly process: string;
+  /** Of this try to leave. */
+  readonly attempt: string;
+}
+
 export type IngesterAsk =
   | { kind: 'push'; batches: Uint8Array[] }
   | { kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard } // [fromNs, toNs)
   | { kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard }
   | { kind: 'tail'; matchers: Matcher[]; resume?: LogPlace } // what is taken in from now on, or from a place in the log
   | { kind: 'flush' } // every tenant; resolves once all is in object storage
-  | { kind: 'status' };
+  | { kind: 'status' }
+  // Of a shard whose process leaves for good, in this order:
+  | { kind: 'seal'; to: Successor[] } // pushes are theirs from now on, or nobody's; resolves once those that are under way are done
+  | { kind: 'hand_over'; giver: Giver; to: Successor[] } // resolves once all that is in heads is durable with each of them
+  | { kind: 'settle' } // resolves once every query knows of each object that was flushed here
+  | { kind: 'let_go' } // the process is in the ring no more: nothing is answered, and the logs go
+  // Of a shard of one that takes over:
+  | { kind: 'offer'; giver: Giver; bytes: number } // in its heads
+  | { kind: 'take_over'; giver: Giver; batches: Uint8Array[] } // as a push, but what was acknowledged before is within every limit
+  | { kind: 'end_offer'; giver: Giver };
 
 export interface StreamRefusal {
   readonly fault: WireFault;
@@ -97,5 +119,14 @@ export type IngesterReply = {
   tail: StreamOf<TailedBatches>;
   flush: { objects: number };
   status: IngesterStatus;
+  /** Whether it was sealed before, so that nothing was taken since. */
+  seal: { wasSealed: boolean };
+  hand_over: { entries: number; bytes: number };
+  settle: Record<never, never>;
+  let_go: Record<never, never>;
+  /** '': granted; otherwise why not. */
+  offer: { refusal: string };
+  take_over: Record<never, never>;
+  end_offer: Record<never, never>;
 };
 export const ingesterProtocol = protocol<IngesterAsk, IngesterReply>('ingester');

@@ -1,7 +1,8 @@
+import { Departure } from '../../actors/departure.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
-import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { forgetSilent } from '../../topology/ring/forget.ts';
 import { Member, type MemberWork } from '../../topology/ring/member.ts';
+import { quorumOf } from '../../topology/ring/placement.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import type { Subscription } from '../../topology/transport/transport.ts';
 import { Fault } from '../base/fault.ts';
@@ -29,7 +30,6 @@ export interface MembershipDeps {
 }
 
 const READY_POLL_MS = 100;
-const FLUSH_TIMEOUT_MS = 300_000;
 /** A process that stops does not wait for longer to be taken out of rings that keep nothing for it. */
 const LEAVE_LIMIT_MS = 1_000;
 /** Time-outs after which an instance is forgotten that has nothing to come back for. */
@@ -98,11 +98,12 @@ export class Memberships {
       'state',
     ]);
     let last = '';
+    const departure = component === 'ingester' ? await this.#departure(deps) : undefined;
     const member = new Member({
       kv,
       world: this.#world,
       log,
-      work: this.#work(component, deps),
+      work: this.#work(deps, departure),
       id: instance,
       zone,
       shards: Math.max(1, deps.instancesOf(component).length),
@@ -116,6 +117,8 @@ export class Memberships {
         states.set(1, { ring: component, state });
         last = state;
         if (state === 'REPLACED') deps.onReplaced();
+        if (state === 'LEFT')
+          departure?.letGo().catch((error) => log.warn('what was handed over could not be removed', { error: String(error) }));
       },
       ...(ring.inspectLifecycle && {
         onEvent: (event, state) => log.info('lifecycle', { ring: component, instance, event, state }),
@@ -127,19 +130,31 @@ export class Memberships {
     if (afterMs > 0) this.#forgetting.push(forgetSilent({ ring: await this.#ring(component), kv, world: this.#world, log, afterMs }));
   }
 
-  #work(component: Component, { asker, instancesOf, ready }: MembershipDeps): MemberWork {
-    const { clock, timers } = this.#world;
+  async #departure({ asker, instancesOf }: MembershipDeps): Promise<Departure> {
+    const { instance, zone, ring } = this.#place;
+    return new Departure({
+      asker,
+      ring: await this.#ring('ingester'),
+      kv: this.#store.kv('ingester'),
+      world: this.#world,
+      instruments: this.#instruments,
+      instance,
+      zone,
+      ingesters: instancesOf('ingester'),
+      quorum: quorumOf(ring.replicationFactor),
+    });
+  }
+
+  /** `departure`: of what has something to leave to others. */
+  #work({ ready }: MembershipDeps, departure: Departure | undefined): MemberWork {
+    const { timers } = this.#world;
     return {
       // A process counts once it has replayed what it had.
       async catchUp(signal) {
         while (!(await ready()).ready) await timers.sleep(READY_POLL_MS, signal);
       },
-      handOver: () => Promise.reject(new Fault('unsupported', 'heads are flushed')),
-      async flush(signal) {
-        if (component !== 'ingester') return;
-        const options = { tenant: '', deadlineMs: clock.monotonicMs() + FLUSH_TIMEOUT_MS, signal };
-        await Promise.all(instancesOf(component).map((ingester) => asker.ask(ingesterProtocol, ingester, { kind: 'flush' }, options)));
-      },
+      handOver: async (signal) => departure?.handOver(signal),
+      flush: async (signal) => departure?.flush(signal),
     };
   }
 

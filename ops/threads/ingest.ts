@@ -13,7 +13,7 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   const { ingester: options, otlp } = data.options;
   if (data.components.has('ingester')) {
     const { logRoot } = data;
-    const deps = { options, logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs };
+    const deps = { options, asker: system, logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs };
     await system.spawn(ingester, deps, { instance });
   }
   if (data.components.has('distributor')) {

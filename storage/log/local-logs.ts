@@ -49,3 +49,8 @@ export async function removeLocalLog(files: Files, { directory }: LocalLogPlace)
     throw fileFault(error, `remove the ingest log ${directory}`);
   }
 }
+
+/** Removes those of the logs under `root` that have one of the ids, as `removeLocalLog` does. */
+export async function removeLocalLogs(files: Files, root: string, ids: ReadonlySet<string>): Promise<void> {
+  for (const place of await listLocalLogs(files, root)) if (ids.has(place.id)) await removeLocalLog(files, place);
+}

@@ -1,6 +1,7 @@
-import type { Ingesters } from '../../actors/ingesters.ts';
+import { Departure, type DepartureDeps } from '../../actors/departure.ts';
+import { type Ingesters, shardInstance } from '../../actors/ingesters.ts';
 import { ringSchedulers } from '../../actors/schedulers.ts';
-import { noInstruments } from '../../ops/base/instruments.ts';
+import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
 import type { Files, Random } from '../../ops/base/world.ts';
 import type { FakeWorld } from '../../ops/base/world-fake.ts';
 import type { Kv } from '../../topology/ring/kv.ts';
@@ -8,7 +9,7 @@ import { Member } from '../../topology/ring/member.ts';
 import { Ring } from '../../topology/ring/ring.ts';
 import { NatsTransport } from '../../topology/transport/nats.ts';
 import type { FakeBus } from '../support/fake-broker.ts';
-import { FlakyKv } from '../support/flaky-kv.ts';
+import { FlakyKv, type Lateness } from '../support/flaky-kv.ts';
 import type { CrashMode, PowerCutFiles } from '../support/power-cut-files.ts';
 import { SingleStore, type SingleStoreOptions } from '../support/single-store.ts';
 import { flakyFiles } from './flaky-files.ts';
@@ -22,7 +23,13 @@ export interface ProcessParts {
   readonly kv: Kv;
   /** Where the objects are that all share. */
   readonly objects: PowerCutFiles;
+  readonly zone: string;
+  /** How late news from the rings' store comes. */
+  readonly late: Lateness;
   readonly ingestersOf: (ring: Ring) => Ingesters;
+  /** Told of its way out of the ring. */
+  readonly instruments: Instruments;
+  readonly departing: (right: DepartureDeps) => DepartureDeps;
   readonly options: SingleStoreOptions;
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -52,26 +59,43 @@ export class ClusterProcess {
   }
 
   static async start(id: string, files: PowerCutFiles, parts: ProcessParts): Promise<ClusterProcess> {
-    const { bus, objects, ingestersOf, options, heartbeatMs, heartbeatTimeoutMs } = parts;
+    const { bus, objects, zone, ingestersOf, options, heartbeatMs, heartbeatTimeoutMs } = parts;
     const world = { ...parts.world, files: parts.diskOf(files) };
     files.clock = world.clock;
     let isOver = false;
     const [control, bulk] = [bus.connect(id), bus.connect(id)];
     const transport = new NatsTransport({ world, cluster: 'sim', control, bulk, vigilance: { pingMs: 500, missed: 3 } });
-    const kv = new FlakyKv(parts.kv, world.clock);
+    const kv = new FlakyKv(parts.kv, world.clock, parts.late);
     const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
     // A process that is over goes on running here: nothing that it does has an effect any more.
     const shared = flakyFiles(objects, () => (isOver ? 'before' : undefined));
+    const ingesters = ingestersOf(ring);
+    // Schedulers have no ring of their own here. One whose ingesters have left schedules for itself.
+    const others = ringSchedulers(ring);
+    const schedulers = { ...others, instances: () => [...new Set([id, ...others.instances()])] };
     const store = await SingleStore.boot(world, {
       ...options,
-      among: { process: id, transport, ingesters: ingestersOf(ring), schedulers: ringSchedulers(ring), objects: shared },
+      among: { process: id, transport, ingesters, schedulers, objects: shared },
     });
+    const departure = new Departure(
+      parts.departing({
+        asker: store.system,
+        ring,
+        kv,
+        world,
+        instruments: parts.instruments,
+        instance: id,
+        zone,
+        ingesters: Array.from({ length: options.shards }, (_, shard) => shardInstance(id, shard)),
+        quorum: ingesters.quorum,
+      }),
+    );
     const member = new Member({
       kv,
       world,
       log: noInstruments.log,
       id,
-      zone: id,
+      zone,
       shards: options.shards,
       url: '',
       tokenCount: 8,
@@ -81,8 +105,11 @@ export class ClusterProcess {
         async catchUp(signal) {
           while (!(await store.ready())) await world.timers.sleep(50, signal);
         },
-        handOver: () => Promise.reject(new Error('nobody takes it')),
-        flush: () => store.flush(),
+        handOver: (signal) => departure.handOver(signal),
+        flush: (signal) => departure.flush(signal),
+      },
+      onState: (state) => {
+        if (state === 'LEFT') departure.letGo().catch(() => {}); // it may die meanwhile
       },
     });
     member.start();
@@ -91,6 +118,14 @@ export class ClusterProcess {
       void Promise.all([control.close(), bulk.close()]);
     };
     return new ClusterProcess(id, { store, member, ring, kv, files, end });
+  }
+
+  /** Whether it sees all these as active, and nobody else. */
+  sees(ids: ReadonlySet<string>): boolean {
+    const seen = this.#ring.instances();
+    return (
+      seen.length === ids.size && seen.every(({ isAlive, instance }) => isAlive && instance.state === 'ACTIVE' && ids.has(instance.id))
+    );
   }
 
   /** The others, and the rings' store, are out of reach, or within it again. */

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { DepartureDeps } from '../../actors/departure.ts';
 import { type Ingesters, ringIngesters } from '../../actors/ingesters.ts';
 import { asFault, Fault } from '../../ops/base/fault.ts';
+import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
 import type { Files, Random } from '../../ops/base/world.ts';
 import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
 import { MemoryKv } from '../../topology/ring/kv.ts';
@@ -24,6 +26,8 @@ const MOST_PROBLEMS = 5;
 const STORE = {
   shards: 1,
   ingester: { flushBytes: 120_000, headCeiling: 600_000, walSegmentSize: 1_500, maxChunkAge: 60_000 },
+  querier: { maxListingAge: 10_000 },
+  recentObjectsMs: 20_000,
   compactors: { count: 1, segmentSize: 6_000, levelZeroAge: 0, compactionInterval: 20_000 },
 } as const;
 
@@ -33,9 +37,12 @@ export interface Breakage {
   readonly ingesters?: (ring: Ring, right: Ingesters) => Ingesters;
   /** In place of a process's disk. */
   readonly files?: (right: PowerCutFiles) => Files;
+  /** In place of what a process leaves with. */
+  readonly departing?: (right: DepartureDeps) => DepartureDeps;
 }
 
 interface Place {
+  readonly zone: string;
   files: PowerCutFiles;
   process: ClusterProcess | undefined;
   /** Until something that was begun with it is done. */
@@ -72,8 +79,13 @@ export class ClusterSimulation {
     this.#objects.clock = this.#world.clock;
     this.#breakage = breakage;
     const count = this.#dice.pick([LEAST_PROCESSES, LEAST_PROCESSES, 4, PROCESSES.length]);
+    // Who leaves finds one of its zone there, or has to find two others.
+    const areZonesShared = this.#dice.chance(0.5);
     this.#places = new Map(
-      PROCESSES.slice(0, count).map((id) => [id, { files: new PowerCutFiles(), process: undefined, isChanging: false }]),
+      PROCESSES.slice(0, count).map((id, index) => {
+        const zone = areZonesShared ? PROCESSES[index % LEAST_PROCESSES] : id;
+        return [id, { zone, files: new PowerCutFiles(), process: undefined, isChanging: false }];
+      }),
     );
   }
 
@@ -100,13 +112,17 @@ export class ClusterSimulation {
 
   async #start(id: string): Promise<void> {
     const place = this.#places.get(id)!;
-    const { ingesters } = this.#breakage;
+    const { ingesters, departing } = this.#breakage;
     place.process = await ClusterProcess.start(id, place.files, {
       diskOf: this.#breakage.files ?? ((files) => files),
       world: this.#world,
       bus: this.#bus,
       kv: this.#kv,
       objects: this.#objects,
+      zone: place.zone,
+      instruments: this.#departureOf(id),
+      late: { timers: this.#world.timers, ms: () => this.#dice.below(this.#dice.chance(0.2) ? 3_000 : 20) },
+      departing: (right) => departing?.(right) ?? right,
       ingestersOf: (ring) => {
         const right = ringIngesters(ring, REPLICATION_FACTOR);
         return ingesters?.(ring, right) ?? right;
@@ -130,6 +146,7 @@ export class ClusterSimulation {
       [6, 'crash', () => this.#crash()],
       [3, 'the power goes everywhere', () => this.#crashAll()],
       [3, 'stop', () => this.#stop()],
+      [6, 'drain', () => this.#drain()],
       [6, 'cut off', () => this.#cutOff()],
       [3, 'lose messages', () => this.#loseMessages()],
     ];
@@ -234,6 +251,30 @@ export class ClusterSimulation {
     });
   }
 
+  /** It leaves for good, and comes back as one that is new, with what its disk has then; now and then it dies on its way. */
+  #drain(): Promise<void> {
+    return this.#change(this.#unchanging(), async (process, changing) => {
+      this.#note(`${process.id} is drained`);
+      const left = process.member.drain().catch((error) => this.#note(`${process.id} did not leave: ${error}`));
+      if (this.#dice.chance(0.3)) {
+        await Promise.race([left, this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.7) ? 100 : 10_000))]);
+        const mode = this.#dice.pick(CRASH_MODES);
+        this.#note(`${process.id} crashes as ${process.member.state}, ${mode}`);
+        changing.files = process.crash(mode, this.#random);
+        changing.process = undefined;
+      } else {
+        await left;
+        this.#note(`${process.id} is ${process.member.state}`);
+        await this.#world.timers.sleep(this.#dice.below(2_000));
+        changing.process = undefined;
+        await process.stop().catch((error) => this.#problem(`${process.id} did not stop: ${error}`));
+        changing.files = changing.files.crash('killed', this.#random);
+      }
+      await this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
+      await this.#start(process.id);
+    });
+  }
+
   #cutOff(): Promise<void> {
     return this.#change(this.#unchanging(), async (process) => {
       this.#note(`${process.id} is cut off`);
@@ -308,6 +349,8 @@ export class ClusterSimulation {
 
   async #isWell(): Promise<boolean> {
     if ([...this.#places.values()].some(({ isChanging, process }) => isChanging || process?.member.state !== 'ACTIVE')) return false;
+    const ids = new Set(this.#places.keys());
+    if (!this.#living().every((process) => process.sees(ids))) return false;
     const actors = this.#living().flatMap(({ store }) => store.system.observe());
     if (!actors.every(({ state }) => state === 'running')) return false;
     // All have to see each other: who cannot is told so by a push that is refused.
@@ -351,6 +394,12 @@ export class ClusterSimulation {
       await this.#world.advance(20);
     }
     return settled;
+  }
+
+  /** Notes what a process says of its way out. */
+  #departureOf(id: string): Instruments {
+    const note = (message: string, fields: object = {}): void => this.#note(`${id}: ${message} ${Object.values(fields).join(', ')}`);
+    return { ...noInstruments, log: { ...noInstruments.log, info: note, warn: note } };
   }
 
   #note(event: string): void {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { DepartureDeps } from '../../actors/departure.ts';
 import type { Ingesters } from '../../actors/ingesters.ts';
+import type { Asker } from '../../actors/kernel/define.ts';
+import type { IngesterAsk } from '../../actors/protocol/ingest.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { SOAK } from '../support/check-sent.ts';
 import { withoutSync } from '../support/power-cut-files.ts';
@@ -41,10 +44,29 @@ const onlyAlive = (ring: Ring, right: Ingesters): Ingesters => ({
     }),
 });
 
+/** One whose processes do not do what they are asked to, as they leave: they only say so. */
+const departing =
+  (kind: IngesterAsk['kind'], answer: () => unknown, isBegun = false) =>
+  (right: DepartureDeps): DepartureDeps => {
+    const { asker } = right;
+    const lying: Asker = {
+      ask: (protocol, instance, ask, options) => {
+        if ((ask.kind as string) !== kind) return asker.ask(protocol, instance, ask, options);
+        if (isBegun) asker.ask(protocol, instance, ask, options).catch(() => {});
+        return Promise.resolve(answer() as never);
+      },
+    };
+    return { ...right, asker: lying };
+  };
+
 const broken: [what: string, breakage: Breakage][] = [
   ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
   ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
   ['only those are asked that are alive and active', { ingesters: onlyAlive }],
+  ['pushes are taken while what is there is handed over', { departing: departing('seal', () => ({ wasSealed: true })) }],
+  ['tokens are moved before the successors have the heads', { departing: departing('hand_over', () => ({ entries: 0, bytes: 0 }), true) }],
+  ['one that leaves hands over to a single process of another zone', { departing: (right) => ({ ...right, quorum: 1 }) }],
+  ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }],
   ['a push is acknowledged before it is on the disk', { files: (files) => withoutSync(files, 'data') }],
 ];
 for (const [what, breakage] of broken) {

@@ -1,20 +1,29 @@
 import { Fault } from '../../ops/base/fault.ts';
-import type { Clock } from '../../ops/base/world.ts';
+import type { Clock, Timers } from '../../ops/base/world.ts';
 import type { Kv, KvEntry, KvWatch } from '../../topology/ring/kv.ts';
+
+/** How late a client hears of changes. */
+export interface Lateness {
+  readonly timers: Timers;
+  /** Asked for each time that there is news. */
+  readonly ms: () => number;
+}
 
 /** One client's way to a store, which a test can cut. */
 export class FlakyKv implements Kv {
   readonly #kv: Kv;
   readonly #clock: Clock;
+  readonly #late: Lateness | undefined;
   readonly #held: (() => void)[] = [];
   #isAway = false;
   #awaySinceMs = 0;
   /** The next changes are made, but nobody hears of it. */
   doubtful = 0;
 
-  constructor(kv: Kv, clock: Clock) {
+  constructor(kv: Kv, clock: Clock, late?: Lateness) {
     this.#kv = kv;
     this.#clock = clock;
+    this.#late = late;
   }
 
   set away(away: boolean) {
@@ -38,11 +47,26 @@ export class FlakyKv implements Kv {
 
   async watch(changed: (entry: KvEntry) => void): Promise<KvWatch> {
     this.#check();
+    const queue: { readonly entry: KvEntry; readonly sinceMs: number }[] = [];
+    let isOpen = false;
+    const later = (entry: KvEntry): void => {
+      if (this.#late === undefined || !isOpen) {
+        changed(entry);
+        return;
+      }
+      queue.push({ entry, sinceMs: this.#clock.monotonicMs() });
+      if (queue.length > 1) return;
+      this.#late.timers.after(this.#late.ms(), () => {
+        for (const one of queue.splice(0)) changed(one.entry);
+      });
+    };
     const watch = await this.#kv.watch((entry) => {
-      if (this.#isAway) this.#held.push(() => changed(entry));
-      else changed(entry);
+      if (this.#isAway) this.#held.push(() => later(entry));
+      else later(entry);
     });
-    return { provenMs: () => (this.#isAway ? this.#awaySinceMs : watch.provenMs()), close: () => watch.close() };
+    isOpen = true;
+    const provenMs = (): number => (this.#isAway ? this.#awaySinceMs : watch.provenMs());
+    return { provenMs: () => Math.min(provenMs(), queue[0]?.sinceMs ?? Number.POSITIVE_INFINITY), close: () => watch.close() };
   }
 
   async #change<T>(change: () => Promise<T>): Promise<T> {

@@ -40,6 +40,8 @@ export interface SingleStoreOptions {
   readonly patternBytes?: number;
   /** How many compactors there are, and what of their options is not the default; none without it. */
   readonly compactors?: { readonly count: number } & Partial<OptionsOf<typeof compactorOptions>>;
+  /** How long flushed objects are named to queriers: a listing may be as old, with the longest query. */
+  readonly recentObjectsMs?: number;
   readonly onFailed?: (address: string, error: unknown) => void;
   /** Of a store that is one process of several. */
   readonly among?: {
@@ -104,6 +106,7 @@ export class SingleStore {
       overrides = [],
       patternBytes,
       compactors,
+      recentObjectsMs = 120_000,
       onFailed = () => {},
       among,
     }: SingleStoreOptions,
@@ -135,7 +138,17 @@ export class SingleStore {
     for (const [index, instance] of instances.entries()) {
       const shard = { index, of: shards };
       const countedStreams = new Int32Array(shared.places);
-      const ingesterDeps = { options, logRoot: '/data/wal', blobs, shard, limits, shared, countedStreams, recentObjectsMs: () => 120_000 };
+      const ingesterDeps = {
+        options,
+        asker: system,
+        logRoot: '/data/wal',
+        blobs,
+        shard,
+        limits,
+        shared,
+        countedStreams,
+        recentObjectsMs: () => recentObjectsMs,
+      };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
       await system.spawn(known(querier), { options: querying, messenger: system, schedulers, ingesters, blobs }, { instance });
@@ -150,7 +163,7 @@ export class SingleStore {
       const deps = {
         options: { ...defaultsOf(compactorOptions), ...compacting },
         blobs,
-        recentObjectsMs: () => 120_000,
+        recentObjectsMs: () => recentObjectsMs,
         busy: () => false,
       };
       await system.spawn(known(compactor), deps, { instance: among === undefined ? String(number) : shardInstance(among.process, number) });

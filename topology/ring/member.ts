@@ -2,9 +2,10 @@ import { type Actor, createActor, fromPromise } from 'xstate';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
-import { type Instance, type InstanceState, instanceKey, readInstance, readTokenSet, type TokenSet, tokensKey } from './instance.ts';
+import { type Instance, type InstanceState, instanceKey, readInstance } from './instance.ts';
 import type { Kv } from './kv.ts';
 import { type MemberEvent, memberLifecycle } from './lifecycle.ts';
+import { claimTokens, tokensOf } from './tokens.ts';
 
 export type MemberState = InstanceState | 'STOPPING' | 'LEFT' | 'STOPPED' | 'REPLACED';
 
@@ -72,7 +73,9 @@ export class Member {
     this.#landedMs = world.clock.monotonicMs();
     const machine = memberLifecycle.provide({
       actors: {
-        claimTokens: fromPromise(({ signal }) => this.#persistent(signal, () => this.#claimTokens())),
+        claimTokens: fromPromise(async ({ signal }) => {
+          if (options.tokenCount > 0) await this.#persistent(signal, () => claimTokens(options.kv, options.id, () => this.#newTokens()));
+        }),
         catchUp: fromPromise(({ signal }) => work.catchUp(signal)),
         handOver: fromPromise(({ signal }) => work.handOver(signal)),
         flush: fromPromise(({ signal }) => this.#persistent(signal, () => work.flush(signal))),
@@ -135,7 +138,7 @@ export class Member {
 
   /** Tells the others that it is away for a while. It keeps its tokens. */
   async stop(): Promise<void> {
-    this.#machine.send({ type: 'STOP' });
+    this.#send({ type: 'STOP' });
     if (!this.#isOver) await this.reaches(['STOPPED', 'LEFT', 'REPLACED']);
     this.#ended.abort(new Fault('cancelled', 'the instance has stopped'));
     await this.#loop;
@@ -254,19 +257,11 @@ export class Member {
     throw new Fault('stale_incarnation', `another process is ${id} now`);
   }
 
-  /** Its own set as it was, or a new one. */
-  async #claimTokens(): Promise<void> {
-    const { kv, id, tokenCount, world } = this.#options;
-    if (tokenCount === 0) return;
-    const key = tokensKey(id);
-    const found = await kv.get(key);
-    const set = found?.value === undefined ? undefined : readTokenSet(found.value);
-    if (set !== undefined && set.owner === id && set.tokens.length > 0) return;
+  #newTokens(): number[] {
+    const { tokenCount, world } = this.#options;
     const tokens = new Set<number>();
     while (tokens.size < tokenCount) tokens.add(Math.floor(world.random.next() * 2 ** 32));
-    const claimed: TokenSet = { id, owner: id, epoch: (set?.epoch ?? 0) + 1, tokens: [...tokens].sort((a, b) => a - b) };
-    const revision = await kv.put(key, JSON.stringify(claimed), found?.revision ?? 0);
-    if (revision === undefined) throw new Fault('unavailable', `the tokens of ${id} were changed meanwhile`);
+    return [...tokens].sort((a, b) => a - b);
   }
 
   async #leave(): Promise<void> {
@@ -284,13 +279,10 @@ export async function removeInstance(kv: Kv, id: string, incarnation?: string): 
     return;
   }
   if (incarnation !== undefined && readInstance(found.value)?.incarnation !== incarnation) return;
-  const tokens = await kv.get(tokensKey(id));
-  const set = tokens?.value === undefined ? undefined : readTokenSet(tokens.value);
-  // Tokens that were handed over are another's.
-  const isOwner = tokens?.value !== undefined && (set === undefined || set.owner === id);
-  // Tokens go first: an instance that finds its key gone looks for them.
-  if (isOwner) await kv.delete(tokens.key, tokens.revision);
+  // Tokens go first: an instance that finds its key gone looks for them. Those that were handed over are another's.
+  const owned = await tokensOf(kv, id);
+  for (const { key, revision } of owned) await kv.delete(key, revision);
   if (await kv.delete(found.key, found.revision)) return;
-  if (isOwner && tokens.value !== undefined) await kv.put(tokens.key, tokens.value, 0); // it is there after all
+  for (const { key, text } of owned) await kv.put(key, text, 0); // it is there after all
   throw new Fault('unavailable', `${id} changed meanwhile`, { retryAfterS: 1 });
 }

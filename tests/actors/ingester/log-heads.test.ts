@@ -7,18 +7,19 @@ import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import { batchesIn } from '../../../storage/batch/batch.ts';
 import type { BlobStore } from '../../../storage/blob/blob-store.ts';
 import { MemoryBlobStore } from '../../../storage/blob/memory.ts';
-import type { IngestLog } from '../../../storage/log/ingest-log.ts';
+import type { IngestLog, LogGap, LogRecord } from '../../../storage/log/ingest-log.ts';
 import { batchOf, HOUR_START_NS } from '../../storage/chunk/rows.ts';
 import { isFault } from '../../support/checks.ts';
 
 const OPTIONS = { flushBytes: 1e9, maxHeadAgeMs: 60_000, ceilingBytes: 1e9, recentObjectsMs: () => 10_000 };
 
-/** Heads over a log that gives positions and keeps nothing, and a store whose puts a test lets go. */
-function rig(position = (appends: number) => appends) {
+/** Heads over a log that gives positions and keeps what a test wants of it, and a store whose puts a test lets go. */
+function rig(position = (appends: number) => appends, kept: (item: LogRecord) => LogRecord | LogGap | undefined = (item) => item) {
   const world = fakeWorld(1);
   const memory = new MemoryBlobStore(world.clock);
   const failures: unknown[] = [];
   const trims: number[] = [];
+  const records: LogRecord[] = [];
   let appends = 0;
   let puts: { started: number; held: PromiseWithResolvers<void>[] } | undefined;
   const log: IngestLog = {
@@ -26,8 +27,16 @@ function rig(position = (appends: number) => appends) {
     get end() {
       return appends;
     },
-    append: async () => position(appends++),
-    async *read() {},
+    append: async (parts) => {
+      records.push({ kind: 'record', position: records.length, bytes: Buffer.concat(parts) });
+      return position(appends++);
+    },
+    async *read(from) {
+      for (const record of records.slice(from)) {
+        const item = kept(record);
+        if (item !== undefined) yield item;
+      }
+    },
     trim: async (upTo) => void trims.push(upTo),
     sizeBytes: () => 0,
     close: async () => {},
@@ -135,4 +144,60 @@ test('an object is named for as long as a listing may lack it', async () => {
   assert.equal(heads.cover().recentObjects.length, 1);
   await world.advance(1);
   assert.deepEqual(heads.cover().recentObjects, []);
+});
+
+/** Lines that are in heads only, as the log has them. */
+async function unstoredLines(heads: LogHeads, looked = async (_line: string) => {}): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { batches } of heads.unstored()) {
+    for (const batch of batches) {
+      found.push(batch.lines().toString());
+      await looked(found.at(-1)!);
+    }
+  }
+  return found;
+}
+
+test('what is not in storage is read from the log as it was pushed, also before the first flush; what is flushed meanwhile may be left out', async () => {
+  const { heads, push } = rig();
+  for (const line of ['first', 'second', 'third']) await push(line);
+  assert.deepEqual(await unstoredLines(heads), ['first', 'second', 'third']);
+  assert.deepEqual(await unstoredLines(heads, async () => void (await heads.flush())), ['first']);
+  await push('fourth');
+  assert.deepEqual(await unstoredLines(heads), ['fourth']);
+});
+
+const damages: [what: string, kept: (item: LogRecord) => LogRecord | LogGap | undefined][] = [
+  ['a record in the middle', (item) => (item.position === 1 ? undefined : item)],
+  ['the first record', (item) => (item.position === 0 ? undefined : item)],
+  ['the last record', (item) => (item.position === 2 ? undefined : item)],
+  [
+    'a record, which is told of',
+    (item) => (item.position === 1 ? { kind: 'gap', from: 1, to: 2, lostBytes: 0, doubtful: false, reason: 'torn' } : item),
+  ],
+];
+for (const [what, kept] of damages) {
+  test(`heads that the log lacks a part of cannot be read from it: ${what}`, async () => {
+    const { heads, push } = rig(undefined, kept);
+    for (const line of ['first', 'second', 'third']) await push(line);
+    await assert.rejects(unstoredLines(heads), isFault('corrupt'));
+    await heads.flush();
+    assert.deepEqual(await unstoredLines(heads), []);
+  });
+}
+
+test('who waits for listings waits until none lacks an object', async () => {
+  const { heads, push, world } = rig();
+  await heads.listed();
+  await push('first');
+  await heads.flush();
+  await world.advance(4_000);
+  let isListed = false;
+  const listed = heads.listed().then(() => {
+    isListed = true;
+  });
+  await world.advance(5_999);
+  assert.equal(isListed, false);
+  await world.advance(1);
+  await listed;
 });

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DepartureDeps } from '../../actors/departure.ts';
+import { ringIngesters } from '../../actors/ingesters.ts';
+import { type IngesterAsk, type IngesterReply, ingesterProtocol } from '../../actors/protocol/ingest.ts';
+import { noInstruments } from '../../ops/base/instruments.ts';
+import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
+import { MemoryKv } from '../../topology/ring/kv.ts';
+import { tokensOf } from '../../topology/ring/tokens.ts';
+import { ClusterProcess } from '../sim/cluster-process.ts';
+import { START_NS } from '../sim/sent-entries.ts';
+import { batchOf, HOUR_START_NS } from '../storage/chunk/rows.ts';
+import { isFault, numbers } from '../support/checks.ts';
+import { FakeBus } from '../support/fake-broker.ts';
+import { PowerCutFiles } from '../support/power-cut-files.ts';
+
+const OPTIONS = { tenant: 'fake', deadlineMs: Number.POSITIVE_INFINITY };
+const lines = numbers(60).map((number) => `line ${String(number).padStart(2, '0')}`);
+
+/** Processes of a cluster, each with a disk of its own, over a network that loses nothing. */
+class Rig {
+  readonly world: FakeWorld = fakeWorld(1, new PowerCutFiles());
+  readonly kv = new MemoryKv(this.world.clock);
+  readonly objects = new PowerCutFiles();
+  readonly disks = new Map<string, PowerCutFiles>();
+  readonly told: string[] = [];
+  readonly processes = new Map<string, ClusterProcess>();
+  readonly #isolated = new Set<string>();
+  readonly #bus = new FakeBus(this.world, { lossRatio: 0, delayMs: [0, 1], isolated: this.#isolated });
+
+  /** Starts one process after the other. */
+  static async start(zones: Record<string, string>): Promise<Rig> {
+    const rig = new Rig();
+    rig.objects.clock = rig.world.clock;
+    for (const [id, zone] of Object.entries(zones)) await rig.start(id, zone);
+    return rig;
+  }
+
+  async start(id: string, zone: string, departing = (right: DepartureDeps): DepartureDeps => right): Promise<ClusterProcess> {
+    const files = this.disks.get(id) ?? new PowerCutFiles();
+    this.disks.set(id, files);
+    const tell = (message: string, fields: object = {}): void =>
+      void this.told.push(`${message} ${Object.values(fields).join(' ')}`.trim());
+    const process = await ClusterProcess.start(id, files, {
+      world: this.world,
+      diskOf: (disk) => disk,
+      bus: this.#bus,
+      kv: this.kv,
+      objects: this.objects,
+      zone,
+      late: { timers: this.world.timers, ms: () => 0 },
+      ingestersOf: (ring) => ringIngesters(ring, 3),
+      instruments: { ...noInstruments, log: { ...noInstruments.log, info: tell, warn: tell } },
+      departing,
+      options: { shards: 2, limits: { maxGlobalStreamsPerUser: 50 }, recentObjectsMs: 1_000, querier: { maxListingAge: 500 } },
+      heartbeatMs: 1_000,
+      heartbeatTimeoutMs: 10_000,
+    });
+    this.processes.set(id, process);
+    await this.when(() => process.member.state === 'ACTIVE');
+    await this.world.advance(100);
+    return process;
+  }
+
+  of(id: string): ClusterProcess {
+    return this.processes.get(id)!;
+  }
+
+  when(condition: () => boolean): Promise<void> {
+    return this.world.runUntil(condition, { withinMs: 300_000 });
+  }
+
+  /** The outcome, while time goes on. */
+  async soon<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const done = (): void => {
+      isDone = true;
+    };
+    work.then(done, done);
+    while (!isDone) await this.world.advance(10);
+    return work;
+  }
+
+  /** All lines, in thirty streams, through `id`. */
+  async push(id: string): Promise<void> {
+    const entries = lines.map((line, index) => ({ labels: { app: `app-${index % 30}` }, timeNs: START_NS + BigInt(index), line }));
+    const { fault, acceptedLines } = await this.soon(this.of(id).store.push(entries));
+    assert.deepEqual([fault, acceptedLines], [undefined, lines.length]);
+  }
+
+  async found(id: string): Promise<string[]> {
+    return (await this.soon(this.of(id).store.lines('{app=~".+"}'))).sort();
+  }
+
+  async drain(id: string): Promise<void> {
+    await this.soon(this.of(id).member.drain());
+    await this.world.advance(1_000);
+  }
+
+  /** Nobody reaches it any more. */
+  lose(id: string): void {
+    this.#isolated.add(id);
+    this.of(id).isolated = true;
+  }
+
+  async owned(id: string): Promise<string[]> {
+    return (await tokensOf(this.kv, id)).map(({ set }) => `${set.id} ${set.epoch}`);
+  }
+
+  async hasFlushed(): Promise<boolean> {
+    return (await this.objects.list('/data/objects')).some(({ name }) => name === '_l0');
+  }
+
+  logsOf(id: string): Promise<{ name: string }[]> {
+    return this.disks.get(id)!.list('/data/wal');
+  }
+}
+
+test('one of its own zone takes what a process has, and its tokens; nothing is flushed, and nothing stays', async () => {
+  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  await rig.push('b');
+  await rig.drain('a1');
+  assert.equal(rig.of('a1').member.state, 'LEFT');
+  assert.match(rig.told.join('\n'), /^offer granted a2 \d+\nsealed: pushes are sent on a2\nhanded over a2 \d+ \d+\ntokens are moved a2$/);
+  assert.deepEqual([await rig.owned('a1'), await rig.owned('a2')], [[], ['a1 2', 'a2 1']]);
+  assert.equal(await rig.hasFlushed(), false);
+  assert.deepEqual(await rig.logsOf('a1'), []);
+  assert.deepEqual(await rig.found('a2'), lines);
+  // Each line is still in two processes.
+  rig.lose('b');
+  assert.deepEqual(await rig.found('c'), lines);
+});
+
+test('without one of its zone two others take it, whichever of them fails then', async () => {
+  for (const gone of ['b', 'c']) {
+    const rig = await Rig.start({ a: 'a', b: 'b', c: 'c' });
+    await rig.push('b');
+    await rig.drain('a');
+    assert.match(rig.told.join('\n'), /sealed: pushes are sent on c b/);
+    assert.deepEqual([await rig.owned('a'), await rig.owned('c')], [[], ['a 2', 'c 1']]);
+    assert.equal(await rig.hasFlushed(), false);
+    rig.lose(gone);
+    assert.deepEqual(await rig.found(gone === 'b' ? 'c' : 'b'), lines);
+  }
+});
+
+test('where too few take it, it is flushed, and every query knows of that before the process goes', async () => {
+  const rig = await Rig.start({ a: 'a', b: 'b', c: 'c' });
+  await rig.push('b');
+  await rig.found('b');
+  await rig.drain('c');
+  rig.told.length = 0;
+  await rig.drain('a');
+  assert.equal(rig.told.at(-1), 'not handed over: what is here will be flushed too few instances take what this one has');
+  assert.equal(await rig.hasFlushed(), true);
+  assert.deepEqual(await rig.owned('a'), []);
+  assert.deepEqual(await rig.found('b'), lines);
+});
+
+test('a taker that is lost meanwhile: what it was given is flushed as well', async () => {
+  const rig = await Rig.start({ b: 'b', c: 'c', a2: 'a' });
+  const giver = await rig.start('a1', 'a', (right) => ({
+    ...right,
+    asker: {
+      ask: (protocol, instance, ask, options) => {
+        if ((ask.kind as string) === 'hand_over') rig.lose('a2');
+        return right.asker.ask(protocol, instance, ask, options);
+      },
+    },
+  }));
+  await rig.push('b');
+  await rig.drain('a1');
+  assert.equal(giver.member.state, 'LEFT');
+  assert.match(rig.told.at(-1)!, /^not handed over/);
+  assert.equal(await rig.hasFlushed(), true);
+  assert.deepEqual(await rig.found('b'), lines);
+});
+
+test('who comes back under its name has nothing of what it had, and new tokens', async () => {
+  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  await rig.push('b');
+  await rig.drain('a1');
+  await rig.soon(rig.of('a1').stop());
+  rig.disks.set('a1', rig.disks.get('a1')!.crash('killed', seededRandom(1)));
+  const again = await rig.start('a1', 'a');
+  assert.deepEqual([await rig.owned('a1'), await rig.owned('a2')], [['a1/2 1'], ['a1 2', 'a2 1']]);
+  assert.deepEqual(
+    (await rig.soon(again.store.status())).map(({ replayedRecords }) => replayedRecords),
+    [0, 0],
+  );
+  assert.deepEqual(await rig.found('a1'), lines);
+});
+
+test('a sealed shard sends pushes on; it refuses them where nobody takes them, also when it has begun anew', async () => {
+  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  const { store } = rig.of('a1');
+  const ask = <K extends IngesterAsk['kind']>(instance: string, asked: Extract<IngesterAsk, { kind: K }> & { kind: K }) =>
+    rig.soon(store.system.ask<IngesterAsk, IngesterReply, K>(ingesterProtocol, instance, asked, OPTIONS));
+  const batch = () => Buffer.from(batchOf([{ time: HOUR_START_NS, line: 'late', metadata: {} }], '{app="late"}').bytes);
+  const rowsOf = async (instance: string) => {
+    const whole = { fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 } };
+    return (await ask(instance, { kind: 'select', matchers: [{ name: 'app', op: '=', value: 'late' }], ...whole })).streams.length;
+  };
+  assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [{ process: 'a2', shards: 2 }] }), { wasSealed: false });
+  assert.deepEqual(await ask('a1-0', { kind: 'push', batches: [batch()] }), { acceptedLines: 1, acceptedBytes: 4, refusals: [] });
+  assert.deepEqual([await rowsOf('a1-0'), (await rowsOf('a2-0')) + (await rowsOf('a2-1'))], [0, 1]);
+  store.fail('ingester/a1-0');
+  await rig.world.advance(10_000);
+  assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [] }), { wasSealed: true });
+  await assert.rejects(ask('a1-0', { kind: 'push', batches: [batch()] }), isFault('unavailable'));
+});
+
+test('what was acknowledged before is taken over beyond the limits of a tenant; offers are taken one at a time', async () => {
+  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  const { system } = rig.of('a2').store;
+  const giver = { process: 'a1', attempt: '1' };
+  const many = numbers(80).map((number) => batchOf([{ time: HOUR_START_NS, line: 'x', metadata: {} }], `{app="app-${number}"}`).bytes);
+  const batches = () => [Buffer.concat(many)];
+  const pushed = await rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'push', batches: batches() }, OPTIONS));
+  assert.equal(pushed.acceptedLines, 50);
+  const offer = (from: string) =>
+    rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'offer', giver: { process: from, attempt: '1' }, bytes: 0 }, OPTIONS));
+  assert.deepEqual(await offer('a1'), { refusal: '' });
+  assert.deepEqual(await offer('other'), { refusal: 'another handoff to it is under way' });
+  await rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'take_over', giver, batches: batches() }, OPTIONS));
+  const asked = { kind: 'series' as const, matcherSets: [[]], fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 } };
+  const { labels } = await rig.soon(system.ask(ingesterProtocol, 'a2-0', asked, OPTIONS));
+  assert.equal(labels.length, 80);
+  await rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'end_offer', giver }, OPTIONS));
+  assert.deepEqual(await offer('other'), { refusal: '' });
+  await rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'seal', to: [] }, OPTIONS));
+  assert.deepEqual(await offer('a1'), { refusal: 'it leaves the ring itself' });
+});
