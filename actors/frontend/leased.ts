@@ -1,14 +1,16 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { AskOptions, Messenger } from '../kernel/define.ts';
-import { schedulerProtocol } from '../protocol/schedule.ts';
+import { type Lease, schedulerProtocol } from '../protocol/schedule.ts';
 
 /** Queriers that a job is given to, one after the other, while they are gone before they answer. */
 export const MOST_QUERIERS = 3;
+/** One that stands still may be chosen until that is known. */
+const MOST_SCHEDULERS = 3;
 
 /** The queriers that are there, sorted. Throws Fault unavailable if there are none. */
 export async function queriersThere(messenger: Messenger, options: AskOptions): Promise<readonly string[]> {
-  const { queriers } = await messenger.ask(schedulerProtocol, 'any', { kind: 'queriers' }, options);
+  const { queriers } = await fromAnyScheduler(() => messenger.ask(schedulerProtocol, 'any', { kind: 'queriers' }, options));
   if (queriers.length === 0) throw new Fault('unavailable', 'no querier is there', { retryAfterS: 1 });
   return queriers;
 }
@@ -33,21 +35,15 @@ export async function leased<T>(
   const avoided: string[] = [];
   for (;;) {
     const beganMs = clock.monotonicMs();
-    const ask = { kind: 'lease' as const, preferred, avoided: [...avoided] };
-    const lease = messenger.stream(schedulerProtocol, 'any', ask, options)[Symbol.asyncIterator]();
+    const { querier, end } = await fromAnyScheduler(() => takeLease(messenger, preferred, [...avoided], options));
+    waited(clock.monotonicMs() - beganMs);
+    avoided.push(querier);
     try {
-      const given = await lease.next();
-      if (given.done) throw new Fault('unavailable', 'the query scheduler has stopped', { retryAfterS: 1 });
-      waited(clock.monotonicMs() - beganMs);
-      const { querier } = given.value;
-      avoided.push(querier);
-      try {
-        return await job(querier);
-      } catch (error) {
-        if (!isGone(error) || avoided.length === tries) throw error;
-      }
+      return await job(querier);
+    } catch (error) {
+      if (!isGone(error) || avoided.length === tries) throw error;
     } finally {
-      void lease.return?.();
+      end();
     }
   }
 }
@@ -55,4 +51,32 @@ export async function leased<T>(
 /** Whether somebody else may do it. */
 export function isGone(error: unknown): boolean {
   return error instanceof Fault && error.code === 'unavailable';
+}
+
+async function takeLease(
+  messenger: Messenger,
+  preferred: string,
+  avoided: readonly string[],
+  options: AskOptions,
+): Promise<Lease & { readonly end: () => void }> {
+  const lease = messenger.stream(schedulerProtocol, 'any', { kind: 'lease', preferred, avoided }, options)[Symbol.asyncIterator]();
+  const end = (): void => void lease.return?.();
+  try {
+    const given = await lease.next();
+    if (given.done) throw new Fault('unavailable', 'the query scheduler has stopped', { retryAfterS: 1 });
+    return { ...given.value, end };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+async function fromAnyScheduler<T>(ask: () => Promise<T>): Promise<T> {
+  for (let scheduler = 1; ; scheduler++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isGone(error) || scheduler === MOST_SCHEDULERS) throw error;
+    }
+  }
 }

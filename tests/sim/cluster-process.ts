@@ -8,6 +8,7 @@ import type { Kv } from '../../topology/ring/kv.ts';
 import { Member } from '../../topology/ring/member.ts';
 import { Ring } from '../../topology/ring/ring.ts';
 import { NatsTransport } from '../../topology/transport/nats.ts';
+import { Router } from '../../topology/transport/thread.ts';
 import type { FakeBus } from '../support/fake-broker.ts';
 import { FlakyKv, type Lateness } from '../support/flaky-kv.ts';
 import type { CrashMode, PowerCutFiles } from '../support/power-cut-files.ts';
@@ -64,7 +65,8 @@ export class ClusterProcess {
     files.clock = world.clock;
     let isOver = false;
     const [control, bulk] = [bus.connect(id), bus.connect(id)];
-    const transport = new NatsTransport({ world, cluster: 'sim', control, bulk, vigilance: { pingMs: 500, missed: 3 } });
+    const beyond = new NatsTransport({ world, cluster: 'sim', control, bulk, vigilance: { pingMs: 500, missed: 3 } });
+    const transport = new Router({ world, beyond });
     const kv = new FlakyKv(parts.kv, world.clock, parts.late);
     const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
     // A process that is over goes on running here: nothing that it does has an effect any more.
