@@ -11,6 +11,8 @@ import type { LoadedCluster } from './cluster-load.ts';
 import { freePort } from './ports.ts';
 
 const POLL_MS = 50;
+/** Who leaves waits until every listing that a query goes by has what it flushed. */
+const SHORT_LISTINGS = ['-querier.max-listing-age=1s', '-querier.query-timeout=5s'];
 
 export interface RoleClusterOptions {
   /** Other than `millrace cluster` starts. */
@@ -33,7 +35,7 @@ export class RoleCluster implements LoadedCluster {
       counts: { ...USUAL_COUNTS, ...counts },
       data: folder,
       basePort,
-      flags: [...unlimited, ...HEARTBEATS, ...flags],
+      flags: [...unlimited, ...HEARTBEATS, ...SHORT_LISTINGS, ...flags],
       restarts: true,
       onLine: (who, line) => {
         this.#output += `${who} ${line}\n`;
