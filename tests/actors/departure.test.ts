@@ -54,6 +54,8 @@ class Rig {
       ingestersOf: (ring) => ringIngesters(ring, 3),
       instruments: { ...noInstruments, log: { ...noInstruments.log, info: tell, warn: tell } },
       departing,
+      querying: undefined,
+      objectsOf: (objects) => objects,
       options: { shards: 2, limits: { maxGlobalStreamsPerUser: 50 }, recentObjectsMs: RECENT_OBJECTS_MS, querier: { maxListingAge: 500 } },
       heartbeatMs: 1_000,
       heartbeatTimeoutMs: 10_000,

@@ -14,7 +14,7 @@ import { TestServer } from '../support/server.ts';
 import { hopTimes } from './hop.ts';
 import { LIFTED } from './lifted.ts';
 import { NOT_COMPACTING, pushAll } from './load.ts';
-import { mb, median, p99, round, timed } from './measure.ts';
+import { mb, median, p99, percentile, round, timed } from './measure.ts';
 import { bodiesOf, steadyPushes } from './steady.ts';
 
 const { values: options } = parseArgs({
@@ -32,6 +32,8 @@ const seconds = Number(options.seconds);
 const WARM_MS = 5_000;
 const TICKS_PER_S = 100;
 const HOPS = 2_000;
+/** As a cluster has them unless told otherwise; those of tests come more often. */
+const HEARTBEATS = ['-common.storage.ring.heartbeat-period=5s', '-common.storage.ring.heartbeat-timeout=1m'];
 const FLAGS = [...LIFTED, ...NOT_COMPACTING];
 const KILLED: readonly Component[] = ['ingester', 'querier', 'distributor', 'query-frontend', 'query-scheduler', 'gateway'];
 
@@ -45,7 +47,9 @@ async function pushes(): Promise<void> {
     await steady('one process', server.url, () => [server.process.pid]);
   }
   for (const copies of [1, 3]) {
-    await using cluster = await RoleCluster.start({ flags: [...FLAGS, `-common.storage.ring.replication-factor=${copies}`] });
+    await using cluster = await RoleCluster.start({
+      flags: [...FLAGS, ...HEARTBEATS, `-common.storage.ring.replication-factor=${copies}`],
+    });
     await steady(`cluster, ${copies} ${copies === 1 ? 'copy' : 'copies'}`, cluster.urls[0], () => cluster.pids);
   }
 }
@@ -67,12 +71,13 @@ async function steady(what: string, url: string, pids: () => readonly number[]):
 
 async function hop(): Promise<void> {
   const { natsMs, threadMs } = await hopTimes(HOPS);
-  const told = (times: readonly number[]): string => `p50 ${Math.round(median(times) * 1e3)} µs, p99 ${Math.round(p99(times) * 1e3)} µs`;
+  const told = (times: readonly number[]): string =>
+    `p50 ${Math.round(median(times) * 1e3)} µs, p99 ${Math.round(percentile(times, 0.99) * 1e3)} µs`;
   console.log(`a question and its answer over NATS: ${told(natsMs)}; between threads: ${told(threadMs)}; ${HOPS} one after the other`);
 }
 
 async function kills(): Promise<void> {
-  await using cluster = await RoleCluster.start({ flags: FLAGS });
+  await using cluster = await RoleCluster.start({ flags: [...FLAGS, ...HEARTBEATS] });
   const url = cluster.urls[0];
   let pushed = 0;
   const pushOnce = async (): Promise<boolean> => {
@@ -118,7 +123,7 @@ async function handoff(): Promise<void> {
 }
 
 async function idle(): Promise<void> {
-  await using cluster = await RoleCluster.start();
+  await using cluster = await RoleCluster.start({ flags: HEARTBEATS });
   await sleep(WARM_MS);
   const members = cluster.cluster.state.processes;
   const own = (): number[] => members.map(({ pid }) => cpuSeconds([pid ?? 0]));

@@ -1,5 +1,6 @@
 import { Departure, type DepartureDeps } from '../../actors/departure.ts';
 import { type Ingesters, shardInstance } from '../../actors/ingesters.ts';
+import type { Messenger } from '../../actors/kernel/define.ts';
 import { ringSchedulers } from '../../actors/schedulers.ts';
 import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
 import type { Files, Random } from '../../ops/base/world.ts';
@@ -31,6 +32,9 @@ export interface ProcessParts {
   /** Told of its way out of the ring. */
   readonly instruments: Instruments;
   readonly departing: (right: DepartureDeps) => DepartureDeps;
+  readonly querying: ((right: Messenger) => Messenger) | undefined;
+  /** The objects, as a process sees them. */
+  readonly objectsOf: (objects: Files) => Files;
   readonly options: SingleStoreOptions;
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -60,7 +64,7 @@ export class ClusterProcess {
   }
 
   static async start(id: string, files: PowerCutFiles, parts: ProcessParts): Promise<ClusterProcess> {
-    const { bus, objects, zone, ingestersOf, options, heartbeatMs, heartbeatTimeoutMs } = parts;
+    const { bus, objects, zone, ingestersOf, querying, options, heartbeatMs, heartbeatTimeoutMs } = parts;
     const world = { ...parts.world, files: parts.diskOf(files) };
     files.clock = world.clock;
     let isOver = false;
@@ -70,14 +74,14 @@ export class ClusterProcess {
     const kv = new FlakyKv(parts.kv, world.clock, parts.late);
     const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
     // A process that is over goes on running here: nothing that it does has an effect any more.
-    const shared = flakyFiles(objects, () => (isOver ? 'before' : undefined));
+    const shared = parts.objectsOf(flakyFiles(objects, () => (isOver ? 'before' : undefined)));
     const ingesters = ingestersOf(ring);
     // Schedulers have no ring of their own here. One whose ingesters have left schedules for itself.
     const others = ringSchedulers(ring);
     const schedulers = { ...others, instances: () => [...new Set([id, ...others.instances()])] };
     const store = await SingleStore.boot(world, {
       ...options,
-      among: { process: id, transport, ingesters, schedulers, objects: shared },
+      among: { process: id, transport, ingesters, schedulers, querying, objects: shared },
     });
     const departure = new Departure(
       parts.departing({

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { DepartureDeps } from '../../actors/departure.ts';
 import { type Ingesters, ringIngesters } from '../../actors/ingesters.ts';
+import type { Messenger } from '../../actors/kernel/define.ts';
 import { asFault, Fault } from '../../ops/base/fault.ts';
 import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
-import type { Files, Random } from '../../ops/base/world.ts';
+import type { Files, Random, Timers } from '../../ops/base/world.ts';
 import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
 import { MemoryKv } from '../../topology/ring/kv.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
@@ -39,6 +40,10 @@ export interface Breakage {
   readonly files?: (right: PowerCutFiles) => Files;
   /** In place of what a process leaves with. */
   readonly departing?: (right: DepartureDeps) => DepartureDeps;
+  /** In place of what queriers ask others with. */
+  readonly querying?: (right: Messenger) => Messenger;
+  /** In place of the objects, as each process sees them. */
+  readonly objects?: (right: Files, timers: Timers) => Files;
 }
 
 interface Place {
@@ -112,7 +117,7 @@ export class ClusterSimulation {
 
   async #start(id: string): Promise<void> {
     const place = this.#places.get(id)!;
-    const { ingesters, departing } = this.#breakage;
+    const { ingesters, departing, querying, objects } = this.#breakage;
     place.process = await ClusterProcess.start(id, place.files, {
       diskOf: this.#breakage.files ?? ((files) => files),
       world: this.#world,
@@ -123,6 +128,8 @@ export class ClusterSimulation {
       instruments: this.#departureOf(id),
       late: { timers: this.#world.timers, ms: () => this.#dice.below(this.#dice.chance(0.2) ? 3_000 : 20) },
       departing: (right) => departing?.(right) ?? right,
+      querying,
+      objectsOf: (right) => objects?.(right, this.#world.timers) ?? right,
       ingestersOf: (ring) => {
         const right = ringIngesters(ring, REPLICATION_FACTOR);
         return ingesters?.(ring, right) ?? right;

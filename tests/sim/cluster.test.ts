@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DepartureDeps } from '../../actors/departure.ts';
 import type { Ingesters } from '../../actors/ingesters.ts';
-import type { Asker } from '../../actors/kernel/define.ts';
-import type { IngesterAsk } from '../../actors/protocol/ingest.ts';
+import type { Asker, Messenger } from '../../actors/kernel/define.ts';
+import type { IngesterAsk, LogCover } from '../../actors/protocol/ingest.ts';
+import type { Files, Timers } from '../../ops/base/world.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { SOAK } from '../support/check-sent.ts';
 import { withoutSync } from '../support/power-cut-files.ts';
@@ -57,6 +58,27 @@ const departing =
     return { ...right, asker: lying };
   };
 
+/** One whose queriers do not look for what ingesters say they have just flushed: as if storage had been asked first. */
+const storageFirst = (right: Messenger): Messenger => {
+  const forgetful: Pick<Messenger, 'ask'> = {
+    ask: async (protocol, instance, ask, options) => {
+      const reply = await right.ask(protocol, instance, ask, options);
+      const { cover } = reply as { cover?: readonly LogCover[] };
+      return cover === undefined ? reply : { ...(reply as object), cover: cover.map((one) => ({ ...one, recentObjects: [] })) };
+    },
+  } as Pick<Messenger, 'ask'>;
+  return { ...forgetful, stream: right.stream.bind(right), tell: right.tell.bind(right) };
+};
+
+/** Objects that are there only some time after they were said to be: the log is trimmed before. */
+const storedLater = (right: Files, timers: Timers): Files => ({
+  ...right,
+  link: async (from, to) => {
+    const body = await right.read(from);
+    timers.after(3_000, () => void right.write(to, body).catch(() => {}));
+  },
+});
+
 const broken: [what: string, breakage: Breakage][] = [
   ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
   ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
@@ -68,6 +90,8 @@ const broken: [what: string, breakage: Breakage][] = [
   ],
   ['one that leaves hands over to a single process of another zone', { departing: (right) => ({ ...right, quorum: 1 }) }],
   ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }],
+  ['storage is asked before ingesters', { querying: storageFirst }],
+  ['a log is trimmed before storage has what it held', { objects: storedLater }],
   ['a push is acknowledged before it is on the disk', { files: (files) => withoutSync(files, 'data') }],
 ];
 for (const [what, breakage] of broken) {

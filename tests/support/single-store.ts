@@ -3,7 +3,7 @@ import { distributor, otlpOptions } from '../../actors/distributor/distributor.t
 import { frontend, frontendOptions } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
 import { type Ingesters, localIngesters, shardInstance } from '../../actors/ingesters.ts';
-import type { ActorDefinition, Incarnation } from '../../actors/kernel/define.ts';
+import type { ActorDefinition, Incarnation, Messenger } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { limitsOptions, SharedLimits, type TenantLimits } from '../../actors/limits.ts';
 import { patternIngester, patternIngesterOptions } from '../../actors/pattern-ingester/pattern-ingester.ts';
@@ -49,6 +49,8 @@ export interface SingleStoreOptions {
     readonly transport: Transport;
     readonly ingesters: Ingesters;
     readonly schedulers: Schedulers;
+    /** What queriers ask others with, if not as they should. */
+    readonly querying?: ((right: Messenger) => Messenger) | undefined;
     /** Where the objects are that all share. */
     readonly objects: Files;
   };
@@ -151,7 +153,11 @@ export class SingleStore {
       };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
-      await system.spawn(known(querier), { options: querying, messenger: system, schedulers, ingesters, blobs }, { instance });
+      await system.spawn(
+        known(querier),
+        { options: querying, messenger: among?.querying?.(system) ?? system, schedulers, ingesters, blobs },
+        { instance },
+      );
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters, blobs };
       await system.spawn(patternIngester, mining, { instance });
       await system.spawn(known(tailer), { messenger: system, shard, limits }, { instance });
