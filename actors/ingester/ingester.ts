@@ -204,8 +204,8 @@ class IngesterShard {
   }
 
   /** See Tails.listen. Adopted logs take in nothing, so only the shard's own is listened to. */
-  tail({ matchers, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
-    return this.tails.listen(tenant, compileMatchers(matchers), this.#own(), { resume, signal });
+  tail({ matchers, shard, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
+    return this.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, this.#own(), { resume, signal });
   }
 
   async flush(): Promise<IngesterReply['flush']> {
