@@ -2,6 +2,7 @@ import { Fault } from '../ops/base/fault.ts';
 import { type StreamHash, shardOf } from '../storage/batch/batch.ts';
 import { placementHash, quorumOf } from '../topology/ring/placement.ts';
 import type { Ring } from '../topology/ring/ring.ts';
+import type { Subscription } from '../topology/transport/transport.ts';
 import type { Asker, AskOptions } from './kernel/define.ts';
 import { type IngesterAsk, type IngesterReply, ingesterProtocol } from './protocol/ingest.ts';
 
@@ -21,13 +22,21 @@ export interface Ingesters {
   groups(): readonly IngesterGroup[];
   /** How many groups may fail to answer: what they took in, others took too. */
   readonly tolerated: number;
+  /** Runs `action` when there may be others. */
+  onChange(action: () => void): Subscription;
 }
 
 /** Those of this process alone. */
 export function localIngesters(instances: readonly string[]): Ingesters {
   const groups = [{ name: 'this process', instances }];
   const single = instances.map((instance) => [instance]);
-  return { replicasOf: (_, hash) => single[shardOf(hash, single.length)], quorum: 1, groups: () => groups, tolerated: 0 };
+  return {
+    replicasOf: (_, hash) => single[shardOf(hash, single.length)],
+    quorum: 1,
+    groups: () => groups,
+    tolerated: 0,
+    onChange: () => ({ close: () => {} }),
+  };
 }
 
 /** Those of a ring. */
@@ -51,6 +60,7 @@ export function ringIngesters(ring: Ring, replicationFactor: number): Ingesters 
       return groups;
     },
     tolerated: Math.floor((replicationFactor - 1) / 2),
+    onChange: (action) => ring.onChange(action),
   };
 }
 

@@ -5,6 +5,7 @@ import { SharedLimits } from '../actors/limits.ts';
 import { schedulerProtocol } from '../actors/protocol/schedule.ts';
 import { queryScheduler } from '../actors/query-scheduler/query-scheduler.ts';
 import { tailFrontend } from '../actors/tail/tail-frontend.ts';
+import { tailersThere } from '../actors/tail/tailers.ts';
 import { type LimitOverrides, LimitsByTenant } from '../actors/tenant-limits.ts';
 import { Router } from '../topology/transport/thread.ts';
 import type { World } from './base/world.ts';
@@ -134,7 +135,8 @@ export class ServingProcess {
     const answering = { options: configuration.valuesOf(frontendOptions), messenger: system, limits, patternBytes };
     await system.spawn(frontend, answering, { instance });
     const { tailMaxDuration: maxDurationMs } = options.querier;
-    await system.spawn(tailFrontend, { messenger: system, tailers: workers.instancesOf('querier'), maxDurationMs, limits }, { instance });
+    const tailers = tailersThere(workers.instancesOf('querier'), system, this.world);
+    await system.spawn(tailFrontend, { messenger: system, tailers, maxDurationMs, limits }, { instance });
   }
 
   /** Whether the process does its work: its threads, its places in the rings, and the queriers that its frontend needs. */

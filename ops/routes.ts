@@ -1,6 +1,5 @@
 import { frontendOptions } from '../actors/frontend/frontend.ts';
 import { MiB } from './base/bytes.ts';
-import { Fault } from './base/fault.ts';
 import { type Configuration, generalOptions } from './config.ts';
 import type { BuildInfo } from './exposition.ts';
 import { indexRoutes } from './http/index-queries.ts';
@@ -16,7 +15,6 @@ import { servesPushes, servesQueries } from './targets.ts';
 
 /** As much as a body may come to when it is decompressed. */
 const MAX_BODY_BYTES = 64 * MiB;
-const TAIL_PATHS = ['/loki/api/v1/tail', '/api/prom/tail'];
 const PUSH_TIMEOUT_MS = 30_000;
 
 /** What a process serves of Loki's API, by what it is made of, and what its cluster adds. */
@@ -44,7 +42,7 @@ function pushes({ system, world, workers }: ServingProcess): Route[] {
 }
 
 function readRoutes(
-  { system, world, options, isOfCluster, tenantLimits }: ServingProcess,
+  { system, world, options, tenantLimits }: ServingProcess,
   configuration: Configuration,
   { version }: BuildInfo,
 ): { readonly routes: Route[]; readonly sockets: SocketRoute[] } {
@@ -59,10 +57,5 @@ function readRoutes(
     ...legacyRoutes(querying),
     ...limitsRoutes({ limits, published, patterns, version }),
   ];
-  if (!isOfCluster) return { routes, sockets: tailRoutes({ messenger: system, world, limits }) };
-  const refused = TAIL_PATHS.map((path): Route => {
-    const handle = () => Promise.reject(new Fault('unsupported', 'live tails are not served by several processes yet'));
-    return { methods: ['GET'], path, access: 'tenant', handle };
-  });
-  return { routes: [...routes, ...refused], sockets: [] };
+  return { routes, sockets: tailRoutes({ messenger: system, world, limits }) };
 }

@@ -244,8 +244,8 @@ class IngesterShard {
   }
 
   /** See Tails.listen. Adopted logs take in nothing, so only the shard's own is listened to. */
-  tail({ matchers, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
-    return this.tails.listen(tenant, compileMatchers(matchers), this.#own(), { resume, signal });
+  tail({ matchers, shard, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
+    return this.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, this.#own(), { resume, signal });
   }
 
   async flush(): Promise<IngesterReply['flush']> {
@@ -297,7 +297,7 @@ class IngesterShard {
     const refuse = (): never => {
       throw new Fault('unavailable', 'this instance leaves the ring itself', { retryAfterS: 1 });
     };
-    await this.#seal.pushed(() => this.#open().push(tenant, Buffer.concat(batches)), refuse);
+    await this.#seal.pushed(() => this.#open().push(tenant, Buffer.concat(batches), true), refuse);
     return {};
   }
 

@@ -25,6 +25,7 @@ export interface LogHeadsOptions {
 
 /** Heads may grow to this many times what is flushed at once: they do while a flush is under way. */
 const CEILING_RATIO = 2.5;
+const NOTHING = Buffer.alloc(0);
 
 /** Told of the batches of each push once they are in the heads, with the position behind their record; borrowed for the call. Must not throw. */
 export type AppliedListener = (tenant: string, batches: Buffer, next: Position) => void;
@@ -101,8 +102,8 @@ export class LogHeads {
     return { log: this.log.id, flushedTo: this.#flushedTo, recentObjects: this.#recent.map(({ key }) => key) };
   }
 
-  /** Makes `batches` durable, then visible. `batches`: whole batches end to end, given away: their memory is freed. */
-  async push(tenant: string, batches: Buffer): Promise<void> {
+  /** Makes `batches` durable, then visible. `batches`: whole batches end to end, given away: their memory is freed. `isKnown`: whoever listens was told of them elsewhere. */
+  async push(tenant: string, batches: Buffer, isKnown = false): Promise<void> {
     const position = await this.log.append([pushRecordHeader(tenant), batches]);
     try {
       // Appends resolve in the order of their positions, so heads fill in that order and a cut at appliedTo is exact.
@@ -114,7 +115,7 @@ export class LogHeads {
       throw error;
     }
     this.#appliedTo = position + 1;
-    this.#applied?.(tenant, batches, this.#appliedTo);
+    this.#applied?.(tenant, isKnown ? NOTHING : batches, this.#appliedTo);
     release(batches);
     this.#flushIfDue();
   }

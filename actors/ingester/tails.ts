@@ -1,13 +1,13 @@
 import { labelValue } from '../../logql/model.ts';
 import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
-import { type Batch, batchesIn, HOUR_NS } from '../../storage/batch/batch.ts';
+import { type Batch, batchesIn, HOUR_NS, inShard } from '../../storage/batch/batch.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { readPushRecord } from '../../storage/batch/push-record.ts';
 import type { IngestLog, Position } from '../../storage/log/ingest-log.ts';
 import type { CompiledMatcher } from '../../storage/segment/postings.ts';
 import { Bell } from '../bell.ts';
-import type { LogPlace, MissedEntries, TailedBatches } from '../protocol/ingest.ts';
+import type { LogPlace, MissedEntries, StreamShard, TailedBatches } from '../protocol/ingest.ts';
 
 /** Bytes of batches that wait for one tail; beyond, it misses them. */
 const MOST_WAITING = 8 * MiB;
@@ -22,6 +22,12 @@ const MOST_STREAMS = 10_000;
 export interface TailedLog {
   readonly log: IngestLog;
   readonly appliedTo: Position;
+}
+
+/** Streams that a tail is of: those of the shard that all matchers take. */
+export interface TailedStreams {
+  readonly matchers: readonly CompiledMatcher[];
+  readonly shard: StreamShard;
 }
 
 /** Who listens to what a shard takes in. */
@@ -56,16 +62,16 @@ export class Tails {
     for (const feeds of this.#byTenant.values()) for (const feed of feeds) feed.mark(appliedTo);
   }
 
-  /** Everything of the tenant that all matchers take, from now on, or from `resume` on. Its first part has no batches: when it comes, nothing applied later will
+  /** Everything of the tenant's streams that are asked for, from now on, or from `resume` on. Its first part has no batches: when it comes, nothing applied later will
    *  be left out. Ends only by the signal. Throws Fault not_found if the log does not reach back to `resume`. */
   async *listen(
     tenant: string,
-    matchers: readonly CompiledMatcher[],
+    streams: TailedStreams,
     source: TailedLog,
     { resume, signal }: { resume?: LogPlace | undefined; signal: AbortSignal },
   ): AsyncGenerator<TailedBatches> {
     const place: LogPlace = { log: source.log.id, position: source.appliedTo };
-    const feed = new Feed(matchers, place);
+    const feed = new Feed(streams, place);
     this.#add(tenant, feed);
     try {
       yield { next: resume ?? place, batches: [], missed: [] };
@@ -93,7 +99,7 @@ export class Tails {
 
 /** What waits for one tail. */
 class Feed {
-  readonly #matchers: readonly CompiledMatcher[];
+  readonly #streams: TailedStreams;
   readonly #wanted = new Map<string, boolean>();
   readonly #bell = new Bell();
   #waiting: { readonly batch: Buffer; next: Position }[] = [];
@@ -104,8 +110,8 @@ class Feed {
   /** As told last. */
   #told: Position;
 
-  constructor(matchers: readonly CompiledMatcher[], next: LogPlace) {
-    this.#matchers = matchers;
+  constructor(streams: TailedStreams, next: LogPlace) {
+    this.#streams = streams;
     this.#next = next;
     this.#told = next.position;
   }
@@ -115,10 +121,11 @@ class Feed {
   }
 
   wants(batch: Batch): boolean {
+    const { matchers, shard } = this.#streams;
     let wanted = this.#wanted.get(batch.hash);
     if (wanted === undefined) {
       const labels = parseCanonicalLabels(batch.labels());
-      wanted = this.#matchers.every(({ name, test }) => test(labelValue(labels, name)));
+      wanted = inShard(batch.hash, shard) && matchers.every(({ name, test }) => test(labelValue(labels, name)));
       if (this.#wanted.size >= MOST_STREAMS) this.#wanted.clear();
       this.#wanted.set(batch.hash, wanted);
     }

@@ -47,7 +47,7 @@ export type IngesterAsk =
   | { kind: 'push'; batches: Uint8Array[] }
   | { kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard } // [fromNs, toNs)
   | { kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard }
-  | { kind: 'tail'; matchers: Matcher[]; resume?: LogPlace } // what is taken in from now on, or from a place in the log
+  | { kind: 'tail'; matchers: Matcher[]; shard: StreamShard; resume?: LogPlace } // what is taken in from now on, or from a place in the log
   | { kind: 'flush' } // every tenant; resolves once all is in object storage
   | { kind: 'status' }
   // Of a shard whose process leaves for good, in this order:

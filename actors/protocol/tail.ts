@@ -1,10 +1,16 @@
 import { protocol, type StreamOf } from '../kernel/define.ts';
-import type { LogPlace, MissedEntries } from './ingest.ts';
+import type { LogPlace, MissedEntries, StreamShard } from './ingest.ts';
 
-/** A log query over what one shard takes in from now on, and over what it has. Runs until the caller leaves. */
+/** How far a tail is in the log of an ingester instance. */
+export interface TailedPlace extends LogPlace {
+  readonly ingester: string;
+}
+
+/** A log query over what all ingesters take in of some streams from now on, and over what was there. Runs until the caller leaves. */
 export type TailerAsk = {
   kind: 'tail';
   query: string;
+  shard: StreamShard;
   /** The latest `limit` entries in [fromNs, toNs) come first. */
   fromNs: bigint;
   toNs: bigint;
@@ -12,7 +18,7 @@ export type TailerAsk = {
   categorize: boolean;
   legacy: boolean;
   /** Goes on where an earlier tail ended; then there are no entries from before. */
-  resume?: LogPlace;
+  resume?: readonly TailedPlace[];
 };
 
 export interface TailedEntries {
@@ -20,7 +26,7 @@ export interface TailedEntries {
    *  Without resuming, entries that are acknowledged while history is read may be in both. */
   readonly phase: 'open' | 'history' | 'live';
   /** Where to resume. */
-  readonly next: LogPlace;
+  readonly next: readonly TailedPlace[];
   /** A log frame: history newest first, live as it came. Empty: no entries. */
   readonly frame: Uint8Array[];
   readonly missed: readonly MissedEntries[];

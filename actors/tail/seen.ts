@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FrameEntry } from '../../logql/engine/log-frame.ts';
+import { Recent } from './recent.ts';
 
-/** Live entries that are remembered at least. */
-const GENERATION = 10_000;
 /** Streams whose hashes are remembered. */
 const MOST_STREAMS = 10_000;
 /** Odd, so that no two times come to the same: 2^64 over the golden ratio. */
@@ -11,11 +10,10 @@ const SPREAD = 0x9e3779b97f4a7c15n;
 type Known = Pick<FrameEntry, 'timeNs' | 'origin' | 'mark'>;
 
 /** Tells which entries a tail has had: all of those from before it began, and the latest of those since. They come again when a client sends a push again, when
- *  history and live entries overlap, and when a tail goes on after a failure. */
+ *  history and live entries overlap, and when a tail goes on after a failure; copies that ingesters have of one push are dropped before: see IngesterFeeds. */
 export class Seen {
   #history: ReadonlySet<bigint> = new Set();
-  #current = new Set<bigint>();
-  #previous = new Set<bigint>();
+  readonly #live = new Recent();
   readonly #streams = new Map<string, bigint>();
 
   /** Entries from before. */
@@ -26,13 +24,7 @@ export class Seen {
   /** Whether the entry is new; it is not the next time. */
   isNew(entry: Known): boolean {
     const identity = this.#identity(entry);
-    if (this.#history.has(identity) || this.#current.has(identity) || this.#previous.has(identity)) return false;
-    this.#current.add(identity);
-    if (this.#current.size >= GENERATION) {
-      this.#previous = this.#current;
-      this.#current = new Set();
-    }
-    return true;
+    return !this.#history.has(identity) && this.#live.isNew(identity);
   }
 
   /** 64 bits over stream, time, line and metadata. */

@@ -5,11 +5,12 @@ import { type AskContext, defineActor, type Handlers, type Messenger, type Start
 import type { TenantLimits } from '../limits.ts';
 import { type TailFrontendAsk, type TailFrontendReply, type TailMessage, tailFrontendProtocol } from '../protocol/tail.ts';
 import { TailSession } from './tail-session.ts';
+import type { Tailers } from './tailers.ts';
 
 export interface TailFrontendDeps {
   readonly messenger: Messenger;
-  /** Tailer instances; each has a shard. */
-  readonly tailers: readonly string[];
+  /** Among whom a tail is divided. */
+  readonly tailers: Tailers;
   readonly maxDurationMs: number;
   readonly limits: (tenant: string) => Pick<TenantLimits, 'maxConcurrentTailRequests' | 'creationGracePeriod'>;
 }

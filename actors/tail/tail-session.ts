@@ -7,17 +7,25 @@ import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { Bell } from '../bell.ts';
 import { type AskContext, type AskOptions, askOptions, type Messenger } from '../kernel/define.ts';
-import type { LogPlace } from '../protocol/ingest.ts';
-import { type TailedEntries, type TailerAsk, type TailFrontendAsk, type TailMessage, tailerProtocol } from '../protocol/tail.ts';
+import type { StreamShard } from '../protocol/ingest.ts';
+import {
+  type TailedEntries,
+  type TailedPlace,
+  type TailerAsk,
+  type TailFrontendAsk,
+  type TailMessage,
+  tailerProtocol,
+} from '../protocol/tail.ts';
 import { Dropped } from './dropped.ts';
 import { Seen } from './seen.ts';
 import { TailBuffer } from './tail-buffer.ts';
+import type { Tailers } from './tailers.ts';
 
 export interface TailSessionDeps {
   readonly messenger: Messenger;
   readonly world: World;
-  /** Tailer instances; each has a shard. */
-  readonly tailers: readonly string[];
+  /** Each of those that it is divided among at its beginning has a shard; when one fails, who takes its place is asked anew. */
+  readonly tailers: Tailers;
   /** How far in the future an entry may lie. */
   readonly aheadMs: number;
   readonly maxDurationMs: number;
@@ -69,9 +77,12 @@ export class TailSession {
   async *messages(): AsyncGenerator<TailMessage> {
     const { world, tailers, maxDurationMs } = this.#deps;
     const cancel = world.timers.after(maxDurationMs, () => this.#fail(new Fault('deadline', 'reached tail max duration limit')));
-    const following = tailers.map((instance) => this.#follow(instance).catch((error) => this.#fail(asFault(error))));
+    let following: Promise<void>[] = [];
     try {
-      while (this.#open < tailers.length) await this.#change();
+      const chosen = await tailers(this.#options);
+      const of = chosen.length;
+      following = chosen.map((tailer, index) => this.#follow(tailer, { index, of }).catch((error) => this.#fail(asFault(error))));
+      while (this.#open < of) await this.#change();
       yield { body: new Uint8Array(0) };
       while (this.#history !== undefined) await this.#change();
       for (;;) yield { body: await this.#nextMessage() };
@@ -115,43 +126,51 @@ export class TailSession {
     this.#bell.ring();
   }
 
-  /** Takes in what a shard sends, from where it was if it fails for a while. */
-  async #follow(instance: string): Promise<void> {
-    const { world, tailers } = this.#deps;
-    let place: LogPlace | undefined;
+  /** Takes in what a shard sends, from where it was if it fails for a while. `first`: the tailer that is asked first. */
+  async #follow(first: string, shard: StreamShard): Promise<void> {
+    const { world, messenger } = this.#deps;
+    let tailer: string | undefined = first;
+    let place: readonly TailedPlace[] | undefined;
     let failingSinceMs: number | undefined;
     let backoffMs = BACKOFF_MS.min;
     for (;;) {
       try {
-        for await (const part of this.#deps.messenger.stream(tailerProtocol, instance, this.#question(place), this.#options)) {
+        tailer ??= await this.#anotherFor(shard);
+        for await (const part of messenger.stream(tailerProtocol, tailer, this.#question(shard, place), this.#options)) {
           if (part.phase === 'open') {
             if (place === undefined) this.#open++;
           } else {
-            await (part.phase === 'history' ? this.#addHistory(decodeLogFrame(part.frame), tailers.length) : this.#addLive(part));
+            await (part.phase === 'history' ? this.#addHistory(decodeLogFrame(part.frame), shard.of) : this.#addLive(part));
             place = part.next;
           }
           failingSinceMs = undefined;
           backoffMs = BACKOFF_MS.min;
           this.#bell.ring();
         }
-        throw new Fault('unavailable', `tailer/${instance} ended the tail`);
+        throw new Fault('unavailable', `tailer/${tailer} ended the tail`);
       } catch (error) {
         if (this.#signal.aborted) return;
         const fault = asFault(error);
         failingSinceMs ??= world.clock.monotonicMs();
         const waitedMs = world.clock.monotonicMs() - failingSinceMs;
         if (!fault.retry || place === undefined || waitedMs > PATIENCE_MS) throw fault;
+        tailer = undefined;
         await world.timers.sleep(backoffMs * (0.5 + world.random.next() / 2), this.#signal).catch(() => {});
         backoffMs = Math.min(2 * backoffMs, BACKOFF_MS.max);
       }
     }
   }
 
-  #question(place: LogPlace | undefined): TailerAsk {
+  async #anotherFor({ index }: StreamShard): Promise<string> {
+    const tailers = await this.#deps.tailers(this.#options);
+    return tailers[index % tailers.length];
+  }
+
+  #question(shard: StreamShard, place: readonly TailedPlace[] | undefined): TailerAsk {
     const { query, startNs, limit, categorize, legacy } = this.#ask;
     const toNs = BigInt(Math.trunc(this.#deps.world.clock.nowMs() + this.#deps.aheadMs)) * 1_000_000n;
     const fromNs = startNs < toNs ? startNs : toNs;
-    return { kind: 'tail', query, fromNs, toNs, limit, categorize, legacy, ...(place && { resume: place }) };
+    return { kind: 'tail', query, shard, fromNs, toNs, limit, categorize, legacy, ...(place && { resume: place }) };
   }
 
   /** The tail begins with the latest of what all shards have; resolves when they have told it. Live entries come after that, so that those which are in history

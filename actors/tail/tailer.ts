@@ -1,26 +1,26 @@
 import { encodeLogFrame, type FrameEntry } from '../../logql/engine/log-frame.ts';
 import { type TailExecution, tailExecution } from '../../logql/engine/tail-execution.ts';
 import { MiB } from '../../ops/base/bytes.ts';
-import { Fault } from '../../ops/base/fault.ts';
 import type { Clock } from '../../ops/base/world.ts';
 import { Batch } from '../../storage/batch/batch.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { Head } from '../../storage/chunk/head.ts';
+import type { Ingesters } from '../ingesters.ts';
 import { type AskContext, askOptions, defineActor, type Handlers, type Messenger, type StartContext } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
-import { ingesterProtocol, type StreamShard, type TailedBatches } from '../protocol/ingest.ts';
 import { querierProtocol } from '../protocol/query.ts';
 import { type TailedEntries, type TailerAsk, type TailerReply, tailerProtocol } from '../protocol/tail.ts';
 import { Pace, piecesOf } from '../querier/pieces.ts';
 import { Turns } from '../turns.ts';
+import { type Arrived, IngesterFeeds } from './ingester-feeds.ts';
 
 export interface TailerDeps {
   readonly messenger: Messenger;
-  readonly shard: StreamShard;
+  readonly ingesters: Ingesters;
   readonly limits: (tenant: string) => Pick<TenantLimits, 'queryTimeout' | 'maxQueryMemory'>;
 }
 
-/** Runs the pipelines of tails over the shard of its instance: the ingester of that number takes it in, the querier of that number answers for it. */
+/** Runs the pipelines of tails over what ingesters take in; the querier of its name tells it what was there before. */
 export const tailer = defineActor<TailerAsk, TailerReply, TailerDeps>({
   name: tailerProtocol.component,
   mailbox: { messages: 1_024, bytes: MiB, concurrency: 1_024, whenFull: 'refuse' },
@@ -46,19 +46,20 @@ async function* tail(
   { world, instance }: StartContext,
 ): AsyncGenerator<TailedEntries> {
   const execution = tailExecution(ask.query, ask);
-  const { resume } = ask;
-  const question = { kind: 'tail' as const, matchers: [...execution.matchers], ...(resume && { resume }) };
-  const live = deps.messenger.stream(ingesterProtocol, instance, question, askOptions(asked))[Symbol.asyncIterator]();
+  const { shard, resume = [] } = ask;
+  const matchers = [...execution.matchers];
+  const feeds = new IngesterFeeds({ ...deps, world, matchers, shard, resume, options: askOptions(asked) });
   const slices = new Turns(world).begin(asked.signal);
   const pace = new Pace(true);
   tails.running++;
   try {
-    let { next } = await nextOf(live);
+    await feeds.opened();
+    let next = feeds.places;
     yield { phase: 'open', next, frame: [], missed: [] };
-    if (resume === undefined)
+    if (ask.resume === undefined)
       yield { phase: 'history', next, frame: await history(ask, asked, deps, instance, world.clock.monotonicMs()), missed: [] };
     for (let toldMs = world.clock.monotonicMs(); ; ) {
-      const part = await slices.waiting(nextOf(live));
+      const part = await slices.waiting(feeds.next());
       let last: Uint8Array[] = [];
       for (const frame of framesOf(part, execution, pace, world.clock)) {
         await slices.giveWay();
@@ -66,7 +67,8 @@ async function* tail(
         if (last.length > 0) yield { phase: 'live', next, frame: last, missed: [] };
         last = frame;
       }
-      ({ next } = part);
+      feeds.passed(part);
+      next = feeds.places;
       const nowMs = world.clock.monotonicMs();
       if (last.length === 0 && part.missed.length === 0 && nowMs - toldMs < TELL_PLACE_MS) continue;
       yield { phase: 'live', next, frame: last, missed: part.missed };
@@ -74,25 +76,19 @@ async function* tail(
     }
   } finally {
     tails.running--;
-    await live.return?.();
+    await feeds.close();
   }
-}
-
-async function nextOf(live: AsyncIterator<TailedBatches>): Promise<TailedBatches> {
-  const { value, done } = await live.next();
-  if (done) throw new Fault('unavailable', 'the ingester ended the tail');
-  return value;
 }
 
 /** The latest entries from before the tail, newest first. */
 async function history(
   ask: TailerAsk,
   asked: AskContext,
-  { messenger, shard, limits }: TailerDeps,
+  { messenger, limits }: TailerDeps,
   querier: string,
   nowMs: number,
 ): Promise<Uint8Array[]> {
-  const { query, fromNs, toNs, limit, categorize, legacy } = ask;
+  const { query, shard, fromNs, toNs, limit, categorize, legacy } = ask;
   const { queryTimeout, maxQueryMemory: maxMemory } = limits(asked.tenant);
   const deadlineMs = Math.min(asked.deadlineMs, nowMs + queryTimeout);
   const range = { fromNs, toNs, limit, direction: 'backward' as const };
@@ -101,7 +97,7 @@ async function history(
 }
 
 /** What of the batches passes the query, and nothing now and then for other work to have its turn. */
-function* framesOf({ batches }: TailedBatches, execution: TailExecution, pace: Pace, clock: Clock): Generator<Uint8Array[]> {
+function* framesOf({ batches }: Arrived, execution: TailExecution, pace: Pace, clock: Clock): Generator<Uint8Array[]> {
   let gathered: FrameEntry[] = [];
   let bytes = 0;
   for (const source of batches) {

@@ -13,6 +13,5 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   await system.spawn(countedAsActivity(querier, activity), { options, messenger: system, schedulers, ingesters, blobs }, { instance });
   const { maxListingAge: maxListingAgeMs } = options;
   await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters, blobs }, { instance });
-  const shard = { index: data.place.index, of: data.shards };
-  await system.spawn(tailer, { messenger: system, shard, limits }, { instance });
+  await system.spawn(tailer, { messenger: system, ingesters, limits }, { instance });
 }

@@ -5,49 +5,7 @@ import WebSocket from 'ws';
 import { numbers } from '../support/checks.ts';
 import { get, mustPush, nowNs, type PushStream } from '../support/client.ts';
 import { TestServer } from '../support/server.ts';
-
-type Value = [timeNs: string, line: string, ...rest: unknown[]];
-
-/** A client of `/loki/api/v1/tail`, with all that it was sent. */
-class Tail {
-  readonly values: Value[] = [];
-  readonly dropped: { timestamp: string; labels: Record<string, string> }[] = [];
-  readonly closed: Promise<[code: number, reason: string]>;
-  readonly socket: WebSocket;
-  #heard = (): void => {};
-
-  private constructor(socket: WebSocket) {
-    this.socket = socket;
-    this.closed = once(socket, 'close').then(([code, reason]) => [code, String(reason)]);
-    socket.on('message', (data) => {
-      const { streams, dropped_entries = [] } = JSON.parse(String(data));
-      for (const { values } of streams) this.values.push(...values);
-      this.dropped.push(...dropped_entries);
-      this.#heard();
-    });
-  }
-
-  static async open(server: TestServer, query: string, params: Record<string, string> = {}): Promise<Tail> {
-    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/loki/api/v1/tail?${new URLSearchParams({ query, ...params })}`);
-    const tail = new Tail(socket);
-    await once(socket, 'open');
-    return tail;
-  }
-
-  /** Resolves once `condition` holds, which is looked at after each message. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve, reject) => {
-        this.#heard = resolve;
-        this.closed.then((closed) => reject(new Error(`closed ${closed}, ${this.values.length} entries came`)), reject);
-      });
-    }
-  }
-
-  get lines(): string[] {
-    return this.values.map(([, line]) => line);
-  }
-}
+import { TailClient } from '../support/tail-client.ts';
 
 const one = (app: string, line: string, timeNs = nowNs()): PushStream => ({ stream: { app }, values: [[String(timeNs), line]] });
 
@@ -56,9 +14,9 @@ test('several tails over all shards: what was there, then everything that is ack
   const apps = numbers(6).map((number) => `app-${number}`);
   for (const app of apps) await mustPush(server.url, [one(app, `history ${app}`)]);
   const [all, odd, json] = await Promise.all([
-    Tail.open(server, '{app=~"app-.+"}', { delay_for: '1' }),
-    Tail.open(server, '{app=~"app-[135]"} |= "7"', { limit: '1' }),
-    Tail.open(server, '{app="app-2"} |= "live" | pattern "live <n> <_>" | n > 40 | line_format "{{.n}}"'),
+    TailClient.open(server.url, '{app=~"app-.+"}', { delay_for: '1' }),
+    TailClient.open(server.url, '{app=~"app-[135]"} |= "7"', { limit: '1' }),
+    TailClient.open(server.url, '{app="app-2"} |= "live" | pattern "live <n> <_>" | n > 40 | line_format "{{.n}}"'),
   ]);
   const pushes = numbers(50).map(async (number) => {
     const sent = apps.map((app) => one(app, `live ${number} ${app}`, nowNs() - BigInt(number % 7) * 10_000_000n));
@@ -99,7 +57,7 @@ test('a client that stops reading is told what it missed, others go on, and memo
       '-ingester.per-stream-rate-limit-burst=1GB',
     ],
   });
-  const [slow, quick] = [await Tail.open(server, '{app="a"}'), await Tail.open(server, '{app="a"}')];
+  const [slow, quick] = [await TailClient.open(server.url, '{app="a"}'), await TailClient.open(server.url, '{app="a"}')];
   slow.socket.pause();
   const line = 'x'.repeat(10_000);
   const total = 4_000;
@@ -122,18 +80,18 @@ test('a client that stops reading is told what it missed, others go on, and memo
 
 test('limits have their texts, and a tail that ends makes room', async () => {
   await using server = await TestServer.start({ flags: ['-querier.max-concurrent-tail-requests=1', '-querier.tail-max-duration=5s'] });
-  const first = await Tail.open(server, '{app="a"}');
-  const second = await Tail.open(server, '{app="a"}');
+  const first = await TailClient.open(server.url, '{app="a"}');
+  const second = await TailClient.open(server.url, '{app="a"}');
   assert.deepEqual(await second.closed, [1011, 'max concurrent tail requests limit exceeded, count > limit (2 > 1)']);
   assert.deepEqual(await first.closed, [1011, 'reached tail max duration limit']);
-  const third = await Tail.open(server, '{app="a"}');
+  const third = await TailClient.open(server.url, '{app="a"}');
   await mustPush(server.url, [one('a', 'line')]);
   await third.until(() => third.lines[0] === 'line');
 });
 
 test('SIGTERM with tails open closes them with a code and exits with 0 within ten seconds', async () => {
   await using server = await TestServer.start();
-  const tails = await Promise.all(numbers(8).map(() => Tail.open(server, '{app="a"}')));
+  const tails = await Promise.all(numbers(8).map(() => TailClient.open(server.url, '{app="a"}')));
   tails[0].socket.pause(); // it will not answer
   await mustPush(server.url, [one('a', 'x'.repeat(100_000))]);
   const { code, signal } = await server.stop(10_000);

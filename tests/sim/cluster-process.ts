@@ -25,16 +25,17 @@ export interface ProcessParts {
   readonly kv: Kv;
   /** Where the objects are that all share. */
   readonly objects: PowerCutFiles;
-  readonly zone: string;
+  /** Absent: one of its own. */
+  readonly zone?: string;
   /** How late news from the rings' store comes. */
-  readonly late: Lateness;
+  readonly late?: Lateness;
   readonly ingestersOf: (ring: Ring) => Ingesters;
   /** Told of its way out of the ring. */
-  readonly instruments: Instruments;
-  readonly departing: (right: DepartureDeps) => DepartureDeps;
-  readonly querying: ((right: Messenger) => Messenger) | undefined;
+  readonly instruments?: Instruments;
+  readonly departing?: (right: DepartureDeps) => DepartureDeps;
+  readonly querying?: ((right: Messenger) => Messenger) | undefined;
   /** The objects, as a process sees them. */
-  readonly objectsOf: (objects: Files) => Files;
+  readonly objectsOf?: (objects: Files) => Files;
   readonly options: SingleStoreOptions;
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -64,7 +65,18 @@ export class ClusterProcess {
   }
 
   static async start(id: string, files: PowerCutFiles, parts: ProcessParts): Promise<ClusterProcess> {
-    const { bus, objects, zone, ingestersOf, querying, options, heartbeatMs, heartbeatTimeoutMs } = parts;
+    const {
+      bus,
+      objects,
+      zone = id,
+      ingestersOf,
+      querying,
+      departing = (right) => right,
+      instruments = noInstruments,
+      options,
+      heartbeatMs,
+      heartbeatTimeoutMs,
+    } = parts;
     const world = { ...parts.world, files: parts.diskOf(files) };
     files.clock = world.clock;
     let isOver = false;
@@ -74,7 +86,8 @@ export class ClusterProcess {
     const kv = new FlakyKv(parts.kv, world.clock, parts.late);
     const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
     // A process that is over goes on running here: nothing that it does has an effect any more.
-    const shared = parts.objectsOf(flakyFiles(objects, () => (isOver ? 'before' : undefined)));
+    const own = flakyFiles(objects, () => (isOver ? 'before' : undefined));
+    const shared = parts.objectsOf?.(own) ?? own;
     const ingesters = ingestersOf(ring);
     // Schedulers have no ring of their own here. One whose ingesters have left schedules for itself.
     const others = ringSchedulers(ring);
@@ -84,12 +97,12 @@ export class ClusterProcess {
       among: { process: id, transport, ingesters, schedulers, querying, objects: shared },
     });
     const departure = new Departure(
-      parts.departing({
+      departing({
         asker: store.system,
         ring,
         kv,
         world,
-        instruments: parts.instruments,
+        instruments,
         instance: id,
         zone,
         ingesters: Array.from({ length: options.shards }, (_, shard) => shardInstance(id, shard)),

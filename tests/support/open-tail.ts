@@ -15,16 +15,16 @@ export class OpenTail {
   readonly #caller = new AbortController();
   #reading = Promise.withResolvers<void>();
 
-  constructor(store: SingleStore, query: string, options: Partial<TailFrontendAsk> & { tenant?: string } = {}) {
+  constructor(store: SingleStore, query: string, options: Partial<TailFrontendAsk> & { tenant?: string; frontend?: string } = {}) {
     this.#reading.resolve();
-    const { tenant = 'fake', ...rest } = options;
+    const { tenant = 'fake', frontend = '0', ...rest } = options;
     const ask = { kind: 'tail' as const, query, startNs: 0n, limit: 100, delayMs: 0, categorize: false, legacy: false, ...rest };
     const asked = { tenant, deadlineMs: Number.POSITIVE_INFINITY, signal: this.#caller.signal };
     const opened = Promise.withResolvers<void>();
     this.opened = opened.promise;
     this.opened.catch(() => {});
     const read = async (): Promise<void> => {
-      for await (const { body } of store.system.stream(tailFrontendProtocol, '0', ask, asked)) {
+      for await (const { body } of store.system.stream(tailFrontendProtocol, frontend, ask, asked)) {
         if (body.length === 0) opened.resolve();
         else this.messages.push(JSON.parse(Buffer.from(body).toString()));
         await this.#reading.promise;

@@ -15,6 +15,7 @@ import { queryScheduler } from '../../actors/query-scheduler/query-scheduler.ts'
 import { localSchedulers, type Schedulers } from '../../actors/schedulers.ts';
 import { tailFrontend } from '../../actors/tail/tail-frontend.ts';
 import { tailer } from '../../actors/tail/tailer.ts';
+import { tailersThere } from '../../actors/tail/tailers.ts';
 import { type LimitOverrides, LimitsByTenant } from '../../actors/tenant-limits.ts';
 import { makeDurableDirectory } from '../../ops/base/durable-directory.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
@@ -160,7 +161,7 @@ export class SingleStore {
       );
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters, blobs };
       await system.spawn(patternIngester, mining, { instance });
-      await system.spawn(known(tailer), { messenger: system, shard, limits }, { instance });
+      await system.spawn(known(tailer), { messenger: system, ingesters, limits }, { instance });
       const distributing = { asker: system, ingesters, limits, shared, otlp: defaultsOf(otlpOptions) };
       await system.spawn(known(distributor), distributing, { instance });
     }
@@ -180,7 +181,8 @@ export class SingleStore {
       { instance: frontendInstance },
     );
     const maxDurationMs = { ...defaultsOf(querierOptions), ...queries }.tailMaxDuration;
-    await system.spawn(tailFrontend, { messenger: system, tailers: instances, maxDurationMs, limits }, { instance: frontendInstance });
+    const tailers = tailersThere(instances, system, world);
+    await system.spawn(tailFrontend, { messenger: system, tailers, maxDurationMs, limits }, { instance: frontendInstance });
     return new SingleStore(system, frontendInstance, instances, incarnations);
   }
 

@@ -29,6 +29,7 @@ async function send(replies: readonly Reply[], { quorum = 2, copies = 3 } = {}) 
     quorum,
     groups: () => [],
     tolerated: 1,
+    onChange: () => ({ close: () => {} }),
   };
   const asker = {
     ask: async (_: unknown, instance: string, { batches }: { batches: Uint8Array[] }) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type TailedLog, Tails } from '../../../actors/ingester/tails.ts';
 import { compileMatchers } from '../../../actors/matchers.ts';
-import type { LogPlace, TailedBatches } from '../../../actors/protocol/ingest.ts';
+import type { LogPlace, StreamShard, TailedBatches } from '../../../actors/protocol/ingest.ts';
 import { parseSelector } from '../../../logql/syntax/parse.ts';
 import { Batch, batchesIn } from '../../../storage/batch/batch.ts';
 import { pushRecordHeader } from '../../../storage/batch/push-record.ts';
@@ -39,9 +39,10 @@ class Shard implements TailedLog {
     this.#kept = below;
   }
 
-  listen(query = '{app="a"}', options: { resume?: LogPlace; signal?: AbortSignal; tenant?: string } = {}): Listener {
-    const { signal = new AbortController().signal, tenant = 'fake' } = options;
-    return new Listener(this.tails.listen(tenant, compileMatchers(parseSelector(query)), this, { ...options, signal }));
+  listen(query = '{app="a"}', options: { resume?: LogPlace; signal?: AbortSignal; tenant?: string; shard?: StreamShard } = {}): Listener {
+    const { signal = new AbortController().signal, tenant = 'fake', shard = { index: 0, of: 1 } } = options;
+    const streams = { matchers: compileMatchers(parseSelector(query)), shard };
+    return new Listener(this.tails.listen(tenant, streams, this, { ...options, signal }));
   }
 
   async *#read(from: number): AsyncGenerator<LogRecord | LogGap> {

@@ -73,9 +73,9 @@ test('an entry is new once, over many others since, and one of history never', (
   const seen = new Seen();
   seen.keep([known(1), known(2)]);
   assert.deepEqual([seen.isNew(known(1)), seen.isNew(known(3)), seen.isNew(known(3))], [false, true, false]);
-  for (const number of numbers(9_000)) seen.isNew(known(100 + number));
+  for (const number of numbers(60_000)) seen.isNew(known(100 + number));
   assert.deepEqual([seen.isNew(known(2)), seen.isNew(known(3))], [false, false]);
-  for (const number of numbers(40_000)) seen.isNew(known(10_000 + number));
+  for (const number of numbers(140_000)) seen.isNew(known(100_000 + number));
   assert.deepEqual([seen.isNew(known(2)), seen.isNew(known(3))], [false, true]);
 });
 
