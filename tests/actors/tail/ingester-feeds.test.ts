@@ -5,9 +5,10 @@ import type { Messenger } from '../../../actors/kernel/define.ts';
 import type { IngesterAsk, MissedEntries, TailedBatches } from '../../../actors/protocol/ingest.ts';
 import type { TailedPlace } from '../../../actors/protocol/tail.ts';
 import { IngesterFeeds } from '../../../actors/tail/ingester-feeds.ts';
+import { REMEMBERED } from '../../../actors/tail/recent.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
-import { isFault } from '../../support/checks.ts';
+import { isFault, numbers } from '../../support/checks.ts';
 
 type TailAsk = Extract<IngesterAsk, { kind: 'tail' }>;
 
@@ -168,6 +169,19 @@ test('a group that fails is no end, and goes on where it was when it is back', a
   ingester('b').fail(gone);
   await world.advance(3_000);
   assert.deepEqual([come, ended()], [['one', 'two', 'three'], undefined]);
+});
+
+test('a group that comes back when more came than is remembered goes on from now', async () => {
+  const { open, ingester, world, come } = rig();
+  await open();
+  ingester('a').fail(gone);
+  ingester('b').send(numbers(REMEMBERED + 1).map(String));
+  await world.advance(3_000);
+  ingester('a').refusal = undefined;
+  ingester('a').position = 5;
+  await world.advance(3_000);
+  assert.equal(come.length, REMEMBERED + 1);
+  assert.equal(ingester('a').asked.at(-1)?.resume, undefined);
 });
 
 test('two groups away are the end, with the place of each', async () => {
