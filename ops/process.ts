@@ -57,8 +57,6 @@ export class ServingProcess {
   readonly workers: Workers;
   readonly memberships: Memberships;
   readonly tenantLimits: LimitsByTenant;
-  /** Whether it is one of several. */
-  readonly isOfCluster: boolean;
   readonly #router: Router;
   readonly #reach: ClusterReach | undefined;
 
@@ -70,7 +68,6 @@ export class ServingProcess {
     this.workers = made.workers;
     this.memberships = made.memberships;
     this.tenantLimits = made.tenantLimits;
-    this.isOfCluster = made.reach !== undefined;
     this.#router = made.router;
     this.#reach = made.reach;
   }
@@ -142,7 +139,7 @@ export class ServingProcess {
   /** Whether the process does its work: its threads, its places in the rings, and the queriers that its frontend needs. */
   async readiness(): Promise<Readiness> {
     const own = await this.workers.ready();
-    const ready = this.isOfCluster ? this.memberships.readiness(own) : own;
+    const ready = this.#reach !== undefined ? this.memberships.readiness(own) : own;
     return ready.ready && this.components.has('query-frontend') ? this.#queriersReady() : ready;
   }
 

@@ -55,6 +55,8 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     fail,
   });
   const { system, workers, memberships, tenantLimits } = serving;
+  // NATS clients are served last.
+  let isStarted = false;
   const { routes, sockets } = apiRoutes(serving, configuration, build);
   const admin = adminRoutes(
     {
@@ -63,7 +65,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
       build,
       ingesters: workers.instancesOf('ingester'),
       flushTimeoutMs: FLUSH_TIMEOUT_MS,
-      ready: () => serving.readiness(),
+      ready: async () => (isStarted ? serving.readiness() : { ready: false, reason: 'starting' }),
       metrics: async () => exposition([await telemetry.snapshot(), ...(await workers.metrics())]),
       config: (mode) => configuration.toYaml(mode),
       services: async () => [...system.observe(), ...(await workers.observe())].map(({ address, state }) => ({ name: address, state })),
@@ -123,6 +125,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     onReplaced: () => fail('another process is this instance of the cluster now', undefined),
   });
   await clients?.start();
+  isStarted = true;
   watch?.run().catch((error) => fail('overrides cannot be read', error));
   const url = `http://${server.httpListenAddress || 'localhost'}:${port}`;
   const where = storage === undefined ? '' : `, data in ${storage.root}`;

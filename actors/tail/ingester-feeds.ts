@@ -33,6 +33,8 @@ interface Feed {
   readonly group: string;
   readonly ingester: string;
   state: 'opening' | 'open' | 'away';
+  /** Whether it was open before. */
+  hasBegun: boolean;
   /** Whether the ingester is still one of those that may take in entries. */
   isWanted: boolean;
   /** What comes next; from now on without. */
@@ -64,9 +66,8 @@ export class IngesterFeeds {
   readonly #missed: MissedCopies;
   /** How far what was passed on goes, by ingester. */
   readonly #passed: Map<string, TailedPlace>;
-  /** Groups that do not have what was to come next any more. */
+  /** Groups that did not have any more what was to come first. */
   readonly #gaps = new Set<string>();
-  #isOpen = false;
   #failure: Fault | undefined;
 
   /** Throws Fault unavailable if no ingester is known. To be closed. */
@@ -97,7 +98,6 @@ export class IngesterFeeds {
   async opened(): Promise<void> {
     while (this.#failure === undefined && this.#groupsNot('open') > this.#dispensable) await this.#bell.rung(this.#options.signal);
     if (this.#failure !== undefined) throw this.#failure;
-    this.#isOpen = true;
   }
 
   /** One at a time. Throws the fault of an ingester once too many are away. */
@@ -138,7 +138,15 @@ export class IngesterFeeds {
     );
     for (const [ingester, group] of wanted) {
       if (this.#feeds.has(ingester)) continue;
-      const feed: Feed = { group, ingester, state: 'opening', isWanted: true, place: this.#passed.get(ingester), lostAt: undefined };
+      const feed: Feed = {
+        group,
+        ingester,
+        state: 'opening',
+        hasBegun: false,
+        isWanted: true,
+        place: this.#passed.get(ingester),
+        lostAt: undefined,
+      };
       this.#feeds.set(ingester, feed);
       const following: Promise<void> = this.#follow(feed).finally(() => this.#following.delete(following));
       this.#following.add(following);
@@ -185,6 +193,7 @@ export class IngesterFeeds {
   /** The first part has no batches. */
   #begin(feed: Feed, next: LogPlace): void {
     feed.state = 'open';
+    feed.hasBegun = true;
     feed.lostAt = undefined;
     feed.place = next;
     if (!this.#passed.has(feed.ingester)) this.#passed.set(feed.ingester, { ...next, ingester: feed.ingester });
@@ -205,8 +214,8 @@ export class IngesterFeeds {
     feed.lostAt ??= this.#batches.count;
     if (fault.code === 'not_found') {
       this.#forget(feed);
-      // Whoever resumes with all of them at once counts on what each was to send.
-      if (!this.#isOpen) this.#gaps.add(feed.group);
+      // Of what was taken in before any of them was heard, others that have it tell only if they resume.
+      if (!feed.hasBegun) this.#gaps.add(feed.group);
     }
     if (this.#groupsNot('open', 'opening') > this.#dispensable || this.#gaps.size > this.#dispensable) this.#fail(fault);
   }

@@ -65,6 +65,7 @@ export async function serveNats(deps: NatsServicesDeps): Promise<() => Promise<v
   const tail = deps.sockets.find(({ path }) => path === TAIL_PATH);
   const tails = new Tails(deps);
   if (tail !== undefined) group.addEndpoint('tail', { subject: '*.tail', handler: (_, message) => void tails.run(message, tail) });
+  await connection.flush(); // whoever is told that the process is ready finds them
   return async () => {
     await service.stop();
     await tails.stop();

@@ -10,8 +10,9 @@ import { TailClient } from '../support/tail-client.ts';
 const APPS = numbers(6).map((number) => `app-${number}`);
 const RETRY_MS = 50;
 const PAUSE_MS = 10;
-/** Pushes before the ingester is killed, and after it is back. */
-const MORE = 30;
+/** Pushes before the ingester is killed, and after it is back: enough for the tail to have noticed, and to hear it again. */
+const BEFORE = 30;
+const AFTER = 200;
 
 /** Pushes an entry of each stream again and again, each until it is acknowledged, and says what was. */
 class Pushes {
@@ -63,10 +64,10 @@ test('a tail of a cluster shows each acknowledged entry once while an ingester i
   const [gateway] = cluster.urls;
   const tail = await TailClient.open(gateway, '{app=~"app-.+"}');
   const pushes = new Pushes(gateway, 'meanwhile');
-  await pushes.more(MORE);
+  await pushes.more(BEFORE);
   const [, ingester] = cluster.of('ingester');
   await cluster.kill(ingester);
-  await pushes.more(MORE);
+  await pushes.more(AFTER);
   await pushes.stop();
   // What comes late, or twice, comes before these.
   const last = new Pushes(gateway, 'last');

@@ -93,6 +93,16 @@ test('who listens is given what is pushed from then on', async () => {
   assert.deepEqual(await waiting, ['four']);
 });
 
+test('only the streams of the shard that is asked for', async () => {
+  const shard = new Shard();
+  const parts = await Promise.all([0, 1, 2].map((index) => shard.listen('{app=~".+"}', { shard: { index, of: 3 } }).opened()));
+  const apps = numbers(12).map((number) => `app-${number}`);
+  for (const app of apps) shard.push([app], app);
+  const came = await Promise.all(parts.map((part) => part.next()));
+  assert.ok(came.every(({ length }) => length > 0));
+  assert.deepEqual(came.flat().sort(), apps.toSorted());
+});
+
 test('only the streams of the selector and of the tenant', async () => {
   const shard = new Shard();
   const [all, some, others] = [

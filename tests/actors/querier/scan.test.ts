@@ -250,7 +250,7 @@ for (const [what, query] of [
       direction: 'backward',
       categorize: false,
     });
-    await assert.rejects(refused, { code: 'unavailable', message: /querier 0 works on hold \d+ bytes together/ });
+    await assert.rejects(refused, { code: 'overloaded', message: /querier 0 works on hold \d+ bytes together/ });
   });
 }
 

@@ -5,9 +5,10 @@ import type { Messenger } from '../../../actors/kernel/define.ts';
 import type { IngesterAsk, MissedEntries, TailedBatches } from '../../../actors/protocol/ingest.ts';
 import type { TailedPlace } from '../../../actors/protocol/tail.ts';
 import { IngesterFeeds } from '../../../actors/tail/ingester-feeds.ts';
+import { REMEMBERED } from '../../../actors/tail/recent.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
-import { isFault } from '../../support/checks.ts';
+import { isFault, numbers } from '../../support/checks.ts';
 
 type TailAsk = Extract<IngesterAsk, { kind: 'tail' }>;
 
@@ -17,6 +18,9 @@ class FakeIngester {
   readonly asked: TailAsk[] = [];
   /** What a tail is told that begins. */
   refusal: Fault | undefined;
+  /** It says nothing before that. */
+  answers: Promise<void> = Promise.resolve();
+  answer = (): void => {};
   position = 0;
   #send: (part: TailedBatches | Fault) => void = () => {};
 
@@ -36,6 +40,7 @@ class FakeIngester {
 
   async *listen(ask: TailAsk, signal: AbortSignal): AsyncGenerator<TailedBatches> {
     this.asked.push(ask);
+    await this.answers;
     if (this.refusal !== undefined) throw this.refusal;
     const sent: (TailedBatches | Fault)[] = [];
     let wake = (): void => {};
@@ -58,7 +63,14 @@ class FakeIngester {
 const gone = new Fault('unavailable', 'it is gone');
 
 /** Feeds of three groups, one instance each; of any entry a group may be away. */
-function rig({ names = ['a', 'b', 'c'], resume = [] as TailedPlace[], away = [] as string[], refusal = gone, shards = 1 } = {}) {
+function rig({
+  names = ['a', 'b', 'c'],
+  resume = [] as TailedPlace[],
+  away = [] as string[],
+  slow = [] as string[],
+  refusal = gone,
+  shards = 1,
+} = {}) {
   const world = fakeWorld(1);
   const all = new Map<string, FakeIngester>();
   const ingester = (name: string): FakeIngester => {
@@ -67,6 +79,7 @@ function rig({ names = ['a', 'b', 'c'], resume = [] as TailedPlace[], away = [] 
     return known;
   };
   for (const name of away) ingester(name).refusal = refusal;
+  for (const name of slow) ingester(name).answers = new Promise((resolve) => (ingester(name).answer = resolve));
   let there = names;
   let changed = (): void => {};
   const ingesters: Ingesters = {
@@ -158,6 +171,19 @@ test('a group that fails is no end, and goes on where it was when it is back', a
   assert.deepEqual([come, ended()], [['one', 'two', 'three'], undefined]);
 });
 
+test('a group that comes back when more came than is remembered goes on from now', async () => {
+  const { open, ingester, world, come } = rig();
+  await open();
+  ingester('a').fail(gone);
+  ingester('b').send(numbers(REMEMBERED + 1).map(String));
+  await world.advance(3_000);
+  ingester('a').refusal = undefined;
+  ingester('a').position = 5;
+  await world.advance(3_000);
+  assert.equal(come.length, REMEMBERED + 1);
+  assert.equal(ingester('a').asked.at(-1)?.resume, undefined);
+});
+
 test('two groups away are the end, with the place of each', async () => {
   const { open, ingester, feeds, world, ended } = rig();
   await open();
@@ -185,6 +211,20 @@ test('a log that does not reach back is left out by one, not by two', async () =
     [0, undefined],
   );
   await assert.rejects(rig({ resume, away: ['a', 'b'], refusal }).open(), isFault('not_found'));
+});
+
+test('two logs that do not reach back, one after the other, are the end', async () => {
+  const refusal = new Fault('not_found', 'it is trimmed');
+  const resume = ['a', 'b', 'c'].map((ingester): TailedPlace => ({ ingester, log: 'log', position: 0 }));
+  const { open, ingester, world, ended } = rig({ resume, away: ['a', 'b'], refusal, slow: ['b'] });
+  const opening = open();
+  await world.settle();
+  ingester('a').refusal = undefined;
+  await world.advance(3_000);
+  await opening;
+  ingester('b').answer();
+  await world.settle();
+  assert.ok(isFault('not_found')(ended()), String(ended()));
 });
 
 test('instances that come are followed, and of those that went only what they still say', async () => {

@@ -157,6 +157,18 @@ test('tenants in accounts of their own: none speaks for the other, nor for the c
       [[line]],
     );
   }
+  const inside = await client(nats, 'services');
+  const inbox = createInbox();
+  const tail = inside.subscribe(inbox);
+  inside.publish('logs.team-a.tail', JSON.stringify({ query: '{app="a"}' }), { reply: inbox });
+  for await (const message of tail) {
+    const { streams } = message.json() as { streams: { values: [string, string][] }[] };
+    assert.deepEqual(
+      streams.map(({ values }) => values.map(([, text]) => text)),
+      [['of a']],
+    );
+    break;
+  }
   const nobody = { code: '503' }; // no responders
   await assert.rejects(a.request('logs.team-b.push', pushOf(['forged'])), nobody);
   await assert.rejects(a.request('logs.team-a%2E.push', pushOf(['forged'])), nobody);
