@@ -16,11 +16,16 @@ interface EchoData {
 
 const world = realWorld();
 
-async function natsTransport(server: string, name: string): Promise<NatsTransport> {
+async function natsTransport(server: string, name: string): Promise<{ transport: NatsTransport; close(): Promise<unknown> }> {
   const [control, bulk] = await Promise.all(
     ['control', 'bulk'].map((use) => connectNats({ servers: [server] }, `${name} ${use}`, noInstruments)),
   );
-  return new NatsTransport({ world, cluster: 'hop', control, bulk });
+  const transport = new NatsTransport({ world, cluster: 'hop', control, bulk });
+  const close = async (): Promise<unknown> => {
+    await transport.close();
+    return Promise.all([control.close(), bulk.close()]);
+  };
+  return { transport, close };
 }
 
 /** Milliseconds that each of so many small questions takes, one after the other, to another thread: over a NATS server, and over a port. */
@@ -30,11 +35,11 @@ export async function hopTimes(count: number): Promise<{ natsMs: number[]; threa
   const port = router.admit('echo');
   const worker = new Worker(new URL(import.meta.url), { workerData: { server: nats.url, port } satisfies EchoData, transferList: [port] });
   await once(worker, 'message');
-  const transport = await natsTransport(nats.url, 'asker');
+  const { transport, close } = await natsTransport(nats.url, 'asker');
   try {
     return { natsMs: await askedBy(transport, count), threadMs: await askedBy(router, count) };
   } finally {
-    await transport.close();
+    await close();
     await router.close();
     await worker.terminate();
   }
@@ -53,7 +58,7 @@ async function askedBy(transport: Transport, count: number): Promise<number[]> {
 
 if (!isMainThread) {
   const { server, port } = workerData as EchoData;
-  const transport = await natsTransport(server, 'echo');
+  const { transport } = await natsTransport(server, 'echo');
   const router = new Router({ world });
   router.connect('main', port);
   for (const one of [transport, router]) one.serve('echo/0', async ({ body }) => body);

@@ -22,7 +22,7 @@ test('what others hold is refused, to be tried again, and nothing of it is taken
   const [one, other] = [new MemoryBudget(0, pool), new MemoryBudget(0, pool)];
   one.take(800);
   assert.throws(() => other.take(300), {
-    code: 'unavailable',
+    code: 'overloaded',
     retryAfterS: 2,
     message: /querier 1 works on hold 800 bytes together, and one needs 300 more/,
   });
