@@ -24,7 +24,7 @@ export function attachToSchedulers(
       if (attached.has(scheduler)) continue;
       const gone = new AbortController();
       attached.set(scheduler, gone);
-      void keepAttached(scheduler, AbortSignal.any([signal, gone.signal]));
+      void keepAttached(scheduler, gone.signal);
     }
   };
 
@@ -44,6 +44,10 @@ export function attachToSchedulers(
   };
 
   const following = schedulers.onChange(follow);
-  signal.addEventListener('abort', () => following.close(), { once: true });
+  const end = (): void => {
+    following.close();
+    for (const gone of attached.values()) gone.abort();
+  };
+  signal.addEventListener('abort', end, { once: true });
   follow();
 }

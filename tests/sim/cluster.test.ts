@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DepartureDeps } from '../../actors/departure.ts';
-import type { Ingesters } from '../../actors/ingesters.ts';
-import type { Asker, Messenger } from '../../actors/kernel/define.ts';
-import type { IngesterAsk, LogCover } from '../../actors/protocol/ingest.ts';
-import type { Files, Timers } from '../../ops/base/world.ts';
-import type { Ring } from '../../topology/ring/ring.ts';
 import { SOAK } from '../support/check-sent.ts';
-import { withoutSync } from '../support/power-cut-files.ts';
-import { type Breakage, ClusterSimulation } from './cluster-simulation.ts';
+import { ClusterSimulation } from './cluster-simulation.ts';
 
 const SEEDS = SOAK ? 500 : Number(process.env.SEEDS ?? 50);
 const FIRST = Number(process.env.SEED ?? 1);
-/** What is broken has to be caught by one of so many. */
-const MOST_SEEDS = 60;
 
 test(`a cluster, whatever fails: what was acknowledged is found exactly once, and no answer is short, ${SEEDS} seeds`, async (context) => {
   let events = 0;
@@ -35,74 +26,3 @@ test('a seed that is run twice gives the same trace', async () => {
   }
   assert.equal(hashes[0], hashes[1]);
 });
-
-const onlyAlive = (ring: Ring, right: Ingesters): Ingesters => ({
-  ...right,
-  groups: () =>
-    right.groups().filter(({ name }) => {
-      const seen = ring.find(name);
-      return seen?.isAlive && seen.instance.state === 'ACTIVE';
-    }),
-});
-
-/** One whose processes do not do what they are asked to, as they leave: they only say so. */
-const departing =
-  (kind: IngesterAsk['kind'], answer: () => unknown) =>
-  (right: DepartureDeps): DepartureDeps => {
-    const { asker } = right;
-    const lying: Asker = {
-      ask: (protocol, instance, ask, options) => {
-        return (ask.kind as string) === kind ? Promise.resolve(answer() as never) : asker.ask(protocol, instance, ask, options);
-      },
-    };
-    return { ...right, asker: lying };
-  };
-
-/** One whose queriers do not look for what ingesters say they have just flushed: as if storage had been asked first. */
-const storageFirst = (right: Messenger): Messenger => {
-  const forgetful: Pick<Messenger, 'ask'> = {
-    ask: async (protocol, instance, ask, options) => {
-      const reply = await right.ask(protocol, instance, ask, options);
-      const { cover } = reply as { cover?: readonly LogCover[] };
-      return cover === undefined ? reply : { ...(reply as object), cover: cover.map((one) => ({ ...one, recentObjects: [] })) };
-    },
-  } as Pick<Messenger, 'ask'>;
-  return { ...forgetful, stream: right.stream.bind(right), tell: right.tell.bind(right) };
-};
-
-/** Objects that are there only some time after they were said to be: the log is trimmed before. */
-const storedLater = (right: Files, timers: Timers): Files => ({
-  ...right,
-  link: async (from, to) => {
-    const body = await right.read(from);
-    timers.after(3_000, () => void right.write(to, body).catch(() => {}));
-  },
-});
-
-const broken: [what: string, breakage: Breakage][] = [
-  ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
-  ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
-  ['only those are asked that are alive and active', { ingesters: onlyAlive }],
-  ['pushes are taken while what is there is handed over', { departing: departing('seal', () => ({ wasSealed: true })) }],
-  [
-    'tokens are moved, and the process goes, while the successors lack the heads',
-    { departing: departing('hand_over', () => ({ entries: 0, bytes: 0 })) },
-  ],
-  ['one that leaves hands over to a single process of another zone', { departing: (right) => ({ ...right, quorum: 1 }) }],
-  ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }],
-  ['storage is asked before ingesters', { querying: storageFirst }],
-  ['a log is trimmed before storage has what it held', { objects: storedLater }],
-  ['a push is acknowledged before it is on the disk', { files: (files) => withoutSync(files, 'data') }],
-];
-for (const [what, breakage] of broken) {
-  test(`the simulation notices: ${what}`, async (context) => {
-    for (let seed = 1; seed <= MOST_SEEDS; seed++) {
-      const simulation = new ClusterSimulation(seed, breakage);
-      await simulation.run();
-      if (simulation.problems.length === 0) continue;
-      context.diagnostic(`seed ${seed}: ${simulation.problems[0].slice(0, 100)}`);
-      return;
-    }
-    assert.fail(`none of ${MOST_SEEDS} seeds`);
-  });
-}
