@@ -120,7 +120,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     asker: system,
     components,
     instancesOf: (component) => workers.instancesOf(component),
-    url: `http://${server.httpListenAddress || hostname()}:${port}`,
+    url: `http://${isAnyAddress(server.httpListenAddress) ? hostname() : server.httpListenAddress}:${port}`,
     ready: () => workers.ready(),
     onReplaced: () => fail('another process is this instance of the cluster now', undefined),
   });
@@ -133,6 +133,11 @@ export async function serve({ configuration, source, overrides, overridesHash, w
   for (const [what, path] of ADVERTISED) {
     if (routes.some((route) => route.path === path)) console.log(`  ${what.padEnd(6)} ${url}${path}`);
   }
+}
+
+/** Whether it stands for all addresses of this machine. */
+function isAnyAddress(address: string): boolean {
+  return address === '' || address === '0.0.0.0' || address === '::';
 }
 
 /** What is told at the start of what is served. */

@@ -274,6 +274,8 @@ class IngesterShard {
 
   async letGo(): Promise<IngesterReply['let_go']> {
     const { logs } = this.#recovered;
+    // A thread that began anew since may have taken pushes: its log stays for the next start.
+    if (!this.#seal.isClosed) throw new Fault('unavailable', 'this shard was not sealed, its log is kept');
     this.#seal.leave();
     await Promise.all(logs.map(({ log }) => log.close()));
     // A start under the same name would take them in once more.

@@ -37,7 +37,7 @@ test('handoff: a process is drained under load: others have what it had, nothing
 }, async (context) => {
   await using cluster = await TestCluster.start({ processes: 4 });
   const [first, , , last] = cluster.servers;
-  const load = new SteadyLoad(cluster.urls, { clients: 3, seed, endNs: nowNs() });
+  await using load = new SteadyLoad(cluster.urls, { clients: 3, seed, endNs: nowNs() });
   while (load.pushes < 30) await sleep(POLL_MS);
 
   const elsewhere = await fetch(`${first.url}/ring`, { method: 'POST', body: 'drain=process-3', headers: FORM, redirect: 'manual' });

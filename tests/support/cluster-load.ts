@@ -66,7 +66,7 @@ export async function underLoad(
   diagnostic: (message: string) => void,
 ): Promise<void> {
   const { urls, flushUrls } = cluster;
-  const load = new SteadyLoad(urls, { clients: 3, seed, endNs: nowNs() });
+  await using load = new SteadyLoad(urls, { clients: 3, seed, endNs: nowNs() });
   const disturbance = new Disturbance(urls, load.range, { queries: 1, flushed: flushUrls });
   const short = new ShortAnswers(cluster, load);
   await sleep(500);

@@ -38,6 +38,7 @@ export class SteadyLoad {
   readonly #clients: Promise<void>[];
   readonly #acknowledged = new Map<string, SentEntry[]>();
   #stopped = false;
+  #givenUp = false;
   #repeats = 0;
   #pushes = 0;
 
@@ -74,6 +75,13 @@ export class SteadyLoad {
     await Promise.all(this.#clients);
   }
 
+  /** A test that fails leaves no load behind: what is under way is given up. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#givenUp = true;
+    await Promise.allSettled(this.#clients);
+  }
+
   async #run(client: number): Promise<void> {
     const streams = [`own-${client}-a`, `own-${client}-b`, 'shared'];
     for (let sequence = 0; !this.#stopped; sequence++) {
@@ -108,7 +116,7 @@ export class SteadyLoad {
     for (let attempt = 0; ; attempt++) {
       if (attempt > 0) this.#repeats += 1;
       const status = await this.#attempt(streams);
-      if (status === 204) return;
+      if (status === 204 || this.#givenUp) return;
       await sleep(RETRY_MS);
     }
   }

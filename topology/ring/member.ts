@@ -249,6 +249,7 @@ export class Member {
     if (other?.incarnation === this.incarnation || isFirst) return this.#writeNow(state);
     if (found === undefined) {
       this.#options.log.warn('the others were made to forget this instance, it begins anew', { instance: id });
+      if (this.state === 'STOPPING') return;
       this.#send({ type: 'FORGOTTEN' });
       return this.#writeNow(this.state as InstanceState);
     }
