@@ -38,7 +38,8 @@ test('handoff: a process is drained under load: others have what it had, nothing
   await using cluster = await TestCluster.start({ processes: 4 });
   const [first, , , last] = cluster.servers;
   await using load = new SteadyLoad(cluster.urls, { clients: 3, seed, endNs: nowNs() });
-  while (load.pushes < 30) await sleep(POLL_MS);
+  // It may be that no stream is placed with it at first, until all have heard of it.
+  while (load.pushes < 30 || (await metric(last.url, 'loki_ingester_appends_total')) === 0) await sleep(POLL_MS);
 
   const elsewhere = await fetch(`${first.url}/ring`, { method: 'POST', body: 'drain=process-3', headers: FORM, redirect: 'manual' });
   assert.equal(elsewhere.status, 307);

@@ -23,6 +23,8 @@ const HEARTBEAT_TIMEOUT_MS = 10_000;
 const ACTIONS = 200;
 const CALM_LIMIT_MS = 300_000;
 const MOST_PROBLEMS = 5;
+/** News of the rings is at most so late. */
+const LATEST_NEWS_MS = 3_000;
 /** Small, so that heads, files and objects are many. */
 const STORE = {
   shards: 1,
@@ -126,7 +128,7 @@ export class ClusterSimulation {
       objects: this.#objects,
       zone: place.zone,
       instruments: this.#departureOf(id),
-      late: { timers: this.#world.timers, ms: () => this.#dice.below(this.#dice.chance(0.2) ? 3_000 : 20) },
+      late: { timers: this.#world.timers, ms: () => this.#dice.below(this.#dice.chance(0.2) ? LATEST_NEWS_MS : 20) },
       departing: (right) => departing?.(right) ?? right,
       querying,
       objectsOf: (right) => objects?.(right, this.#world.timers) ?? right,
@@ -277,7 +279,9 @@ export class ClusterSimulation {
         await process.stop().catch((error) => this.#problem(`${process.id} did not stop: ${error}`));
         changing.files = changing.files.crash('killed', this.#random);
       }
-      await this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
+      // Before everybody has heard that it left it would be given what was meant for the one before, by whoever still knows that, and would not be asked for it by whoever knows of its leaving only: a
+      // name that left has to rest for as long as news may be late.
+      await this.#world.timers.sleep(LATEST_NEWS_MS + this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
       await this.#start(process.id);
     });
   }
