@@ -5,9 +5,9 @@ import type { Instance } from '../topology/ring/instance.ts';
 import type { Kv } from '../topology/ring/kv.ts';
 import type { Ring } from '../topology/ring/ring.ts';
 import { moveTokens } from '../topology/ring/tokens.ts';
-import { shardInstance } from './ingesters.ts';
+import { shardInstances } from './ingesters.ts';
 import type { Asker, AskOptions } from './kernel/define.ts';
-import { type Giver, type IngesterAsk, type IngesterReply, ingesterProtocol, type Successor } from './protocol/ingest.ts';
+import { type Giver, type IngesterAsk, type IngesterProcess, type IngesterReply, ingesterProtocol } from './protocol/ingest.ts';
 
 export interface DepartureDeps {
   readonly asker: Asker;
@@ -82,7 +82,7 @@ export class Departure {
     const { log } = this.#deps.instruments;
     if (takers.length === 0) throw new Fault('unavailable', 'too few instances take what this one has');
     const names = takers.map(({ id }) => id).join(' ');
-    const to = takers.map(({ id, shards }) => ({ process: id, shards }));
+    const to = takers.map(processOf);
     await this.#own({ kind: 'seal', to }, signal);
     log.info('sealed: pushes are sent on', { to: names });
     const handed = await this.#own({ kind: 'hand_over', giver: this.#giver, to }, signal, HAND_OVER_LIMIT_MS);
@@ -101,7 +101,7 @@ export class Departure {
   }
 
   /** Resolves once queries find what was flushed here without asking. Throws Fault unavailable if a shard may have taken something since it was sealed. */
-  async #settle(to: Successor[], signal: AbortSignal): Promise<void> {
+  async #settle(to: IngesterProcess[], signal: AbortSignal): Promise<void> {
     await this.#own({ kind: 'settle' }, signal);
     const seals = await this.#own({ kind: 'seal', to }, signal);
     if (!seals.every(({ wasSealed }) => wasSealed)) throw new Fault('unavailable', 'a shard began anew, and may have taken pushes');
@@ -158,7 +158,7 @@ export class Departure {
     const options = { tenant: '', deadlineMs: world.clock.monotonicMs() + OFFER_TIMEOUT_MS, signal };
     const ask = { kind: 'offer' as const, giver: this.#giver, bytes };
     try {
-      const replies = await Promise.all(shardsOf(taker).map((shard) => asker.ask(ingesterProtocol, shard, ask, options)));
+      const replies = await Promise.all(shardInstances(processOf(taker)).map((shard) => asker.ask(ingesterProtocol, shard, ask, options)));
       return replies.map(({ refusal }) => refusal).find((refusal) => refusal !== '') ?? '';
     } catch (error) {
       return asFault(error).message;
@@ -169,7 +169,7 @@ export class Departure {
   #endOffer(taker: Instance): void {
     const { asker, world } = this.#deps;
     const options = { tenant: '', deadlineMs: world.clock.monotonicMs() + OFFER_TIMEOUT_MS };
-    for (const shard of shardsOf(taker)) {
+    for (const shard of shardInstances(processOf(taker))) {
       asker.ask(ingesterProtocol, shard, { kind: 'end_offer', giver: this.#giver }, options).catch(() => {});
     }
   }
@@ -182,7 +182,7 @@ export class Departure {
       const taker = ring.find(id);
       if (taker === undefined || taker.instance.state === 'LEAVING') throw new Fault('unavailable', `${id} takes no tokens any more`);
       try {
-        await moveTokens(kv, instance, id);
+        await moveTokens(kv, instance, id, signal);
         return instruments.log.info('tokens are moved', { to: id });
       } catch (error) {
         if (signal.aborted || !asFault(error).retry || world.clock.monotonicMs() >= untilMs) throw error;
@@ -192,6 +192,6 @@ export class Departure {
   }
 }
 
-function shardsOf({ id, shards }: Instance): string[] {
-  return Array.from({ length: shards }, (_, shard) => shardInstance(id, shard));
+function processOf({ id, incarnation, shards }: Instance): IngesterProcess {
+  return { process: id, incarnation, shards };
 }

@@ -1,25 +1,38 @@
 import { Fault } from '../ops/base/fault.ts';
 import { type StreamHash, shardOf } from '../storage/batch/batch.ts';
 import { placementHash, quorumOf } from '../topology/ring/placement.ts';
-import type { Ring } from '../topology/ring/ring.ts';
+import type { Ring, SeenProcess } from '../topology/ring/ring.ts';
 import type { Subscription } from '../topology/transport/transport.ts';
 import type { Asker, AskOptions } from './kernel/define.ts';
-import { type IngesterAsk, type IngesterReply, ingesterProtocol } from './protocol/ingest.ts';
+import { type IngesterAsk, type IngesterProcess, type IngesterReply, ingesterProtocol } from './protocol/ingest.ts';
 
 /** Ingesters that fail together: the shards of one process. Each is an instance of the actor. */
 export interface IngesterGroup {
   readonly name: string;
+  /** Of the process's start that is known; absent if there is no other. */
+  readonly incarnation?: string;
+  /** Whether it has to have heard of all that may have entries and are not known here; it has, if absent. */
+  readonly introduced?: boolean;
   readonly instances: readonly string[];
+}
+
+/** Where a copy goes. */
+export interface Replica {
+  readonly instance: string;
+  /** See IngesterGroup. */
+  readonly incarnation?: string;
 }
 
 /** Which ingesters there are: where entries go, and who may have some. */
 export interface Ingesters {
   /** Those that each take a copy of a stream's entries; fewer than the quorum where too few are there. */
-  replicasOf(tenant: string, hash: StreamHash): readonly string[];
+  replicasOf(tenant: string, hash: StreamHash): readonly Replica[];
   /** Copies that make an entry durable. */
   readonly quorum: number;
   /** All that may have entries that storage lacks. */
   groups(): readonly IngesterGroup[];
+  /** Of the processes that others named, those that may be there: not those that have left since. */
+  unknown(named: readonly SeenProcess[]): readonly IngesterGroup[];
   /** How many groups may fail to answer: what they took in, others took too. */
   readonly tolerated: number;
   /** Runs `action` when there may be others. */
@@ -29,11 +42,12 @@ export interface Ingesters {
 /** Those of this process alone. */
 export function localIngesters(instances: readonly string[]): Ingesters {
   const groups = [{ name: 'this process', instances }];
-  const single = instances.map((instance) => [instance]);
+  const single = instances.map((instance) => [{ instance }]);
   return {
     replicasOf: (_, hash) => single[shardOf(hash, single.length)],
     quorum: 1,
     groups: () => groups,
+    unknown: () => [],
     tolerated: 0,
     onChange: () => ({ close: () => {} }),
   };
@@ -45,19 +59,26 @@ export function ringIngesters(ring: Ring, replicationFactor: number): Ingesters 
   let version = -1;
   return {
     replicasOf: (tenant, hash) =>
-      ring.replicas(placementHash(tenant, hash), replicationFactor).map(({ id, shards }) => shardInstance(id, shardOf(hash, shards))),
+      ring
+        .replicas(placementHash(tenant, hash), replicationFactor)
+        .map(({ id, incarnation, shards }) => ({ instance: shardInstance(id, shardOf(hash, shards)), incarnation })),
     quorum: quorumOf(replicationFactor),
     groups() {
       if (version !== ring.version) {
         // One that is pending has nothing yet in this life, but may have had before.
-        groups = ring.instances().map(({ instance: { id, shards } }) => ({
-          name: id,
-          instances: Array.from({ length: shards }, (_, shard) => shardInstance(id, shard)),
-        }));
+        groups = ring.processes().map(groupOf);
         version = ring.version;
       }
       if (groups.length === 0) throw new Fault('unavailable', 'no ingester is known', { retryAfterS: 1 });
       return groups;
+    },
+    unknown(named) {
+      const latest = new Map<string, SeenProcess>();
+      for (const one of named) {
+        // News comes in the order of revisions: one that was told of here, and is not there, is gone.
+        if (one.revision > ring.revision && one.revision > (latest.get(one.process)?.revision ?? 0)) latest.set(one.process, one);
+      }
+      return [...latest.values()].map(groupOf);
     },
     tolerated: Math.floor((replicationFactor - 1) / 2),
     onChange: (action) => ring.onChange(action),
@@ -69,26 +90,53 @@ export function shardInstance(process: string, shard: number): string {
   return `${process}-${shard}`;
 }
 
-type Readable = 'select' | 'series';
+export function shardInstances({ process, shards }: Pick<IngesterProcess, 'process' | 'shards'>): string[] {
+  return Array.from({ length: shards }, (_, shard) => shardInstance(process, shard));
+}
 
-/** Asks all that may have entries. Rejects with what the first of too many that failed said. */
+function groupOf(ingester: SeenProcess): IngesterGroup {
+  const { process, incarnation, introduced } = ingester;
+  return { name: process, incarnation, introduced, instances: shardInstances(ingester) };
+}
+
+type Readable = 'select' | 'series';
+type Question<K extends Readable> = Omit<Extract<IngesterAsk, { kind: K }>, 'known' | 'meantFor'> & { kind: K };
+
+/** Asks all that may have entries: those that are known here, and those that one of them knows, until nobody names another. Rejects with what the first of too many that failed said, or with
+ *  Fault unavailable if none answered of those that must have heard of whoever is new. */
 export async function askIngesters<K extends Readable>(
   ingesters: Ingesters,
   asker: Asker,
-  ask: Extract<IngesterAsk, { kind: K }> & { kind: K },
+  question: Question<K>,
   options: AskOptions,
 ): Promise<IngesterReply[K][]> {
+  const known = new Set<string>();
   let failed = 0;
-  const asked = ingesters.groups().map(async ({ instances }) => {
+  let areAllKnown = false;
+  const askGroup = async ({ incarnation, introduced = true, instances }: IngesterGroup): Promise<IngesterReply[K][]> => {
+    const ask = { ...question, known: [...known], ...(incarnation !== undefined && { meantFor: incarnation }) } as Extract<
+      IngesterAsk,
+      { kind: K }
+    > & { kind: K };
     try {
-      return await Promise.all(
+      const replies = await Promise.all(
         instances.map((instance) => asker.ask<IngesterAsk, IngesterReply, K>(ingesterProtocol, instance, ask, options)),
       );
+      areAllKnown ||= introduced;
+      return replies;
     } catch (error) {
       const isAway = error instanceof Fault && error.retry && error.code !== 'deadline';
       if (!isAway || ++failed > ingesters.tolerated) throw error;
       return [];
     }
-  });
-  return (await Promise.all(asked)).flat();
+  };
+  const replies: IngesterReply[K][] = [];
+  for (let next = ingesters.groups(); next.length > 0; ) {
+    for (const { name } of next) known.add(name);
+    const round = (await Promise.all(next.map(askGroup))).flat();
+    if (!areAllKnown) throw new Fault('unavailable', 'none of the ingesters that know all others answers', { retryAfterS: 1 });
+    replies.push(...round);
+    next = ingesters.unknown(round.flatMap(({ others }) => others)).filter(({ name }) => !known.has(name));
+  }
+  return replies;
 }

@@ -1,5 +1,10 @@
+import { Fault } from '../ops/base/fault.ts';
 import type { Ring } from '../topology/ring/ring.ts';
 import type { Subscription } from '../topology/transport/transport.ts';
+
+export function noQuerier(): Fault {
+  return new Fault('unavailable', 'no querier is there', { retryAfterS: 1 });
+}
 
 /** The query schedulers that there are: a querier takes jobs from each. */
 export interface Schedulers {

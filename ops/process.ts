@@ -107,7 +107,7 @@ export class ServingProcess {
       onFailed: (error) => fail('worker threads cannot be kept running', error),
     });
     const tenantLimits = new LimitsByTenant(options.limits, overrides);
-    const place = settings ?? ringPlace(configuration);
+    const place = settings ?? ringPlace(configuration, world.random.id());
     const rings = reach ?? memoryRings({ heartbeatTimeoutMs: place.ring.heartbeatTimeout, world, log: instruments.log });
     const memberships = new Memberships({
       place,

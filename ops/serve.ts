@@ -24,7 +24,8 @@ export async function serve({ configuration, source, overrides, overridesHash, w
   const { target, authEnabled } = configuration.valuesOf(generalOptions);
   const components = componentsOf(target);
   const server = configuration.valuesOf(serverOptions);
-  const settings = clusterSettings(configuration);
+  const world = realWorld();
+  const settings = clusterSettings(configuration, world.random.id());
   if (settings === undefined && !isWhole(components))
     throw new Error(
       `-target=${target.join(',')} is a part of a cluster, whose processes meet at NATS: -nats.servers has to name its servers`,
@@ -32,7 +33,6 @@ export async function serve({ configuration, source, overrides, overridesHash, w
   const servicesNats = natsServicesConnection(configuration);
   if (servicesNats !== undefined && !components.has('gateway')) throw new Error('-nats.services.enabled needs a gateway in -target');
 
-  const world = realWorld();
   const logs = new Logs(server.logLevel);
   const telemetry = new Telemetry('main', logs);
   describeProcess(telemetry, build);

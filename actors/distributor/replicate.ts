@@ -2,7 +2,7 @@ import { lengthOf, release } from '../../ops/base/bytes.ts';
 import { asFault, Fault, type WireFault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { StreamHash } from '../../storage/batch/batch.ts';
-import type { Ingesters } from '../ingesters.ts';
+import type { Ingesters, Replica } from '../ingesters.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import { type IngesterReply, ingesterProtocol, type StreamRefusal } from '../protocol/ingest.ts';
 
@@ -23,8 +23,8 @@ export interface Replicated {
   readonly faults: readonly WireFault[];
 }
 
-interface Replica {
-  readonly instance: string;
+interface Copy {
+  readonly to: Replica;
   readonly batches: StreamBatch[];
 }
 
@@ -53,28 +53,28 @@ export class Replicator {
   async send(batches: readonly StreamBatch[], context: AskContext, copies: CopyListener): Promise<Replicated> {
     const { tenant } = context;
     const { quorum } = this.#ingesters;
-    const replicas = new Map<string, Replica>();
+    const replicas = new Map<string, Copy>();
     const votes = new Votes(quorum);
     for (const batch of batches) {
-      const instances = this.#ingesters.replicasOf(tenant, batch.hash);
-      if (instances.length < quorum) {
+      const chosen = this.#ingesters.replicasOf(tenant, batch.hash);
+      if (chosen.length < quorum) {
         for (const { bytes } of batches) release(bytes);
-        throw new Fault('unavailable', `${instances.length} ingesters take what is new, at least ${quorum} are needed`, { retryAfterS: 1 });
+        throw new Fault('unavailable', `${chosen.length} ingesters take what is new, at least ${quorum} are needed`, { retryAfterS: 1 });
       }
-      votes.expect(batch, instances.length);
-      for (const instance of instances) {
-        const replica = replicas.get(instance);
-        if (replica === undefined) replicas.set(instance, { instance, batches: [batch] });
-        else replica.batches.push(batch);
+      votes.expect(batch, chosen.length);
+      for (const to of chosen) {
+        const copy = replicas.get(to.instance);
+        if (copy === undefined) replicas.set(to.instance, { to, batches: [batch] });
+        else copy.batches.push(batch);
       }
     }
     const isCopied = replicas.size > 1 && quorum > 1;
-    const asks = [...replicas.values()].map(({ instance, batches: own }) => {
-      copies.sent(instance);
-      return this.#push(instance, own, isCopied, context).then(
+    const asks = [...replicas.values()].map(({ to, batches: own }) => {
+      copies.sent(to.instance);
+      return this.#push(to, own, isCopied, context).then(
         (reply) => votes.taken(own, reply),
         (error) => {
-          copies.failed(instance);
+          copies.failed(to.instance);
           votes.failed(own, asFault(error));
         },
       );
@@ -84,8 +84,13 @@ export class Replicator {
     return votes.result();
   }
 
-  #push(instance: string, batches: readonly StreamBatch[], isCopied: boolean, context: AskContext): Promise<IngesterReply['push']> {
-    const ask = { kind: 'push' as const, batches: [endToEnd(batches, isCopied)] };
+  #push(to: Replica, batches: readonly StreamBatch[], isCopied: boolean, context: AskContext): Promise<IngesterReply['push']> {
+    const { instance, incarnation } = to;
+    const ask = {
+      kind: 'push' as const,
+      batches: [endToEnd(batches, isCopied)],
+      ...(incarnation !== undefined && { meantFor: incarnation }),
+    };
     if (!isCopied) return this.#asker.ask(ingesterProtocol, instance, ask, { ...askOptions(context), transfer: true });
     // Its caller may be answered before: the copy is made all the same.
     const deadlineMs = Math.min(context.deadlineMs, this.#world.clock.monotonicMs() + REPLICA_TIMEOUT_MS);

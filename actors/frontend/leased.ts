@@ -2,6 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { AskOptions, Messenger } from '../kernel/define.ts';
 import { type Lease, schedulerProtocol } from '../protocol/schedule.ts';
+import { noQuerier } from '../schedulers.ts';
 
 /** Queriers that a job is given to, one after the other, while they are gone before they answer. */
 export const MOST_QUERIERS = 3;
@@ -11,7 +12,7 @@ const MOST_SCHEDULERS = 3;
 /** The queriers that are there, sorted. Throws Fault unavailable if there are none. */
 export async function queriersThere(messenger: Messenger, options: AskOptions): Promise<readonly string[]> {
   const { queriers } = await fromAnyScheduler(() => messenger.ask(schedulerProtocol, 'any', { kind: 'queriers' }, options));
-  if (queriers.length === 0) throw new Fault('unavailable', 'no querier is there', { retryAfterS: 1 });
+  if (queriers.length === 0) throw noQuerier();
   return queriers;
 }
 

@@ -4,14 +4,14 @@ import type { World } from '../../ops/base/world.ts';
 import { type Batch, batchesIn, shardOf } from '../../storage/batch/batch.ts';
 import { shardInstance } from '../ingesters.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
-import { type Giver, type IngesterReply, ingesterProtocol, type Successor } from '../protocol/ingest.ts';
+import { type Giver, type IngesterProcess, type IngesterReply, ingesterProtocol } from '../protocol/ingest.ts';
 import type { LogHeads } from './log-heads.ts';
 
 export interface HandOverDeps {
   readonly asker: Asker;
   readonly world: World;
   readonly giver: Giver;
-  readonly to: readonly Successor[];
+  readonly to: readonly IngesterProcess[];
   /** The handoff is given up. */
   readonly signal: AbortSignal;
 }
@@ -83,7 +83,7 @@ async function sendUntilTaken(tenant: string, instance: string, batches: readonl
 /** A push that came after the seal, to every successor: it counts as taken if all of them take it, and refused is what one of them refuses. */
 export async function sendOn(
   parts: readonly Uint8Array[],
-  to: readonly Successor[],
+  to: readonly IngesterProcess[],
   asker: Asker,
   context: AskContext,
 ): Promise<IngesterReply['push']> {
@@ -91,12 +91,20 @@ export async function sendOn(
   const replies = await Promise.all(
     to.map(async (successor) => {
       const asks = [...byInstance(batches, successor)].map(([instance, own]) =>
-        asker.ask(ingesterProtocol, instance, { kind: 'push', batches: [joined(own)] }, { ...askOptions(context), transfer: true }),
+        asker.ask(
+          ingesterProtocol,
+          instance,
+          { kind: 'push', batches: [joined(own)], meantFor: successor.incarnation, isSentOn: true },
+          { ...askOptions(context), transfer: true },
+        ),
       );
       return (await Promise.all(asks)).reduce(added, { acceptedLines: 0, acceptedBytes: 0, refusals: [] });
     }),
   );
-  return replies.reduce((least, reply) => (reply.acceptedLines < least.acceptedLines ? reply : least));
+  const least = replies.reduce((one, other) => (other.acceptedLines < one.acceptedLines ? other : one));
+  // Several refuse the same with the same words.
+  const refusals = new Map(replies.flatMap((reply) => reply.refusals).map((refusal) => [JSON.stringify(refusal), refusal]));
+  return { ...least, refusals: [...refusals.values()] };
 }
 
 function added(sum: IngesterReply['push'], reply: IngesterReply['push']): IngesterReply['push'] {
@@ -108,7 +116,7 @@ function added(sum: IngesterReply['push'], reply: IngesterReply['push']): Ingest
 }
 
 /** By the successor's shard whose each is. */
-function byInstance(batches: Iterable<Batch>, { process, shards }: Successor): Map<string, Batch[]> {
+function byInstance(batches: Iterable<Batch>, { process, shards }: IngesterProcess): Map<string, Batch[]> {
   const groups = new Map<string, Batch[]>();
   for (const batch of batches) {
     const instance = shardInstance(process, shardOf(batch.hash, shards));

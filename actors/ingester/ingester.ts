@@ -10,11 +10,12 @@ import { removeLocalLogs } from '../../storage/log/local-logs.ts';
 import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
-import type { Giver, IngesterAsk, IngesterReply, LogCover, StreamShard, Successor, TailedBatches } from '../protocol/ingest.ts';
+import type { Giver, IngesterAsk, IngesterProcess, IngesterReply, LogCover, StreamShard, TailedBatches } from '../protocol/ingest.ts';
 import { Grant } from './grant.ts';
 import { handOver, sendOn } from './hand-over.ts';
 import { touches } from './head-set.ts';
 import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
+import type { Neighbours } from './neighbours.ts';
 import { type RecoveredLogs, recoverLogs } from './recover.ts';
 import { Refusals } from './refusals.ts';
 import { Seal } from './seal.ts';
@@ -53,9 +54,10 @@ export interface IngesterDeps {
   readonly countedStreams: Int32Array;
   /** How long a querier may go on with a listing, plus the longest query. */
   readonly recentObjectsMs: () => number;
+  readonly neighbours: Neighbours;
 }
 
-const CONTROL = ['status', 'flush', 'seal', 'hand_over', 'settle', 'let_go', 'offer', 'end_offer'] as const;
+const CONTROL = ['status', 'introduce', 'flush', 'seal', 'hand_over', 'settle', 'let_go', 'offer', 'end_offer'] as const;
 
 /** One that fails and starts anew does not take what nobody would look for there: a seal is its deps'. */
 const seals = new WeakMap<IngesterDeps, Seal>();
@@ -67,12 +69,13 @@ export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
   async start(deps, context) {
     const shard = new IngesterShard(deps, context);
     const handlers: Handlers<IngesterAsk, IngesterReply> = {
-      push: ({ batches }, asked) => shard.push(batches, asked),
+      push: (ask, asked) => shard.push(ask, asked),
       select: (ask, { tenant }) => shard.select(tenant, ask),
       series: (ask, { tenant }) => shard.series(tenant, ask),
       tail: (ask, asked) => shard.tail(ask, asked),
       flush: () => shard.flush(),
       status: async () => shard.status(),
+      introduce: async (ask) => shard.introduce(ask),
       seal: ({ to }) => shard.close(to),
       hand_over: (ask, { signal }) => shard.handOver(ask, signal),
       settle: () => shard.settle(),
@@ -160,22 +163,25 @@ class IngesterShard {
     return own;
   }
 
-  push(parts: Uint8Array[], asked: AskContext): Promise<IngesterReply['push']> {
+  push({ batches, meantFor, isSentOn }: Extract<IngesterAsk, { kind: 'push' }>, asked: AskContext): Promise<IngesterReply['push']> {
     return this.#seal.pushed(
-      () => this.#take(asked.tenant, parts),
-      (to) => sendOn(parts, to, this.#deps.asker, asked),
+      () => this.#take(asked.tenant, batches, meantFor),
+      // Two that leave at once may be each other's successors.
+      (to) => (isSentOn ? Promise.reject(leaving()) : sendOn(batches, to, this.#deps.asker, asked)),
     );
   }
 
-  /** The log that takes pushes; throws unavailable if it has no room. */
-  #open(): LogHeads {
+  /** The log that takes pushes; throws unavailable if it has no room, or if what it takes might not be looked for here. */
+  #open(meantFor?: string): LogHeads {
     const own = this.#own();
+    const closed = this.#deps.neighbours.whyNoWrites(meantFor);
+    if (closed !== undefined) throw closed;
     if (own.full) throw new Fault('unavailable', `heads hold ${own.bytes} bytes and storage does not take them`, { retryAfterS: 5 });
     return own;
   }
 
-  async #take(tenant: string, parts: Uint8Array[]): Promise<IngesterReply['push']> {
-    const own = this.#open();
+  async #take(tenant: string, parts: Uint8Array[], meantFor: string | undefined): Promise<IngesterReply['push']> {
+    const own = this.#open(meantFor);
     const refusals = new Refusals();
     const admitted: Buffer[] = [];
     let acceptedLines = 0;
@@ -198,8 +204,22 @@ class IngesterShard {
     return { acceptedLines, acceptedBytes, refusals: refusals.list() };
   }
 
+  introduce({ process, registration, meantFor }: Extract<IngesterAsk, { kind: 'introduce' }>): IngesterReply['introduce'] {
+    const { neighbours } = this.#deps;
+    const closed = neighbours.whyNoReads(meantFor);
+    if (closed !== undefined) throw closed;
+    return { hasHeard: neighbours.hasHeardOf(process, registration) };
+  }
+
+  /** The shard's own log, if all that this process has is here; throws unavailable otherwise. */
+  #readable(meantFor?: string): LogHeads {
+    const closed = this.#deps.neighbours.whyNoReads(meantFor);
+    if (closed !== undefined) throw closed;
+    return this.#own();
+  }
+
   async select(tenant: string, ask: Extract<IngesterAsk, { kind: 'select' }>): Promise<IngesterReply['select']> {
-    this.#own();
+    this.#readable(ask.meantFor);
     const matchers = compileMatchers(ask.matchers);
     const streams = new Map<string, { labels: string; hash: string; slices: HeadSlice[] }>();
     const cover: LogCover[] = [];
@@ -221,11 +241,11 @@ class IngesterShard {
         }
       }
     }
-    return { cover, streams: [...streams.values()] };
+    return { cover, others: this.#deps.neighbours.beyond(ask.known), streams: [...streams.values()] };
   }
 
   async series(tenant: string, ask: Extract<IngesterAsk, { kind: 'series' }>): Promise<IngesterReply['series']> {
-    this.#own();
+    this.#readable(ask.meantFor);
     const sets = ask.matcherSets.map(compileMatchers);
     const labels = new Set<string>();
     const cover: LogCover[] = [];
@@ -240,12 +260,12 @@ class IngesterShard {
         }
       }
     }
-    return { cover, labels: [...labels] };
+    return { cover, others: this.#deps.neighbours.beyond(ask.known), labels: [...labels] };
   }
 
   /** See Tails.listen. Adopted logs take in nothing, so only the shard's own is listened to. */
   tail({ matchers, shard, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
-    return this.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, this.#own(), { resume, signal });
+    return this.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, this.#readable(), { resume, signal });
   }
 
   async flush(): Promise<IngesterReply['flush']> {
@@ -255,7 +275,7 @@ class IngesterShard {
     return { objects };
   }
 
-  async close(successors: Successor[]): Promise<IngesterReply['seal']> {
+  async close(successors: IngesterProcess[]): Promise<IngesterReply['seal']> {
     const wasSealed = this.#seal.isClosed;
     await this.#seal.close(successors);
     return { wasSealed };
@@ -287,6 +307,8 @@ class IngesterShard {
     if (this.#seal.isClosed) return { refusal: 'it leaves the ring itself' };
     const { own } = this.#recovered;
     if (own === undefined) return { refusal: 'its ingest log is being replayed' };
+    const closed = this.#deps.neighbours.whyNoWrites();
+    if (closed !== undefined) return { refusal: closed.message };
     if (own.full) return { refusal: `its heads hold ${own.bytes} bytes` };
     if (!this.#grant.give(giver)) return { refusal: 'another handoff to it is under way' };
     this.#context.instruments.log.info('takes over what another instance had', { from: giver.process, head_bytes: bytes });
@@ -296,9 +318,7 @@ class IngesterShard {
   async takeOver(tenant: string, { giver, batches }: Extract<IngesterAsk, { kind: 'take_over' }>): Promise<IngesterReply['take_over']> {
     this.#grant.renew(giver);
     // Who leaves itself would have to hand it on.
-    const refuse = (): never => {
-      throw new Fault('unavailable', 'this instance leaves the ring itself', { retryAfterS: 1 });
-    };
+    const refuse = (): Promise<never> => Promise.reject(leaving());
     await this.#seal.pushed(() => this.#open().push(tenant, Buffer.concat(batches), true), refuse);
     return {};
   }
@@ -310,11 +330,12 @@ class IngesterShard {
 
   status(): IngesterReply['status'] {
     const { own, logs, progress } = this.#recovered;
+    const closed = this.#deps.neighbours.whyNoWrites();
     return {
-      state: own === undefined ? 'replaying' : 'ready',
+      state: own === undefined ? 'replaying' : closed === undefined ? 'ready' : 'introducing',
       replayedRecords: progress.records,
       replayLeft: progress.logsLeft,
-      waitsFor: progress.waitsFor ?? '',
+      waitsFor: progress.waitsFor ?? closed?.message ?? '',
       streams: this.#streams.count,
       headBytes: logs.reduce((sum, heads) => sum + heads.bytes, 0),
     };
@@ -325,6 +346,10 @@ class IngesterShard {
     this.#streams.clear();
     await Promise.all(this.#recovered.logs.map((heads) => heads.log.close()));
   }
+}
+
+function leaving(): Fault {
+  return new Fault('unavailable', 'this instance leaves the ring itself', { retryAfterS: 1 });
 }
 
 const HOUR = BigInt(HOUR_NS);

@@ -83,10 +83,15 @@ export class Cell implements Supervised {
   async start(fail: (error: unknown) => void): Promise<void> {
     const { start, mailbox, world, instruments, metrics, instance } = this.#parts;
     const incarnation = new ActiveIncarnation(this.address, ++this.#epoch, fail);
+    let isTaking = true;
+    const takesAny = (takes: boolean): void => {
+      isTaking = takes;
+      if (this.#handlers !== undefined && !incarnation.signal.aborted) this.#service.setAvailable(takes);
+    };
     if (this.#epoch > 1) metrics.restarts.add(1, this.#labels);
     const life: Life = {
       incarnation,
-      started: start({ world, instruments, incarnation, instance }),
+      started: start({ world, instruments, incarnation, instance, takesAny }),
       mailbox: new Mailbox(mailbox, world.clock, this.#observer),
     };
     this.#life = life;
@@ -94,7 +99,7 @@ export class Cell implements Supervised {
     if (incarnation.signal.aborted) return; // stopped meanwhile; `stop` waits for this start
     this.#handlers = new Map(Object.entries(running.handlers));
     this.#observe = () => running.observe();
-    this.#service.setAvailable(true);
+    this.#service.setAvailable(isTaking);
   }
 
   async stop(order: StopOrder): Promise<void> {

@@ -89,6 +89,8 @@ export interface StartContext {
   readonly instruments: Instruments;
   readonly incarnation: Incarnation;
   readonly instance: string;
+  /** Whether asks to any instance of the component may come here once `start` has resolved. They may, until this says otherwise; asks to this instance come all the same. */
+  readonly takesAny: (takes: boolean) => void;
 }
 
 export interface ActorDefinition<A extends { kind: string }, R extends Record<A['kind'], unknown>, D> {

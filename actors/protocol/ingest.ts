@@ -1,6 +1,7 @@
 import type { Matcher } from '../../logql/model.ts';
 import type { WireFault } from '../../ops/base/fault.ts';
 import type { HeadSlice } from '../../storage/chunk/memory-block.ts';
+import type { RingProcess, SeenProcess } from '../../topology/ring/ring.ts';
 import { protocol, type StreamOf } from '../kernel/define.ts';
 
 /** A part of all streams: those with shardOf(hash, of) === index. {0, 1} is all of them. */
@@ -30,11 +31,8 @@ export interface PushOutcome {
 export type DistributorReply = { push: PushOutcome };
 export const distributorProtocol = protocol<DistributorAsk, DistributorReply>('distributor');
 
-/** A process that takes over what another one had. */
-export interface Successor {
-  readonly process: string;
-  readonly shards: number;
-}
+/** A process with ingesters: one for each of its shards. */
+export type IngesterProcess = RingProcess;
 
 /** A process that leaves. */
 export interface Giver {
@@ -43,16 +41,23 @@ export interface Giver {
   readonly attempt: string;
 }
 
+/** For one start of a process only: another one, before or after it, may lack what it had, and refuses. Absent: whichever hears it. */
+interface Meant {
+  meantFor?: string;
+}
+
 export type IngesterAsk =
-  | { kind: 'push'; batches: Uint8Array[] }
-  | { kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard } // [fromNs, toNs)
-  | { kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard }
+  | ({ kind: 'push'; batches: Uint8Array[]; isSentOn?: true } & Meant) // `isSentOn`: by one that leaves, not to be sent on again
+  // `known`: processes that are asked too. [fromNs, toNs)
+  | ({ kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[] } & Meant)
+  | ({ kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[] } & Meant)
   | { kind: 'tail'; matchers: Matcher[]; shard: StreamShard; resume?: LogPlace } // what is taken in from now on, or from a place in the log
   | { kind: 'flush' } // every tenant; resolves once all is in object storage
   | { kind: 'status' }
+  | ({ kind: 'introduce'; process: string; registration: string } & Meant) // of one that is new in the ring
   // Of a shard whose process leaves for good, in this order:
-  | { kind: 'seal'; to: Successor[] } // pushes are theirs from now on, or nobody's; resolves once those that are under way are done
-  | { kind: 'hand_over'; giver: Giver; to: Successor[] } // resolves once all that is in heads is durable with each of them
+  | { kind: 'seal'; to: IngesterProcess[] } // pushes are theirs from now on, or nobody's; resolves once those that are under way are done
+  | { kind: 'hand_over'; giver: Giver; to: IngesterProcess[] } // resolves once all that is in heads is durable with each of them
   | { kind: 'settle' } // resolves once every query knows of each object that was flushed here
   | { kind: 'let_go' } // the process is in the ring no more: nothing is answered, and the logs go
   // Of a shard of one that takes over:
@@ -77,6 +82,8 @@ export interface LogCover {
 
 export interface SelectReply {
   readonly cover: readonly LogCover[];
+  /** Those that are known here and are not asked yet. */
+  readonly others: readonly SeenProcess[];
   readonly streams: readonly { readonly labels: string; readonly hash: string; readonly slices: readonly HeadSlice[] }[];
 }
 
@@ -103,10 +110,10 @@ export interface TailedBatches {
 
 export interface IngesterStatus {
   /** Whether pushes are taken; otherwise why not. */
-  readonly state: 'replaying' | 'ready';
+  readonly state: 'replaying' | 'introducing' | 'ready';
   readonly replayedRecords: number;
   readonly replayLeft: number;
-  /** What has to be done before the replay goes on; '' if nothing has. */
+  /** What has to be done, or has to happen, before it goes on; '' if nothing has. */
   readonly waitsFor: string;
   readonly streams: number;
   readonly headBytes: number;
@@ -115,10 +122,11 @@ export interface IngesterStatus {
 export type IngesterReply = {
   push: { acceptedLines: number; acceptedBytes: number; refusals: StreamRefusal[] };
   select: SelectReply;
-  series: { cover: readonly LogCover[]; labels: readonly string[] };
+  series: { cover: readonly LogCover[]; others: readonly SeenProcess[]; labels: readonly string[] };
   tail: StreamOf<TailedBatches>;
   flush: { objects: number };
   status: IngesterStatus;
+  introduce: { hasHeard: boolean };
   /** Whether it was sealed before, so that nothing was taken since. */
   seal: { wasSealed: boolean };
   hand_over: { entries: number; bytes: number };

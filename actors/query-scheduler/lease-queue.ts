@@ -1,4 +1,4 @@
-import { Fault } from '../../ops/base/fault.ts';
+import { noQuerier } from '../schedulers.ts';
 
 /** What is wanted of a querier. */
 export interface Wish {
@@ -32,6 +32,8 @@ const MOST_OF_ONE_TENANT = 0.75;
 /** Queriers and the jobs that wait for them. A tenant's jobs come in their order, tenants take turns. */
 export class LeaseQueue {
   readonly #places = new Map<string, Place>();
+  /** Of all queriers. */
+  #slots = 0;
   /** In the order in which tenants' turns come. */
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #held = new Map<string, number>();
@@ -55,11 +57,13 @@ export class LeaseQueue {
   /** The querier takes jobs until what is returned is called. One that attaches anew takes the place of its former self. */
   attach(querier: string, slots: number): () => void {
     const place: Place = { slots, busy: 0 };
+    this.#slots += slots - (this.#places.get(querier)?.slots ?? 0);
     this.#places.set(querier, place);
     this.#grant();
     return () => {
       if (this.#places.get(querier) !== place) return;
       this.#places.delete(querier);
+      this.#slots -= slots;
       if (this.#places.size > 0) return;
       for (const { refused } of [...this.#waiting.values()].flat()) refused(noQuerier());
     };
@@ -110,13 +114,18 @@ export class LeaseQueue {
   }
 
   #querierFor({ tenant, preferred, avoided }: Wish): string | undefined {
-    const slots = [...this.#places.values()].reduce((sum, place) => sum + place.slots, 0);
-    if ((this.#held.get(tenant) ?? 0) >= Math.max(1, Math.floor(slots * MOST_OF_ONE_TENANT))) return undefined;
-    const others = [...this.#places].filter(([querier]) => !avoided.includes(querier));
-    const free = (others.length > 0 ? others : [...this.#places]).filter(([, { busy, slots: most }]) => busy < most);
-    const known = free.find(([querier]) => querier === preferred);
-    const [least] = known === undefined ? free.sort(([, a], [, b]) => a.busy - b.busy) : [known];
-    return least?.[0];
+    if ((this.#held.get(tenant) ?? 0) >= Math.max(1, Math.floor(this.#slots * MOST_OF_ONE_TENANT))) return undefined;
+    const areAllAvoided = [...this.#places.keys()].every((querier) => avoided.includes(querier));
+    let least: string | undefined;
+    let leastBusy = Number.POSITIVE_INFINITY;
+    for (const [querier, { busy, slots }] of this.#places) {
+      if (busy >= slots || (!areAllAvoided && avoided.includes(querier))) continue;
+      if (querier === preferred) return querier;
+      if (busy >= leastBusy) continue;
+      least = querier;
+      leastBusy = busy;
+    }
+    return least;
   }
 
   #hold(tenant: string, querier: string): HeldLease {
@@ -149,8 +158,4 @@ export class LeaseQueue {
     if (queue.length === 0) this.#waiting.delete(tenant);
     this.#onLength(tenant, queue.length);
   }
-}
-
-function noQuerier(): Fault {
-  return new Fault('unavailable', 'no querier is there', { retryAfterS: 1 });
 }

@@ -11,24 +11,33 @@ export const queryScheduler = defineActor<SchedulerAsk, SchedulerReply, null>({
   // A lease is an ask until the job is done. How many queries a tenant may have is limited at the door.
   mailbox: { messages: 262_144, bytes: 64 * MiB, concurrency: 262_144, whenFull: 'refuse', endless: ['attach'] },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
-  async start(_, { world, instruments }) {
+  async start(_, { world, instruments, takesAny }) {
     const length = instruments.gauge('loki_query_scheduler_queue_length', 'Jobs that wait for a querier.', ['user']);
     const clients = instruments.gauge('loki_query_scheduler_connected_querier_clients', 'Queriers that take jobs.');
+    const inflight = instruments.gauge('loki_query_scheduler_inflight_requests', 'Jobs that wait for a querier or are at one.');
     const waits = instruments.histogram('loki_query_scheduler_queue_duration_seconds', 'How long jobs waited.', WAIT_BUCKETS_S);
     const queue = new LeaseQueue((user, waiting) => {
       if (waiting === 0) length.remove({ user });
       else length.set(waiting, { user });
     });
 
+    // One that nobody has attached to yet, or whose queriers are gone, leaves leases to others.
+    const counted = (): void => {
+      clients.set(queue.queriers.length);
+      takesAny(queue.queriers.length > 0);
+    };
+    counted();
+    let jobs = 0;
+
     async function* attach(querier: string, slots: number, { signal }: AskContext): AsyncGenerator<Record<string, never>> {
       const detach = queue.attach(querier, slots);
-      clients.set(queue.queriers.length);
+      counted();
       try {
         yield {};
         await left(signal);
       } finally {
         detach();
-        clients.set(queue.queriers.length);
+        counted();
       }
     }
 
@@ -37,13 +46,18 @@ export const queryScheduler = defineActor<SchedulerAsk, SchedulerReply, null>({
       asked: AskContext,
     ): AsyncGenerator<Lease> {
       const beganMs = world.clock.monotonicMs();
-      const { querier, release } = await queue.lease({ tenant: asked.tenant, preferred, avoided }, asked.signal);
+      inflight.set(++jobs);
       try {
-        waits.observe((world.clock.monotonicMs() - beganMs) / 1_000);
-        yield { querier };
-        await left(asked.signal);
+        const { querier, release } = await queue.lease({ tenant: asked.tenant, preferred, avoided }, asked.signal);
+        try {
+          waits.observe((world.clock.monotonicMs() - beganMs) / 1_000);
+          yield { querier };
+          await left(asked.signal);
+        } finally {
+          release();
+        }
       } finally {
-        release();
+        inflight.set(--jobs);
       }
     }
 

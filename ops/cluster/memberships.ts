@@ -1,4 +1,5 @@
 import { Departure } from '../../actors/departure.ts';
+import { introduce } from '../../actors/introduction.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
 import { forgetSilent } from '../../topology/ring/forget.ts';
 import { Member, type MemberWork } from '../../topology/ring/member.ts';
@@ -54,6 +55,8 @@ export class Memberships {
   readonly #rings = new Map<Component, Promise<Ring>>();
   readonly #members = new Map<Component, Member>();
   readonly #forgetting: Subscription[] = [];
+  /** From when on no place is taken any more. */
+  #isLeaving = false;
 
   constructor({ place, store, world, instruments, isAlone }: MembershipsOptions) {
     this.#place = place;
@@ -90,7 +93,7 @@ export class Memberships {
   }
 
   async #enter(component: Component, deps: MembershipDeps): Promise<void> {
-    const { instance, zone, ring } = this.#place;
+    const { instance, incarnation, zone, ring } = this.#place;
     const { log } = this.#instruments;
     const kv = this.#store.kv(component);
     const states = this.#instruments.gauge('millrace_ring_state', 'The state of this process in a ring; 1 for the one that it is in.', [
@@ -98,17 +101,21 @@ export class Memberships {
       'state',
     ]);
     let last = '';
-    const departure = component === 'ingester' ? await this.#departure(deps) : undefined;
+    const seen = await this.#ring(component);
+    if (this.#isLeaving) return; // it was told to stop meanwhile
+    const placed = component === 'ingester' ? seen : undefined;
+    const departure = placed && this.#departure(deps, placed);
     const member = new Member({
       kv,
       world: this.#world,
       log,
-      work: this.#work(deps, departure),
+      work: this.#work(deps, placed, departure),
       id: instance,
+      incarnation,
       zone,
       shards: Math.max(1, deps.instancesOf(component).length),
       url: deps.url,
-      tokenCount: component === 'ingester' ? ring.numTokens : 0,
+      tokenCount: placed === undefined ? 0 : ring.numTokens,
       heartbeatMs: ring.heartbeatPeriod,
       heartbeatTimeoutMs: ring.heartbeatTimeout,
       onState: (state) => {
@@ -126,15 +133,15 @@ export class Memberships {
     });
     this.#members.set(component, member);
     member.start();
-    const afterMs = component === 'ingester' ? ring.forgetAfter : FORGET_AFTER_TIMEOUTS * ring.heartbeatTimeout;
-    if (afterMs > 0) this.#forgetting.push(forgetSilent({ ring: await this.#ring(component), kv, world: this.#world, log, afterMs }));
+    const afterMs = placed === undefined ? FORGET_AFTER_TIMEOUTS * ring.heartbeatTimeout : ring.forgetAfter;
+    if (afterMs > 0) this.#forgetting.push(forgetSilent({ ring: seen, kv, world: this.#world, log, afterMs }));
   }
 
-  async #departure({ asker, instancesOf }: MembershipDeps): Promise<Departure> {
+  #departure({ asker, instancesOf }: MembershipDeps, own: Ring): Departure {
     const { instance, zone, ring } = this.#place;
     return new Departure({
       asker,
-      ring: await this.#ring('ingester'),
+      ring: own,
       kv: this.#store.kv('ingester'),
       world: this.#world,
       instruments: this.#instruments,
@@ -145,10 +152,16 @@ export class Memberships {
     });
   }
 
-  /** `departure`: of what has something to leave to others. */
-  #work({ ready }: MembershipDeps, departure: Departure | undefined): MemberWork {
-    const { timers } = this.#world;
+  /** `placed`: the ring that says where pushes go. `departure`: of what has something to leave to others. */
+  #work({ asker, ready }: MembershipDeps, placed: Ring | undefined, departure: Departure | undefined): MemberWork {
+    const world = this.#world;
+    const { timers } = world;
+    const { instance } = this.#place;
+    const { log } = this.#instruments;
     return {
+      ...(placed && {
+        introduce: (registration, signal) => introduce({ asker, ring: placed, world, log, instance }, registration, signal),
+      }),
       // A process counts once it has replayed what it had.
       async catchUp(signal) {
         while (!(await ready()).ready) await timers.sleep(READY_POLL_MS, signal);
@@ -176,6 +189,7 @@ export class Memberships {
 
   /** The others are told that this process is away: its ingester comes back as who it was, everything else leaves. */
   async leave(): Promise<void> {
+    this.#isLeaving = true;
     for (const forgetting of this.#forgetting) forgetting.close();
     await Promise.all(
       [...this.#members].map(async ([component, member]) => {

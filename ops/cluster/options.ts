@@ -63,6 +63,8 @@ export const ringOptions = section('common.ring', 'common.storage.ring', {
 /** Who a process is in rings. */
 export interface RingPlace {
   readonly instance: string;
+  /** Of this start. */
+  readonly incarnation: string;
   readonly zone: string;
   readonly ring: OptionsOf<typeof ringOptions>;
 }
@@ -73,20 +75,20 @@ export interface ClusterSettings extends RingPlace {
   readonly cluster: string;
 }
 
-/** Throws an Error if the instance's id cannot stand in an address. */
-export function ringPlace(configuration: Configuration): RingPlace {
+/** `incarnation`: of this start, unlike any other's. Throws an Error if the instance's id cannot stand in an address. */
+export function ringPlace(configuration: Configuration, incarnation: string): RingPlace {
   const ring = configuration.valuesOf(ringOptions);
   const instance = ring.instanceId || hostname();
   if (!/^[A-Za-z0-9._-]+$/.test(instance))
     throw new Error(`-common.storage.ring.instance-id is to be of letters, digits, '.', '_' and '-', not '${instance}'`);
-  return { instance, zone: ring.instanceAvailabilityZone || hostname(), ring };
+  return { instance, incarnation, zone: ring.instanceAvailabilityZone || hostname(), ring };
 }
 
 /** Undefined: the process is alone. */
-export function clusterSettings(configuration: Configuration): ClusterSettings | undefined {
+export function clusterSettings(configuration: Configuration, incarnation: string): ClusterSettings | undefined {
   const nats = configuration.valuesOf(natsOptions);
   if (nats.servers.length === 0) return undefined;
-  const place = ringPlace(configuration);
+  const place = ringPlace(configuration, incarnation);
   return { ...place, nats: connectionOf(nats), cluster: place.ring.clusterName };
 }
 

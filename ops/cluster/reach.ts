@@ -28,6 +28,9 @@ const SPANNING: ReadonlySet<string> = new Set(
 /** Copies of a ring's store, where NATS has as many servers. */
 const RING_REPLICAS = 3;
 
+/** How often each view of a ring is proven to be whole: a part of the time after which silence counts, and well below that in which a ring takes itself for blind. */
+const PROOF = { leastMs: 1_000, mostMs: 5_000, ofTimeout: 1 / 12 };
+
 /** A thread's way to the other processes. */
 export interface ClusterReach extends RingStore {
   readonly transport: NatsTransport;
@@ -45,6 +48,7 @@ export async function reachCluster(settings: ClusterSettings, name: string, worl
     new NatsKv(control, {
       bucket: `millrace-${Buffer.from(cluster).toString('hex')}-${component}`,
       replicas: Math.min(RING_REPLICAS, serversOf(control)),
+      proofMs: Math.min(PROOF.mostMs, Math.max(PROOF.leastMs, PROOF.ofTimeout * ring.heartbeatTimeout)),
       world,
       log: instruments.log,
     });

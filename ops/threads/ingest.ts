@@ -13,7 +13,8 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   const { ingester: options, otlp } = data.options;
   if (data.components.has('ingester')) {
     const { logRoot } = data;
-    const deps = { options, asker: system, logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs };
+    const neighbours = await peers.neighbours();
+    const deps = { options, asker: system, logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs, neighbours };
     await system.spawn(ingester, deps, { instance });
   }
   if (data.components.has('distributor')) {

@@ -1,3 +1,4 @@
+import { type Neighbours, noNeighbours, ringNeighbours } from '../../actors/ingester/neighbours.ts';
 import { type Ingesters, localIngesters, ringIngesters } from '../../actors/ingesters.ts';
 import type { LimitShares } from '../../actors/limit-shares.ts';
 import { localSchedulers, ringSchedulers, type Schedulers } from '../../actors/schedulers.ts';
@@ -12,6 +13,8 @@ export const ONLY_INSTANCE = '0';
 /** Which other actors there are that a thread's actors work with. */
 export interface Peers {
   ingesters(): Promise<Ingesters>;
+  /** Of this process's own ingesters. */
+  neighbours(): Promise<Neighbours>;
   schedulers(): Promise<Schedulers>;
   /** What part of its tenants' limits this process keeps. */
   limitShares(): Promise<LimitShares>;
@@ -24,6 +27,7 @@ export interface Peers {
 export function ownPeers(ingesters: readonly string[]): Peers {
   return {
     ingesters: async () => localIngesters(ingesters),
+    neighbours: async () => noNeighbours,
     schedulers: async () => localSchedulers([ONLY_INSTANCE]),
     limitShares: async () => ({ rate: () => 1, streams: () => 1 }),
     isChosen: async () => () => true,
@@ -41,6 +45,7 @@ export function clusterPeers(reach: ClusterReach, settings: ClusterSettings): Pe
   };
   return {
     ingesters: async () => ringIngesters(await ringOf('ingester'), settings.ring.replicationFactor),
+    neighbours: async () => ringNeighbours(await ringOf('ingester'), settings.instance, settings.incarnation),
     schedulers: async () => ringSchedulers(await ringOf('query-scheduler')),
     async limitShares() {
       const { replicationFactor } = settings.ring;

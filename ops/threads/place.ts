@@ -1,4 +1,4 @@
-import { shardInstance } from '../../actors/ingesters.ts';
+import { shardInstances as instancesOf } from '../../actors/ingesters.ts';
 import type { Component } from '../targets.ts';
 
 /** What a worker thread is for: to take in a shard, to answer for it, or to do what nobody waits for. */
@@ -25,7 +25,7 @@ export function threadPlaces(shards: number, components: ReadonlySet<Component>)
 
 /** Instances of the actors that a process has for each of its shards. `instance`: of the process, if it is one of several. */
 export function shardInstances(shards: number, instance: string | undefined): string[] {
-  return Array.from({ length: shards }, (_, shard) => (instance === undefined ? String(shard) : shardInstance(instance, shard)));
+  return instance === undefined ? Array.from({ length: shards }, (_, shard) => String(shard)) : instancesOf({ process: instance, shards });
 }
 
 /** What the thread is called in logs, metrics and lists. */

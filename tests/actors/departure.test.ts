@@ -202,10 +202,10 @@ test('a sealed shard sends pushes on; it refuses them where nobody takes them, a
     rig.soon(store.system.ask<IngesterAsk, IngesterReply, K>(ingesterProtocol, instance, asked, OPTIONS));
   const batch = () => Buffer.from(batchOf([{ time: HOUR_START_NS, line: 'late', metadata: {} }], '{app="late"}').bytes);
   const rowsOf = async (instance: string) => {
-    const whole = { fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 } };
+    const whole = { fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 }, known: [] };
     return (await ask(instance, { kind: 'select', matchers: [{ name: 'app', op: '=', value: 'late' }], ...whole })).streams.length;
   };
-  assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [{ process: 'a2', shards: 2 }] }), { wasSealed: false });
+  assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [{ process: 'a2', incarnation: rig.of('a2').incarnation, shards: 2 }] }), { wasSealed: false });
   assert.deepEqual(await ask('a1-0', { kind: 'push', batches: [batch()] }), { acceptedLines: 1, acceptedBytes: 4, refusals: [] });
   assert.deepEqual([await rowsOf('a1-0'), (await rowsOf('a2-0')) + (await rowsOf('a2-1'))], [0, 1]);
   store.fail('ingester/a1-0');
@@ -227,7 +227,7 @@ test('what was acknowledged before is taken over beyond the limits of a tenant; 
   assert.deepEqual(await offer('a1'), { refusal: '' });
   assert.deepEqual(await offer('other'), { refusal: 'another handoff to it is under way' });
   await rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'take_over', giver, batches: batches() }, OPTIONS));
-  const asked = { kind: 'series' as const, matcherSets: [[]], fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 } };
+  const asked = { kind: 'series' as const, matcherSets: [[]], fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 }, known: [] };
   const { labels } = await rig.soon(system.ask(ingesterProtocol, 'a2-0', asked, OPTIONS));
   assert.equal(labels.length, 80);
   await rig.soon(system.ask(ingesterProtocol, 'a2-0', { kind: 'end_offer', giver }, OPTIONS));

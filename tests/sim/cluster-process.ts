@@ -1,5 +1,7 @@
 import { Departure, type DepartureDeps } from '../../actors/departure.ts';
+import { type Neighbours, ringNeighbours } from '../../actors/ingester/neighbours.ts';
 import { type Ingesters, shardInstance } from '../../actors/ingesters.ts';
+import { introduce } from '../../actors/introduction.ts';
 import type { Messenger } from '../../actors/kernel/define.ts';
 import { ringSchedulers } from '../../actors/schedulers.ts';
 import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
@@ -27,12 +29,20 @@ export interface ProcessParts {
   readonly objects: PowerCutFiles;
   /** Absent: one of its own. */
   readonly zone?: string;
+  /** Where it runs, if not at a place of its name: two starts of it may be there at once. */
+  readonly host?: string;
+  /** Another start has taken its place, and it has ended. */
+  readonly onReplaced?: () => void;
   /** How late news from the rings' store comes. */
   readonly late?: Lateness;
   readonly ingestersOf: (ring: Ring) => Ingesters;
   /** Told of its way out of the ring. */
   readonly instruments?: Instruments;
   readonly departing?: (right: DepartureDeps) => DepartureDeps;
+  /** In place of how the others are made to hear of it. */
+  readonly introduced?: typeof introduce | undefined;
+  /** In place of what its ingesters know of the others. */
+  readonly neighbouring?: ((right: Neighbours) => Neighbours) | undefined;
   readonly querying?: ((right: Messenger) => Messenger) | undefined;
   /** The objects, as a process sees them. */
   readonly objectsOf?: (objects: Files) => Files;
@@ -44,6 +54,7 @@ export interface ProcessParts {
 /** One start of a process of a simulated cluster: the shipped actors, transport, ring and member over a disk of its own. */
 export class ClusterProcess {
   readonly id: string;
+  readonly incarnation: string;
   readonly store: SingleStore;
   readonly member: Member;
   readonly #ring: Ring;
@@ -53,9 +64,10 @@ export class ClusterProcess {
 
   private constructor(
     id: string,
-    parts: { store: SingleStore; member: Member; ring: Ring; kv: FlakyKv; files: PowerCutFiles; end: () => void },
+    parts: { incarnation: string; store: SingleStore; member: Member; ring: Ring; kv: FlakyKv; files: PowerCutFiles; end: () => void },
   ) {
     this.id = id;
+    this.incarnation = parts.incarnation;
     this.store = parts.store;
     this.member = parts.member;
     this.#ring = parts.ring;
@@ -69,9 +81,11 @@ export class ClusterProcess {
       bus,
       objects,
       zone = id,
+      host = id,
       ingestersOf,
       querying,
       departing = (right) => right,
+      introduced = introduce,
       instruments = noInstruments,
       options,
       heartbeatMs,
@@ -80,9 +94,13 @@ export class ClusterProcess {
     const world = { ...parts.world, files: parts.diskOf(files) };
     files.clock = world.clock;
     let isOver = false;
-    const [control, bulk] = [bus.connect(id), bus.connect(id)];
+    const [control, bulk] = [bus.connect(host), bus.connect(host)];
     const beyond = new NatsTransport({ world, cluster: 'sim', control, bulk, vigilance: { pingMs: 500, missed: 3 } });
     const transport = new Router({ world, beyond });
+    const end = (): void => {
+      isOver = true;
+      void Promise.all([control.close(), bulk.close()]);
+    };
     const kv = new FlakyKv(parts.kv, world.clock, parts.late);
     const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
     // A process that is over goes on running here: nothing that it does has an effect any more.
@@ -92,9 +110,12 @@ export class ClusterProcess {
     // Schedulers have no ring of their own here. One whose ingesters have left schedules for itself.
     const others = ringSchedulers(ring);
     const schedulers = { ...others, instances: () => [...new Set([id, ...others.instances()])] };
+    const incarnation = world.random.id();
+    const right = ringNeighbours(ring, id, incarnation);
+    const neighbours = parts.neighbouring?.(right) ?? right;
     const store = await SingleStore.boot(world, {
       ...options,
-      among: { process: id, transport, ingesters, schedulers, querying, objects: shared },
+      among: { process: id, transport, ingesters, neighbours, schedulers, querying, objects: shared },
     });
     const departure = new Departure(
       departing({
@@ -114,6 +135,7 @@ export class ClusterProcess {
       world,
       log: noInstruments.log,
       id,
+      incarnation,
       zone,
       shards: options.shards,
       url: '',
@@ -121,6 +143,8 @@ export class ClusterProcess {
       heartbeatMs,
       heartbeatTimeoutMs,
       work: {
+        introduce: (registration, signal) =>
+          introduced({ asker: store.system, ring, world, log: instruments.log, instance: id }, registration, signal),
         async catchUp(signal) {
           while (!(await store.ready())) await world.timers.sleep(50, signal);
         },
@@ -129,21 +153,24 @@ export class ClusterProcess {
       },
       onState: (state) => {
         if (state === 'LEFT') departure.letGo().catch(() => {}); // it may die meanwhile
+        if (state !== 'REPLACED') return;
+        end();
+        parts.onReplaced?.();
       },
     });
     member.start();
-    const end = (): void => {
-      isOver = true;
-      void Promise.all([control.close(), bulk.close()]);
-    };
-    return new ClusterProcess(id, { store, member, ring, kv, files, end });
+    return new ClusterProcess(id, { incarnation, store, member, ring, kv, files, end });
   }
 
-  /** Whether it sees all these as active, and nobody else. */
-  sees(ids: ReadonlySet<string>): boolean {
+  /** Whether it sees these starts of processes as active, and nobody else. */
+  sees(starts: readonly ClusterProcess[]): boolean {
     const seen = this.#ring.instances();
     return (
-      seen.length === ids.size && seen.every(({ isAlive, instance }) => isAlive && instance.state === 'ACTIVE' && ids.has(instance.id))
+      seen.length === starts.length &&
+      seen.every(
+        ({ isAlive, instance: { state, incarnation } }) =>
+          isAlive && state === 'ACTIVE' && starts.some((start) => start.incarnation === incarnation),
+      )
     );
   }
 

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DepartureDeps } from '../../actors/departure.ts';
+import type { Neighbours } from '../../actors/ingester/neighbours.ts';
 import { type Ingesters, ringIngesters } from '../../actors/ingesters.ts';
+import type { introduce } from '../../actors/introduction.ts';
 import type { Messenger } from '../../actors/kernel/define.ts';
 import { asFault, Fault } from '../../ops/base/fault.ts';
 import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
@@ -42,6 +44,10 @@ export interface Breakage {
   readonly files?: (right: PowerCutFiles) => Files;
   /** In place of what a process leaves with. */
   readonly departing?: (right: DepartureDeps) => DepartureDeps;
+  /** In place of how the others are made to hear of a process. */
+  readonly introduced?: typeof introduce;
+  /** In place of what ingesters know of the others. */
+  readonly neighbouring?: (right: Neighbours) => Neighbours;
   /** In place of what queriers ask others with. */
   readonly querying?: (right: Messenger) => Messenger;
   /** In place of the objects, as each process sees them. */
@@ -50,6 +56,8 @@ export interface Breakage {
 
 interface Place {
   readonly zone: string;
+  /** Where its process runs: counts the machines that it has had. */
+  machine: number;
   files: PowerCutFiles;
   process: ClusterProcess | undefined;
   /** Until something that was begun with it is done. */
@@ -91,7 +99,7 @@ export class ClusterSimulation {
     this.#places = new Map(
       PROCESSES.slice(0, count).map((id, index) => {
         const zone = areZonesShared ? PROCESSES[index % LEAST_PROCESSES] : id;
-        return [id, { zone, files: new PowerCutFiles(), process: undefined, isChanging: false }];
+        return [id, { zone, machine: 1, files: new PowerCutFiles(), process: undefined, isChanging: false }];
       }),
     );
   }
@@ -119,7 +127,7 @@ export class ClusterSimulation {
 
   async #start(id: string): Promise<void> {
     const place = this.#places.get(id)!;
-    const { ingesters, departing, querying, objects } = this.#breakage;
+    const { ingesters, departing, introduced, neighbouring, querying, objects } = this.#breakage;
     place.process = await ClusterProcess.start(id, place.files, {
       diskOf: this.#breakage.files ?? ((files) => files),
       world: this.#world,
@@ -127,9 +135,13 @@ export class ClusterSimulation {
       kv: this.#kv,
       objects: this.#objects,
       zone: place.zone,
+      host: hostOf(id, place),
+      onReplaced: () => this.#note(`a start of ${id} finds that it is replaced`),
       instruments: this.#departureOf(id),
       late: { timers: this.#world.timers, ms: () => this.#dice.below(this.#dice.chance(0.2) ? LATEST_NEWS_MS : 20) },
       departing: (right) => departing?.(right) ?? right,
+      introduced,
+      neighbouring,
       querying,
       objectsOf: (right) => objects?.(right, this.#world.timers) ?? right,
       ingestersOf: (ring) => {
@@ -157,7 +169,8 @@ export class ClusterSimulation {
       [3, 'stop', () => this.#stop()],
       [6, 'drain', () => this.#drain()],
       [6, 'cut off', () => this.#cutOff()],
-      [3, 'lose messages', () => this.#loseMessages()],
+      [3, 'replace', () => this.#replace()],
+      [4, 'lose messages, or bring them twice, or late', () => this.#confuseMessages()],
     ];
     const [, what, act] = this.#dice.pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
     this.#note(what);
@@ -279,23 +292,59 @@ export class ClusterSimulation {
         await process.stop().catch((error) => this.#problem(`${process.id} did not stop: ${error}`));
         changing.files = changing.files.crash('killed', this.#random);
       }
-      // Before everybody has heard that it left it would be given what was meant for the one before, by whoever still knows that, and would not be asked for it by whoever knows of its leaving only: a
-      // name that left has to rest for as long as news may be late.
-      await this.#world.timers.sleep(LATEST_NEWS_MS + this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
+      await this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
       await this.#start(process.id);
     });
   }
 
   #cutOff(): Promise<void> {
-    return this.#change(this.#unchanging(), async (process) => {
+    return this.#change(this.#unchanging(), async (process, { machine }) => {
       this.#note(`${process.id} is cut off`);
-      this.#isolated.add(process.id);
+      const host = hostOf(process.id, { machine });
+      this.#isolated.add(host);
       process.isolated = true;
       await this.#world.timers.sleep(this.#dice.below(this.#dice.chance(0.5) ? 40_000 : 4_000));
       this.#note(`${process.id} is within reach again`);
-      this.#isolated.delete(process.id);
+      this.#isolated.delete(host);
       process.isolated = false;
     });
+  }
+
+  /** While it is cut off, it is started on another machine, with an empty disk; then the first one is within reach again. A disk that is gone is all that may fail until what the others have is in storage. */
+  async #replace(): Promise<void> {
+    const places = [...this.#places.values()];
+    const place = this.#dice.pick(places);
+    const zombie = place.process;
+    if (zombie === undefined || places.some(({ isChanging, process }) => isChanging || process?.member.state !== 'ACTIVE')) return;
+    const { id } = zombie;
+    const host = hostOf(id, place);
+    this.#disturbed = true;
+    for (const one of places) one.isChanging = true;
+    this.#note(`${id} is cut off, and started elsewhere`);
+    this.#isolated.add(host);
+    zombie.isolated = true;
+    Object.assign(place, { machine: place.machine + 1, files: new PowerCutFiles(), process: undefined });
+    await this.#start(id);
+    const others = this.#living().filter((process) => process.id !== id);
+    for (const { store } of others) await this.#insist(() => store.flush());
+    await place.process!.member.reaches(['ACTIVE']);
+    for (const one of places) one.isChanging = false;
+    await this.#world.timers.sleep(LATEST_NEWS_MS + this.#dice.below(2_000));
+    this.#note(`the first ${id} is within reach again`);
+    this.#isolated.delete(host);
+    zombie.isolated = false;
+  }
+
+  /** Until it succeeds. */
+  async #insist(work: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      try {
+        await work();
+        return;
+      } catch {
+        await this.#world.timers.sleep(500);
+      }
+    }
   }
 
   /** Does something to a process, and nothing else to it meanwhile. */
@@ -307,11 +356,12 @@ export class ClusterSimulation {
     place.isChanging = false;
   }
 
-  async #loseMessages(): Promise<void> {
+  async #confuseMessages(): Promise<void> {
     this.#disturbed = true;
-    this.#bus.network.lossRatio = this.#dice.pick([0.001, 0.01, 0.05]);
+    const { network } = this.#bus;
+    network[this.#dice.pick(['lossRatio', 'lossRatio', 'duplicateRatio', 'lateRatio'] as const)] = this.#dice.pick([0.001, 0.01, 0.05]);
     await this.#world.timers.sleep(this.#dice.below(5_000));
-    this.#bus.network.lossRatio = 0;
+    Object.assign(network, { lossRatio: 0, duplicateRatio: 0, lateRatio: 0 });
   }
 
   /** One that nothing is happening to; another one at the same time only now and then. */
@@ -360,8 +410,8 @@ export class ClusterSimulation {
 
   async #isWell(): Promise<boolean> {
     if ([...this.#places.values()].some(({ isChanging, process }) => isChanging || process?.member.state !== 'ACTIVE')) return false;
-    const ids = new Set(this.#places.keys());
-    if (!this.#living().every((process) => process.sees(ids))) return false;
+    const living = this.#living();
+    if (living.length < this.#places.size || !living.every((process) => process.sees(living))) return false;
     const actors = this.#living().flatMap(({ store }) => store.system.observe());
     if (!actors.every(({ state }) => state === 'running')) return false;
     // All have to see each other: who cannot is told so by a push that is refused.
@@ -421,4 +471,9 @@ export class ClusterSimulation {
     this.#note(`PROBLEM: ${text}`);
     this.problems.push(text);
   }
+}
+
+/** Its name on the network. */
+function hostOf(id: string, { machine }: Pick<Place, 'machine'>): string {
+  return machine === 1 ? id : `${id} ${machine}`;
 }

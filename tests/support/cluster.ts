@@ -12,29 +12,43 @@ export const HEARTBEATS = [
   `-common.storage.ring.heartbeat-timeout=${HEARTBEAT_TIMEOUT_MS}ms`,
 ];
 
+export interface TestClusterOptions {
+  readonly processes?: number;
+  readonly flags?: readonly string[];
+  /** Where they meet; absent: one server of their own. */
+  readonly nats?: () => Promise<readonly NatsServer[]>;
+}
+
 /** Real processes that meet at a real NATS server and share a folder of objects. */
 export class TestCluster {
+  /** The only one, or the first of them. */
   readonly nats: NatsServer;
+  readonly natsServers: readonly NatsServer[];
   readonly servers: readonly TestServer[];
   readonly #folder: string;
 
-  private constructor(nats: NatsServer, servers: readonly TestServer[], folder: string) {
-    this.nats = nats;
+  private constructor(natsServers: readonly NatsServer[], servers: readonly TestServer[], folder: string) {
+    this.nats = natsServers[0];
+    this.natsServers = natsServers;
     this.servers = servers;
     this.#folder = folder;
   }
 
   /** Each process does everything, in a zone of its own. Resolves once all are ready. */
-  static async start({ processes = 3, flags = [] }: { processes?: number; flags?: readonly string[] } = {}): Promise<TestCluster> {
+  static async start({
+    processes = 3,
+    flags = [],
+    nats = async () => [await NatsServer.start()],
+  }: TestClusterOptions = {}): Promise<TestCluster> {
     const folder = mkdtempSync(join(tmpdir(), 'millrace-cluster-'));
-    const nats = await NatsServer.start();
+    const natsServers = await nats();
     const servers = Array.from({ length: processes }, (_, index) =>
       TestServer.start({
         flags: [
           ...unlimited,
           ...HEARTBEATS,
           '-server.workers=2',
-          `-nats.servers=${nats.url}`,
+          `-nats.servers=${natsServers.map(({ url }) => url).join(',')}`,
           `-common.storage.filesystem.chunk-directory=${join(folder, 'objects')}`,
           `-common.storage.ring.instance-id=process-${index}`,
           `-common.storage.ring.instance-availability-zone=zone-${index}`,
@@ -44,7 +58,7 @@ export class TestCluster {
     );
     const started = await Promise.allSettled(servers);
     const cluster = new TestCluster(
-      nats,
+      natsServers,
       started.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])),
       folder,
     );
@@ -69,7 +83,7 @@ export class TestCluster {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
-    await this.nats[Symbol.asyncDispose]();
+    await Promise.all(this.natsServers.map((server) => server[Symbol.asyncDispose]()));
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

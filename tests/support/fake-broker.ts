@@ -13,6 +13,10 @@ interface Subscriber {
 export interface FakeNetwork {
   /** Share of the messages that are lost. */
   lossRatio: number;
+  /** Share of the messages that come twice. */
+  duplicateRatio?: number;
+  /** Share of the messages that are overtaken by later ones. */
+  lateRatio?: number;
   /** Names of processes that nobody reaches. */
   readonly isolated?: ReadonlySet<string>;
   /** Each message takes a time between these; those of one connection to another come in order. */
@@ -69,20 +73,27 @@ export class FakeBus {
   }
 
   #deliver(from: FakeBroker, subscriber: Subscriber, message: BrokerMessage): void {
-    const { lossRatio, delayMs, isolated } = this.network;
+    const { lossRatio, duplicateRatio = 0, lateRatio = 0, delayMs, isolated } = this.network;
     if (this.#random.next() < lossRatio) return;
     const { process } = subscriber.connection;
     if (from.process !== process && (isolated?.has(from.process) || isolated?.has(process))) return;
     const way = `${from.number} ${subscriber.connection.number}`;
     const atMs = Math.max(this.#nowMs() + delayMs[0] + this.#random.next() * (delayMs[1] - delayMs[0]), this.#busy.get(way) ?? 0);
-    this.#busy.set(way, atMs);
-    this.#timers.after(atMs - this.#nowMs(), () => {
-      if (this.#subscribers.has(subscriber)) subscriber.receive(message);
-    });
+    const isLate = lateRatio > 0 && this.#random.next() < lateRatio;
+    if (!isLate) this.#busy.set(way, atMs);
+    const times = duplicateRatio > 0 && this.#random.next() < duplicateRatio ? 2 : 1;
+    for (let time = 0; time < times; time++) {
+      const laterMs = isLate || time > 0 ? this.#random.next() * MOST_LATE_MS : 0;
+      this.#timers.after(atMs + laterMs - this.#nowMs(), () => {
+        if (this.#subscribers.has(subscriber)) subscriber.receive(message);
+      });
+    }
   }
 }
 
 const MAX_PAYLOAD = 16_384;
+/** Of a message that comes a second time, or behind others. */
+const MOST_LATE_MS = 100;
 
 /** One connection to the bus. */
 export class FakeBroker implements Broker {
@@ -91,7 +102,7 @@ export class FakeBroker implements Broker {
   readonly process: string;
   connected = true;
   readonly #bus: FakeBus;
-  readonly #lost: (() => void)[] = [];
+  readonly #lost = new Set<() => void>();
 
   constructor(bus: FakeBus, number: number, process: string) {
     this.#bus = bus;
@@ -108,8 +119,9 @@ export class FakeBroker implements Broker {
     return this.#bus.add({ tokens: subject.split('.'), queue, connection: this, receive });
   }
 
-  whenLost(action: () => void): void {
-    this.#lost.push(action);
+  whenLost(action: () => void): Subscription {
+    this.#lost.add(action);
+    return { close: () => void this.#lost.delete(action) };
   }
 
   /** The connection fails; nothing of this side hears or says anything from here on. */

@@ -95,6 +95,18 @@ export class NatsServer {
   }
 }
 
+/** Servers of one NATS cluster, which keeps three copies of what JetStream stores. */
+export async function startThreeNatsServers(): Promise<NatsServer[]> {
+  const routes = [await freePort(), await freePort(), await freePort()];
+  const all = routes.map((route) => `nats://127.0.0.1:${route}`).join(',');
+  return Promise.all(
+    routes.map((port, index) => {
+      const own = ['--cluster', `nats://127.0.0.1:${port}`, '--cluster_name', 'three', '--name', `server-${index}`];
+      return NatsServer.start({ flags: [...own, '--routes', all] });
+    }),
+  );
+}
+
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

@@ -2,6 +2,7 @@ import { compactor, compactorOptions } from '../../actors/compactor/compactor.ts
 import { distributor, otlpOptions } from '../../actors/distributor/distributor.ts';
 import { frontend, frontendOptions } from '../../actors/frontend/frontend.ts';
 import { ingester, ingesterOptions } from '../../actors/ingester/ingester.ts';
+import { type Neighbours, noNeighbours } from '../../actors/ingester/neighbours.ts';
 import { type Ingesters, localIngesters, shardInstance } from '../../actors/ingesters.ts';
 import type { ActorDefinition, Incarnation, Messenger } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
@@ -52,6 +53,7 @@ export interface SingleStoreOptions {
     readonly schedulers: Schedulers;
     /** What queriers ask others with, if not as they should. */
     readonly querying?: ((right: Messenger) => Messenger) | undefined;
+    readonly neighbours: Neighbours;
     /** Where the objects are that all share. */
     readonly objects: Files;
   };
@@ -151,6 +153,7 @@ export class SingleStore {
         shared,
         countedStreams,
         recentObjectsMs: () => recentObjectsMs,
+        neighbours: among?.neighbours ?? noNeighbours,
       };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };

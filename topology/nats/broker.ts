@@ -21,7 +21,7 @@ export interface Broker {
   /** `subject` may have wildcards. Of all that subscribe with the same `queue`, one gets a message. `receive` does not throw. */
   subscribe(subject: string, receive: (message: BrokerMessage) => void, queue?: string): Subscription;
   /** Runs `action` whenever the connection is lost; it comes back by itself. */
-  whenLost(action: () => void): void;
+  whenLost(action: () => void): Subscription;
   /** Resolves when what was published is sent. */
   close(): Promise<void>;
 }

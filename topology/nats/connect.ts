@@ -80,7 +80,7 @@ function connectionOptions({ servers, user, password, nkeyFile, credentialsFile,
 export class NatsBroker implements Broker {
   readonly connection: NatsConnection;
   readonly #instruments: Instruments;
-  readonly #lost: (() => void)[] = [];
+  readonly #lost = new Set<() => void>();
   #connected = true;
   #maxPayload = DEFAULT_MAX_PAYLOAD;
 
@@ -118,8 +118,9 @@ export class NatsBroker implements Broker {
     return { close: () => subscription.unsubscribe() };
   }
 
-  whenLost(action: () => void): void {
-    this.#lost.push(action);
+  whenLost(action: () => void): Subscription {
+    this.#lost.add(action);
+    return { close: () => void this.#lost.delete(action) };
   }
 
   async close(): Promise<void> {

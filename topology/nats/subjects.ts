@@ -50,6 +50,11 @@ export class ClusterSubjects {
     return `${this.#base}._control.${peer}`;
   }
 
+  /** Where the broker tells `me` that nobody heard what was sent to the control subject of a peer; with `*` for it, all of them. */
+  unheard(me: string, peer: string): string {
+    return `${this.control(me)}.unheard.${peer}`;
+  }
+
   published(subject: string): string {
     return `${this.#base}._published.${subjectToken(subject)}`;
   }

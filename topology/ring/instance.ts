@@ -9,7 +9,11 @@ export interface Instance {
   readonly id: string;
   /** Of this start: another start of the same instance has another. */
   readonly incarnation: string;
+  /** Of its key: another one after a restart, and once the key was removed and made anew. */
+  readonly registration: string;
   readonly state: InstanceState;
+  /** All who were there have heard of it, since its key was made. */
+  readonly introduced: boolean;
   /** What fails together: copies of a stream are never in one zone. */
   readonly zone: string;
   /** Parts into which it divides its streams by hash, each with a log of its own. */
@@ -69,9 +73,10 @@ export function isTokensKey(key: string): boolean {
 export function readInstance(text: string): Instance | undefined {
   const read = plainObject(text);
   if (read === undefined || !STATES.has(String(read.state))) return undefined;
-  const texts = [read.id, read.incarnation, read.zone, read.url];
+  const texts = [read.id, read.incarnation, read.registration, read.zone, read.url];
   const numbers = [read.shards, read.leastVersion, read.mostVersion, read.registeredMs, read.beat];
-  return texts.every(isText) && numbers.every(isCount) ? (read as unknown as Instance) : undefined;
+  if (!texts.every(isText) || !numbers.every(isCount)) return undefined;
+  return typeof read.introduced === 'boolean' ? (read as unknown as Instance) : undefined;
 }
 
 export function readTokenSet(text: string): TokenSet | undefined {

@@ -3,6 +3,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { NatsBroker } from '../nats/connect.ts';
+import type { Subscription } from '../transport/transport.ts';
 import type { Kv, KvEntry, KvWatch } from './kv.ts';
 
 export interface NatsKvOptions {
@@ -113,6 +114,7 @@ class NatsWatch implements KvWatch {
   /** Keys that were told of, and are there. */
   readonly #known = new Map<string, number>();
   readonly #closed = new AbortController();
+  readonly #lost: Subscription;
   #entries: QueuedIterator<NatsEntry> | undefined;
   #lastRevision = 0;
   #staleProofs = 0;
@@ -129,7 +131,7 @@ class NatsWatch implements KvWatch {
     this.#log = log;
     this.#proofMs = proofMs;
     this.#changed = changed;
-    broker.whenLost(() => this.#entries?.stop());
+    this.#lost = broker.whenLost(() => this.#entries?.stop());
   }
 
   provenMs(): number {
@@ -138,6 +140,7 @@ class NatsWatch implements KvWatch {
 
   close(): void {
     this.#closed.abort();
+    this.#lost.close();
     this.#entries?.stop();
   }
 

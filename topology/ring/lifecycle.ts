@@ -25,13 +25,15 @@ const unprovided = (): never => {
 /** An instance's way through a ring, as it sees itself; what the others make of its silence is theirs (`Ring`). Effects: memberLifecycle.provide({ actors }), which take the time that they
  *  take: the machine has no clock.
  *
- *  PENDING: has no tokens yet. JOINING: takes what is new, and gets what it has to have before it counts. ACTIVE. UNHEALTHY: cannot tell the others that it is there. LEAVING: hands
+ *  PENDING: has no tokens yet, or some of the others may not have heard of it. JOINING: takes what is new, and gets what it has to have before it counts. ACTIVE. UNHEALTHY: cannot tell the others that it is there. LEAVING: hands
  *  over, or else flushes. LEFT, STOPPED and REPLACED are ends. */
 export const memberLifecycle = setup({
   types: { context: {} as MemberContext, events: {} as MemberEvent },
   actors: {
     /** Resolves once tokens are its own, in the store too. */
     claimTokens: fromPromise<void>(unprovided),
+    /** Resolves once all who are there have heard of it: what it takes before that, some might not look for here. */
+    introduce: fromPromise<void>(unprovided),
     /** Resolves once it has what an active instance has. */
     catchUp: fromPromise<void>(unprovided),
     /** Resolves once another instance has its heads and its tokens; rejects if nobody takes them. */
@@ -53,11 +55,15 @@ export const memberLifecycle = setup({
   on: { STOP: '.STOPPING', REPLACED: '.REPLACED' },
   states: {
     PENDING: {
-      invoke: { src: 'claimTokens', onDone: 'JOINING', onError: failed('PENDING') },
-      on: { DRAIN: 'LEAVING' },
+      initial: 'claiming',
+      states: {
+        claiming: { invoke: { src: 'claimTokens', onDone: 'introducing', onError: failed('claiming') } },
+        introducing: { invoke: { src: 'introduce', onDone: '#member.JOINING', onError: failed('introducing') } },
+      },
+      on: { DRAIN: 'LEAVING', FORGOTTEN: { target: 'PENDING', reenter: true } },
     },
     JOINING: {
-      invoke: { src: 'catchUp', onDone: 'ACTIVE', onError: failed('PENDING') },
+      invoke: { src: 'catchUp', onDone: 'ACTIVE', onError: failed('#member.PENDING') },
       on: { DRAIN: 'LEAVING', FORGOTTEN: 'PENDING' },
     },
     ACTIVE: { on: { HEARTBEATS_LOST: 'UNHEALTHY', DRAIN: 'LEAVING', FORGOTTEN: 'PENDING' } },

@@ -11,6 +11,8 @@ export type MemberState = InstanceState | 'STOPPING' | 'LEFT' | 'STOPPED' | 'REP
 
 /** What an instance has to do on its way, in the component that it is one of. Each effect ends when its signal is aborted. */
 export interface MemberWork {
+  /** Waits until all who are there have heard of this registration of it. Absent: it does not matter. */
+  introduce?(registration: string, signal: AbortSignal): Promise<void>;
   /** Before it counts as active. */
   catchUp(signal: AbortSignal): Promise<void>;
   /** Gives what it has to another instance. Rejects if none takes it. */
@@ -25,6 +27,8 @@ export interface MemberOptions {
   readonly log: Logger;
   readonly work: MemberWork;
   readonly id: string;
+  /** Of this start. */
+  readonly incarnation: string;
   readonly zone: string;
   readonly shards: number;
   readonly url: string;
@@ -46,7 +50,6 @@ const RETRY_MS = 500;
 
 /** This process's part in a ring: it tells the others who it is, by heartbeats, and goes through the lifecycle. Its tokens stay its own over a restart. */
 export class Member {
-  readonly incarnation: string;
   readonly #options: MemberOptions;
   readonly #machine: Actor<typeof memberLifecycle>;
   readonly #ended = new AbortController();
@@ -60,6 +63,10 @@ export class Member {
   /** There is a state that was not written yet. */
   #isDue = true;
   #written: InstanceState | undefined;
+  readonly #registered = Promise.withResolvers<void>();
+  /** Since its key was made, which may have been an earlier start of it. */
+  #isIntroduced = false;
+  #registration: string;
   #writing: Promise<void> = Promise.resolve();
   /** Its key is being removed: a heartbeat would make it anew. */
   #isGoing = false;
@@ -68,7 +75,7 @@ export class Member {
   constructor(options: MemberOptions) {
     const { world, work } = options;
     this.#options = options;
-    this.incarnation = world.random.id();
+    this.#registration = world.random.id();
     this.#registeredMs = Math.floor(world.clock.nowMs());
     this.#landedMs = world.clock.monotonicMs();
     const machine = memberLifecycle.provide({
@@ -76,6 +83,7 @@ export class Member {
         claimTokens: fromPromise(async ({ signal }) => {
           if (options.tokenCount > 0) await this.#persistent(signal, () => claimTokens(options.kv, options.id, () => this.#newTokens()));
         }),
+        introduce: fromPromise(({ signal }) => this.#introduce(signal)),
         catchUp: fromPromise(({ signal }) => work.catchUp(signal)),
         handOver: fromPromise(({ signal }) => work.handOver(signal)),
         flush: fromPromise(({ signal }) => this.#persistent(signal, () => work.flush(signal))),
@@ -98,7 +106,7 @@ export class Member {
 
   get state(): MemberState {
     const { value } = this.#machine.getSnapshot();
-    return typeof value === 'string' ? (value as MemberState) : 'LEAVING';
+    return (typeof value === 'string' ? value : Object.keys(value)[0]) as MemberState;
   }
 
   /** Why the last thing that failed did. */
@@ -194,7 +202,8 @@ export class Member {
           this.#options.log.debug('heartbeat failed', { instance: this.#options.id, error: String(error) });
         }
       }
-      if (!this.#isDue) await this.#pause(heartbeatMs * (0.9 + world.random.next() / 5));
+      const pauseMs = this.#written === undefined ? Math.min(RETRY_MS, heartbeatMs) : heartbeatMs;
+      if (!this.#isDue) await this.#pause(pauseMs * (0.9 + world.random.next() / 5));
     }
   }
 
@@ -221,12 +230,14 @@ export class Member {
   }
 
   async #writeNow(state: InstanceState): Promise<void> {
-    const { kv, id, zone, shards, url } = this.#options;
+    const { kv, id, incarnation, zone, shards, url } = this.#options;
     const key = instanceKey(id);
     const instance: Instance = {
       id,
-      incarnation: this.incarnation,
+      incarnation,
+      registration: this.#registration,
       state,
+      introduced: this.#isIntroduced,
       zone,
       shards,
       url,
@@ -240,22 +251,37 @@ export class Member {
     if (revision !== undefined) {
       this.#revision = revision;
       this.#written = state;
+      this.#registered.resolve();
       return;
     }
     const found = await kv.get(key);
     this.#revision = found?.revision ?? 0;
     const other = found?.value === undefined ? undefined : readInstance(found.value);
     // A write of ours that was in doubt, or what an earlier start of this instance left.
-    if (other?.incarnation === this.incarnation || isFirst) return this.#writeNow(state);
+    if (other?.incarnation === incarnation) return this.#writeNow(state);
+    if (isFirst) {
+      this.#isIntroduced = other?.introduced ?? false;
+      return this.#writeNow(state);
+    }
     if (found === undefined) {
       this.#options.log.warn('the others were made to forget this instance, it begins anew', { instance: id });
       if (this.state === 'STOPPING') return;
+      this.#isIntroduced = false;
+      this.#registration = this.#options.world.random.id();
       this.#send({ type: 'FORGOTTEN' });
       return this.#writeNow(this.state as InstanceState);
     }
     this.#options.log.error('another process is this instance now', { instance: id, incarnation: other?.incarnation });
     this.#send({ type: 'REPLACED' });
     throw new Fault('stale_incarnation', `another process is ${id} now`);
+  }
+
+  /** Its key has to be there: the others hear of it by that. */
+  async #introduce(signal: AbortSignal): Promise<void> {
+    await this.#registered.promise;
+    if (!this.#isIntroduced) await this.#options.work.introduce?.(this.#registration, signal);
+    signal.throwIfAborted(); // it was forgotten meanwhile
+    this.#isIntroduced = true;
   }
 
   #newTokens(): number[] {
@@ -268,7 +294,7 @@ export class Member {
   async #leave(): Promise<void> {
     this.#isGoing = true;
     await this.#writing;
-    await removeInstance(this.#options.kv, this.#options.id, this.incarnation);
+    await removeInstance(this.#options.kv, this.#options.id, this.#options.incarnation);
   }
 }
 

@@ -26,6 +26,23 @@ export interface SeenInstance {
   readonly tokens: number;
 }
 
+/** What others have to know to ask an instance that is a process. */
+export interface RingProcess {
+  readonly process: string;
+  /** Of the start of it that is known. */
+  readonly incarnation: string;
+  /** Parts into which it divides its streams. */
+  readonly shards: number;
+}
+
+/** One as it was seen in a ring. */
+export interface SeenProcess extends RingProcess {
+  /** A revision of its key; there may have been later ones. */
+  readonly revision: number;
+  /** Whether it was introduced by then. */
+  readonly introduced: boolean;
+}
+
 interface Known {
   readonly instance: Instance;
   readonly revision: number;
@@ -34,8 +51,8 @@ interface Known {
 
 /** How often it is looked whether somebody has fallen silent. */
 const LOOK_MS = 500;
-/** Looks without proof that nothing was missed, after which everybody is given the whole time-out anew. */
-const BLIND_LOOKS = 6;
+/** Without proof that nothing was missed for so long, or for this part of the time-out, everybody is given the whole time-out anew. */
+const BLIND = { leastMs: 3_000, ofTimeout: 1 / 4 };
 
 /** What one process knows of a ring. It says where things are best put, and who may have something; nothing that is durable depends on it. While the store is away it stays as it was. */
 export class Ring {
@@ -49,7 +66,9 @@ export class Ring {
   /** By where in the placement they begin, until something changes; for `#replicaCount` of them. */
   #replicas = new Map<number, readonly Instance[]>();
   #replicaCount = 0;
+  #processes: readonly SeenProcess[] | undefined;
   #version = 0;
+  #revision = 0;
   /** Up to when everything was told, when that was last looked at. */
   #provenMs = Number.NEGATIVE_INFINITY;
   /** Nobody was silent before. */
@@ -82,6 +101,11 @@ export class Ring {
     return { close: () => void this.#listeners.delete(action) };
   }
 
+  /** Of the last change of the store that was told of: all before it were too. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** Grows whenever listeners are told. */
   get version(): number {
     return this.#version;
@@ -96,6 +120,19 @@ export class Ring {
       return { instance, revision, silentMs, isAlive: silentMs <= this.#options.heartbeatTimeoutMs, tokens: owned.get(instance.id) ?? 0 };
     });
     return seen.sort((a, b) => (a.instance.id < b.instance.id ? -1 : 1));
+  }
+
+  /** What the instance says of itself. */
+  instance(id: string): Instance | undefined {
+    return this.#instances.get(id)?.instance;
+  }
+
+  /** All instances, in short; kept until something changes. */
+  processes(): readonly SeenProcess[] {
+    this.#processes ??= [...this.#instances.values()].map(({ instance: { id, incarnation, introduced, shards }, revision }) => {
+      return { process: id, incarnation, revision, introduced, shards };
+    });
+    return this.#processes;
   }
 
   find(id: string): SeenInstance | undefined {
@@ -132,6 +169,7 @@ export class Ring {
 
   #changed({ key, value, revision }: KvEntry): void {
     const { world, log } = this.#options;
+    this.#revision = revision;
     if (isInstanceKey(key)) {
       const instance = value === undefined ? undefined : readInstance(value);
       if (instance !== undefined) {
@@ -155,16 +193,26 @@ export class Ring {
   }
 
   /** Of one that is as it was, and was heard of in time. */
-  #isHeartbeat({ instance: before, changedMs }: Known, { state, incarnation, zone, shards, url }: Instance): boolean {
+  #isHeartbeat(
+    { instance: before, changedMs }: Known,
+    { state, incarnation, registration, introduced, zone, shards, url }: Instance,
+  ): boolean {
     const isSame = before.state === state && before.incarnation === incarnation && before.zone === zone && before.shards === shards;
-    return isSame && before.url === url && this.#silentMs(changedMs) <= this.#options.heartbeatTimeoutMs;
+    return (
+      isSame &&
+      before.registration === registration &&
+      before.introduced === introduced &&
+      before.url === url &&
+      this.#silentMs(changedMs) <= this.#options.heartbeatTimeoutMs
+    );
   }
 
   #look(): void {
     const provenMs = this.#watch?.provenMs() ?? Number.NEGATIVE_INFINITY;
     if (provenMs > this.#provenMs) {
       // Whoever could not be seen, mostly could not write either.
-      if (this.#blindLooks >= BLIND_LOOKS) this.#sinceMs = this.#options.world.clock.monotonicMs();
+      const blindMs = Math.max(BLIND.leastMs, BLIND.ofTimeout * this.#options.heartbeatTimeoutMs);
+      if (this.#blindLooks * LOOK_MS >= blindMs) this.#sinceMs = this.#options.world.clock.monotonicMs();
       this.#blindLooks = 0;
       this.#provenMs = provenMs;
       const alive = this.instances()
@@ -182,6 +230,7 @@ export class Ring {
   #tell(): void {
     this.#version++;
     this.#replicas.clear();
+    this.#processes = undefined;
     for (const listener of this.#listeners) listener();
   }
 }

@@ -10,10 +10,10 @@ export interface StoredTokens {
   readonly set: TokenSet;
 }
 
-/** What the instance owns: its own set, and those that others left it. As the store is asked, not as a ring sees it. */
-export async function tokensOf(kv: Kv, owner: string): Promise<StoredTokens[]> {
+/** What the instance owns: its own set, and those that others left it. As the store is asked, not as a ring sees it: while that is away this waits. */
+export async function tokensOf(kv: Kv, owner: string, signal?: AbortSignal): Promise<StoredTokens[]> {
   const entries = new Map<string, KvEntry>();
-  const watch = await kv.watch((entry) => entries.set(entry.key, entry));
+  const watch = await kv.watch((entry) => entries.set(entry.key, entry), signal);
   watch.close();
   return [...entries.values()].flatMap(({ key, value: text, revision }) => {
     const set = text === undefined || !isTokensKey(key) ? undefined : readTokenSet(text);
@@ -39,8 +39,8 @@ export async function claimTokens(kv: Kv, owner: string, makeTokens: () => numbe
 }
 
 /** Gives all that `from` owns to `to`, each set by one compare-and-set. To be called again if it was in doubt. Throws Fault unavailable if others change them at the same time. */
-export async function moveTokens(kv: Kv, from: string, to: string): Promise<void> {
-  for (const { key, revision, set } of await tokensOf(kv, from)) {
+export async function moveTokens(kv: Kv, from: string, to: string, signal?: AbortSignal): Promise<void> {
+  for (const { key, revision, set } of await tokensOf(kv, from, signal)) {
     const moved: TokenSet = { ...set, owner: to, epoch: set.epoch + 1 };
     if ((await kv.put(key, JSON.stringify(moved), revision)) === undefined)
       throw new Fault('unavailable', `the tokens of ${from} were changed meanwhile`);

@@ -33,8 +33,9 @@ interface Request {
   /** Since the last sign that somebody has it, or will. */
   ticks: number;
   items: number;
-  /** Items that the peer said it had sent, when it was last asked. */
+  /** Items that the peer said it had sent, when it answered last, and the time before. */
   sent: number;
+  sentBefore: number;
   /** Of the stream. */
   readMessages: number;
   readBytes: number;
@@ -96,6 +97,7 @@ export class AskedRequests {
       ticks: 0,
       items: 0,
       sent: 0,
+      sentBefore: 0,
       readMessages: 0,
       readBytes: 0,
       isDoubtful: false,
@@ -235,7 +237,16 @@ export class AskedRequests {
         const { readMessages, readBytes } = this.#open.get(id)!;
         return [readMessages, readBytes];
       });
-      post.control(peer, [PING, post.me, ids, read]);
+      post.control(peer, [PING, post.me, ids, read], true);
+    }
+  }
+
+  /** The broker says that nobody hears what is sent to the peer: its process is gone, or has lost a connection, and may have lost what it would answer. */
+  unheard(peer: string): void {
+    for (const [id, request] of this.#open) {
+      if (request.peer !== peer) continue;
+      request.sending?.drop();
+      this.#fail(id, `the process that works for ${request.to} is gone`);
     }
   }
 
@@ -251,8 +262,9 @@ export class AskedRequests {
     for (let at = 0; at < sent.length; at += 2) {
       const request = this.#open.get(sent[at]);
       if (request === undefined) continue;
-      // What was out when the peer answered last must have come by now.
-      if (request.items < request.sent) this.#lost(sent[at], request);
+      // Pongs overtake items, which may wait behind others: what was out two answers ago must have come by now.
+      if (request.items < request.sentBefore) this.#lost(sent[at], request);
+      request.sentBefore = request.sent;
       request.sent = sent[at + 1];
     }
   }

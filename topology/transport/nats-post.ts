@@ -92,10 +92,15 @@ export class Post {
     this.#parts.bulk.publish(subject, packed(encoded, false));
   }
 
-  /** Beside all else, to a peer that is known to be there. */
-  control(peer: string, parcel: ControlParcel): void {
+  /** Beside all else, to a peer that is known to be there. `tellUnheard`: the broker is to say so if it is there no more. */
+  control(peer: string, parcel: ControlParcel, tellUnheard = false): void {
+    const { control, subjects } = this.#parts;
     const head = parcel.slice(0, -1) as (string | number)[];
-    this.#parts.control.publish(this.#parts.subjects.control(peer), packed(encode(head, parcel.at(-1)), false));
+    control.publish(
+      subjects.control(peer),
+      packed(encode(head, parcel.at(-1)), false),
+      tellUnheard ? subjects.unheard(this.me, peer) : undefined,
+    );
   }
 
   /** Frames are copied before this returns; with `transfer` the sender's are empty then. `onGone`: a part of a long one was lost, or is not wanted. Throws Fault internal

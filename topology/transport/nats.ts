@@ -90,6 +90,7 @@ export class NatsTransport implements Transport {
     this.#switchboard = new Switchboard(world, (address) => this.#asked.endpoint(address));
     this.#subscriptions.add(bulk.subscribe(`${this.#subjects.inbox(me)}.>`, (message) => this.#guarded(message, this.#receive)));
     this.#subscriptions.add(control.subscribe(this.#subjects.control(me), (message) => this.#guarded(message, this.#receiveControl)));
+    this.#subscriptions.add(control.subscribe(this.#subjects.unheard(me, '*'), (message) => this.#guarded(message, this.#receiveUnheard)));
     bulk.whenLost(() => this.#asked.failAll('the connection to NATS was lost'));
   }
 
@@ -226,6 +227,10 @@ export class NatsTransport implements Transport {
     if (parcel[0] !== PUBLISH) return;
     const [, subject, kind, tenant, trace, body] = parcel;
     this.#local.publish(subject, { kind, tenant, trace, body });
+  };
+
+  readonly #receiveUnheard = ({ subject, nobody }: BrokerMessage): void => {
+    if (nobody) this.#asked.unheard(subject.slice(subject.lastIndexOf('.') + 1));
   };
 
   readonly #receiveControl = ({ payload }: BrokerMessage): void => {

@@ -34,6 +34,7 @@ async function rig(answers: readonly Push[]) {
           tail: () => assert.fail('not asked for here'),
           flush: unasked,
           status: unasked,
+          introduce: unasked,
           seal: unasked,
           hand_over: unasked,
           settle: unasked,

@@ -25,9 +25,11 @@ async function send(replies: readonly Reply[], { quorum = 2, copies = 3 } = {}) 
   const got: Record<string, string> = {};
   const counts = { sent: 0, failed: 0 };
   const ingesters: Ingesters = {
-    replicasOf: (_, hash) => (hash === 'first' ? names.slice(0, copies) : names.slice(-copies)),
+    replicasOf: (_, hash) =>
+      (hash === 'first' ? names.slice(0, copies) : names.slice(-copies)).map((instance) => ({ instance, incarnation: `of ${instance}` })),
     quorum,
     groups: () => [],
+    unknown: () => [],
     tolerated: 1,
     onChange: () => ({ close: () => {} }),
   };

@@ -49,8 +49,8 @@ function rig(records: readonly Record[], answer: (instance: string, attempt: num
   } as unknown as Asker;
   const ending = new AbortController();
   const to = [
-    { process: 't', shards: 2 },
-    { process: 'u', shards: 1 },
+    { process: 't', incarnation: 'of t', shards: 2 },
+    { process: 'u', incarnation: 'of u', shards: 1 },
   ];
   const deps = { asker, world, giver: { process: 'g', attempt: '1' }, to, signal: ending.signal };
   return { world, got, bytes, attempts, ending, run: () => handOver([log, log], deps) };
@@ -157,7 +157,7 @@ for (const [what, first, second, whole] of answers) {
       },
     } as unknown as Asker;
     const context = { tenant: 'a', deadlineMs: 1_000, signal: new AbortController().signal, trace: '' } as AskContext;
-    const to = ['t', 'u'].map((process) => ({ process, shards: 1 }));
+    const to = ['t', 'u'].map((process) => ({ process, incarnation: `of ${process}`, shards: 1 }));
     const sent = sendOn([batch('one', 'line').bytes], to, asker, context);
     if (whole === 'fails') await assert.rejects(sent, isFault('unavailable'));
     else assert.deepEqual(await sent, whole);

@@ -56,7 +56,7 @@ function rig(position = (appends: number) => appends, kept: (item: LogRecord) =>
     delete: (key) => memory.delete(key),
   };
   const incarnation = new ActiveIncarnation('ingester/0', 1, (error) => failures.push(error));
-  const context = { world, instruments: noInstruments, incarnation, instance: '0' };
+  const context = { world, instruments: noInstruments, incarnation, instance: '0', takesAny: () => {} };
   const heads = new LogHeads(log, { end: 0, newest: undefined, isBroken: false }, { blobs, options: OPTIONS }, context);
   const push = (line: string) => heads.push('a', batchOf([{ time: HOUR_START_NS, line, metadata: {} }], '{app="a"}', 'a').bytes);
   const holdPuts = () => {

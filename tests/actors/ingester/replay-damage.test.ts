@@ -49,6 +49,7 @@ async function replayed(items: readonly (LogRecord | LogGap)[], chainEnd: number
     instruments,
     incarnation: new ActiveIncarnation('ingester/0', 1, (error) => failures.push(error)),
     instance: '0',
+    takesAny: () => {},
   };
   const heads = new LogHeads(
     logOf(items, end),

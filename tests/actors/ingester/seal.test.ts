@@ -5,7 +5,7 @@ import { Seal } from '../../../actors/ingester/seal.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import { isFault } from '../../support/checks.ts';
 
-const T = { process: 't', shards: 1 };
+const T = { process: 't', incarnation: 'of t', shards: 1 };
 
 test('a seal waits for the pushes that were begun before it; later ones are sent on', async () => {
   const seal = new Seal();

@@ -48,11 +48,20 @@ test('queriers are there from when they attach until they stop', async () => {
   assert.deepEqual(await there(), ['q2']);
 });
 
+test('one scheduler without queriers leaves leases to others that have some, and there is none where nobody has', async () => {
+  const { world, system, takers, there } = await setUp(['q1']);
+  await system.spawn(queryScheduler, null, { instance: 'lonely' });
+  for (let turn = 0; turn < 4; turn++) assert.deepEqual(await there(), ['q1']);
+  await takers[0].stop('shutdown');
+  await world.settle();
+  await assert.rejects(there(), isFault('unavailable'));
+});
+
 test('a querier attaches again after the scheduler was started anew', async () => {
   const { world, system, scheduler, there } = await setUp(['q1']);
   await scheduler.stop('shutdown');
   await system.spawn(queryScheduler, null, { instance: '0' });
-  assert.deepEqual(await there(), []);
+  await assert.rejects(there(), isFault('unavailable'));
   await world.advance(10_000);
   assert.deepEqual(await there(), ['q1']);
 });

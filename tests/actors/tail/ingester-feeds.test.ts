@@ -85,6 +85,7 @@ function rig({
   const ingesters: Ingesters = {
     replicasOf: () => [],
     quorum: 2,
+    unknown: () => [],
     tolerated: 1,
     groups: () =>
       there.map((name) => ({ name, instances: Array.from({ length: shards }, (_, shard) => (shards === 1 ? name : `${name}-${shard}`)) })),

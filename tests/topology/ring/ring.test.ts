@@ -38,6 +38,7 @@ class Rig {
       log: noInstruments.log,
       work: NO_WORK,
       id,
+      incarnation: this.world.random.id(),
       zone: `zone of ${id}`,
       shards: 2,
       url: '',
@@ -211,6 +212,38 @@ test('an instance that was forgotten by mistake comes back', async () => {
   await assert.rejects(removeInstance(rig.store, 'b'), { code: 'not_found' });
 });
 
+test('who has a new key is introduced before it joins; a later start of it was, unless it was forgotten meanwhile', async () => {
+  const rig = new Rig();
+  const ring = await rig.ring();
+  const gates: PromiseWithResolvers<void>[] = [];
+  const introduce = (): Promise<void> => {
+    gates.push(Promise.withResolvers());
+    return gates.at(-1)!.promise;
+  };
+  const work = { ...NO_WORK, introduce };
+  const isIntroduced = (): [boolean, string] => [ring.instance('a')!.introduced, ring.instance('a')!.state];
+  const first = rig.member('a', { work });
+  await rig.world.advance(5 * HEARTBEAT_MS);
+  assert.deepEqual([gates.length, ...isIntroduced()], [1, false, 'PENDING']);
+  await first.stop();
+  const second = rig.member('a', { work });
+  await rig.world.advance(HEARTBEAT_MS);
+  assert.equal(gates.length, 2, 'it was not introduced before');
+  gates[1].resolve();
+  await rig.all([second], 'ACTIVE');
+  await rig.world.advance(HEARTBEAT_MS);
+  assert.deepEqual(isIntroduced(), [true, 'ACTIVE']);
+  await second.stop();
+  const third = rig.member('a', { work });
+  await rig.all([third], 'ACTIVE');
+  assert.deepEqual([gates.length, ...isIntroduced()], [2, true, 'ACTIVE']);
+  await removeInstance(rig.store, 'a');
+  await rig.world.advance(2 * HEARTBEAT_MS);
+  assert.deepEqual([gates.length, ...isIntroduced()], [3, false, 'PENDING']);
+  gates[2].resolve();
+  await rig.all([third], 'ACTIVE');
+});
+
 test('one that is silent for long enough is forgotten, one that is slow is not; while the store is away nobody is', async () => {
   const rig = new Rig();
   const [ring, kv, watching] = [await rig.ring(), rig.kv(), rig.kv()];
@@ -329,7 +362,8 @@ test('every event of the lifecycle, and where it leads, is told to who wants to 
   assert.deepEqual(
     seen.filter((line) => !line.includes('init')),
     [
-      'xstate.done.actor.0.member.PENDING JOINING',
+      'xstate.done.actor.0.member.PENDING.claiming PENDING.introducing',
+      'xstate.done.actor.0.member.PENDING.introducing JOINING',
       'xstate.done.actor.0.member.JOINING ACTIVE',
       'DRAIN LEAVING.handing-over',
       'xstate.error.actor.0.member.LEAVING.handing-over LEAVING.flushing',

@@ -12,15 +12,16 @@ const FAR_MS = 10 * 60_000;
 
 function cluster(seed: number) {
   const world = fakeWorld(seed);
-  const bus = new FakeBus(world);
-  const peer = () => {
-    const [control, bulk] = [bus.connect(), bus.connect()];
+  const isolated = new Set<string>();
+  const bus = new FakeBus(world, { lossRatio: 0, delayMs: [0, 1], isolated });
+  const peer = (process = '') => {
+    const [control, bulk] = [bus.connect(process), bus.connect(process)];
     const transport = new NatsTransport({ world, cluster: 'test', control, bulk, vigilance: VIGILANCE });
     const die = () => Promise.all([control.close(), bulk.close()]);
     return { transport, control, bulk, die };
   };
   const later = () => ({ deadlineMs: world.clock.monotonicMs() + FAR_MS });
-  return { world, bus, peer, later };
+  return { world, bus, isolated, peer, later };
 }
 
 /** What became of a promise. */
@@ -104,24 +105,27 @@ for (let seed = 1; seed <= 20; seed++) {
   });
 }
 
-test('a process that dies is missed within some pings, whatever it was asked', async () => {
-  const { world, peer, later } = cluster(1);
-  const [near, far, other] = [peer(), peer(), peer()];
-  for (const { transport, number } of [
-    { transport: far.transport, number: 0 },
-    { transport: other.transport, number: 1 },
-  ]) {
+test('a process that dies is missed at the first ping, one that is cut off within some, whatever it was asked', async () => {
+  const { world, peer, later, isolated } = cluster(1);
+  const [near, far, other, mute] = [peer(), peer(), peer(), peer('mute')];
+  for (const [number, { transport }] of [far, other, mute].entries()) {
     transport.serve(`far/${number}`, ({ body }, { signal }) =>
       (body as { wait: boolean }).wait ? world.timers.sleep(FAR_MS, signal) : Promise.resolve(number),
     );
   }
-  const waiting = [0, 1].map((number) => watched(near.transport.request(`far/${number}`, message({ kind: 'ask', wait: true }), later())));
+  const waiting = [0, 1, 2].map((number) =>
+    watched(near.transport.request(`far/${number}`, message({ kind: 'ask', wait: true }), later())),
+  );
   await world.advance(10_000);
   assert.ok(waiting.every(({ done }) => !done));
   await far.die();
-  await world.advance(5_001);
-  assert.equal(waiting[0].fault?.code, 'unavailable');
-  assert.equal(waiting[1].done, false);
+  isolated.add('mute');
+  await world.advance(VIGILANCE.pingMs + 100);
+  assert.deepEqual([waiting[0].fault?.code, waiting[1].done, waiting[2].done], ['unavailable', false, false]);
+  assert.match(waiting[0].fault?.message ?? '', /is gone/);
+  await world.advance(4_000);
+  assert.deepEqual([waiting[1].done, waiting[2].fault?.code], [false, 'unavailable']);
+  await mute.die();
   const next = watched(near.transport.request('far/0', message({ kind: 'ask', wait: false }), later()));
   await world.advance(100);
   assert.match(next.fault?.message ?? '', /nothing serves far\/0/);

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
-import { createAccount, createOperator, createUser } from '@nats-io/nkeys';
+import { fileURLToPath } from 'node:url';
 import { MiB } from '../../../ops/base/bytes.ts';
 import { Fault } from '../../../ops/base/fault.ts';
 import { noInstruments } from '../../../ops/base/instruments.ts';
 import { realWorld } from '../../../ops/base/world.ts';
 import { connectNats, type NatsOptions } from '../../../topology/nats/connect.ts';
-import { NatsServer, withoutNats } from '../../support/nats.ts';
-import { freePort } from '../../support/ports.ts';
+import { NatsServer, startThreeNatsServers, withoutNats } from '../../support/nats.ts';
+import { securedNats } from '../../support/nats-secured.ts';
 import { message } from '../../support/transport-peer.ts';
 import { type OpenedNats, openNatsTransport } from './nats-open.ts';
 
@@ -61,6 +61,22 @@ test('a server is killed: what is under way fails at once; when it is back, ever
   }
 });
 
+test('a process is killed: the server says at the first ping that nobody is there', { skip: withoutNats }, async () => {
+  await using server = await NatsServer.start();
+  const process = fork(fileURLToPath(new URL('./peer-process.ts', import.meta.url)), [server.url, 'one']);
+  const [near] = await Promise.all([openNatsTransport(server.url, 'one'), once(process, 'message')]);
+  try {
+    const asked = near.transport.request('peer/0', message({ kind: 'hang' }), later());
+    const failed = assert.rejects(asked, { code: 'unavailable', message: /is gone/ });
+    assert.equal(await near.transport.request('peer/0', message({ kind: 'echo', value: 1 }), later()), 1);
+    process.kill('SIGKILL');
+    await failed;
+  } finally {
+    process.kill('SIGKILL');
+    await near.close();
+  }
+});
+
 test('a server stands still: its peers lose it, and go on when it does', { skip: withoutNats }, async () => {
   await using server = await NatsServer.start();
   const [near, far] = await Promise.all([openNatsTransport(server.url, 'one'), openNatsTransport(server.url, 'one')]);
@@ -78,17 +94,7 @@ test('a server stands still: its peers lose it, and go on when it does', { skip:
 });
 
 test('one of three servers dies: the others carry on', { skip: withoutNats }, async () => {
-  const routes = [await freePort(), await freePort(), await freePort()];
-  const servers = await Promise.all(
-    routes.map((port, index) =>
-      NatsServer.start({
-        flags: [
-          ...['--cluster', `nats://127.0.0.1:${port}`, '--cluster_name', 'three', '--name', `server-${index}`],
-          ...['--routes', routes.map((route) => `nats://127.0.0.1:${route}`).join(',')],
-        ],
-      }),
-    ),
-  );
+  const servers = await startThreeNatsServers();
   const opened: OpenedNats[] = [];
   try {
     const [first, second, third] = servers.map(({ url }) => url);
@@ -138,84 +144,9 @@ test('many large streams at once, read slowly, do not cost the connection', { sk
   }
 });
 
-/** How a server and its clients are set up. */
-interface Secured {
-  readonly config: string;
-  readonly right: Partial<NatsOptions>;
-  readonly wrong: Partial<NatsOptions>;
-}
-
-const written = (name: string, text: string | Uint8Array): string => {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-};
-
-const nkeyFile = (name: string, seed: Uint8Array): string => written(name, seed);
-
-const UNLIMITED = { conn: -1, leaf: -1, imports: -1, exports: -1, subs: -1, data: -1, payload: -1, wildcards: true };
-
-async function withCredentials(): Promise<Secured> {
-  const [operator, account, system, user, stranger] = [createOperator(), createAccount(), createAccount(), createUser(), createUser()];
-  const operatorJwt = await encodeOperator('millrace', operator, { system_account: system.getPublicKey() });
-  const jwtOf = (name: string, key: typeof account) => encodeAccount(name, key, { limits: UNLIMITED }, { signer: operator });
-  const strangerJwt = await encodeUser('process', stranger, createAccount(), {});
-  const userJwt = await encodeUser('process', user, account, {});
-  return {
-    config: `operator: ${written('operator.jwt', operatorJwt)}
-system_account: ${system.getPublicKey()}
-resolver: MEMORY
-resolver_preload: { ${account.getPublicKey()}: ${await jwtOf('logs', account)}, ${system.getPublicKey()}: ${await jwtOf('system', system)} }`,
-    right: { credentialsFile: written('right.creds', fmtCreds(userJwt, user)) },
-    wrong: { credentialsFile: written('wrong.creds', fmtCreds(strangerJwt, stranger)) },
-  };
-}
-
-function withNkeys(): Secured {
-  const [user, stranger] = [createUser(), createUser()];
-  return {
-    config: `authorization: { users: [ { nkey: ${user.getPublicKey()} } ] }`,
-    right: { nkeyFile: nkeyFile('right.nk', user.getSeed()) },
-    wrong: { nkeyFile: nkeyFile('wrong.nk', stranger.getSeed()) },
-  };
-}
-
-function withTls(): Secured {
-  const [key, cert] = certificate('right');
-  const [, other] = certificate('wrong');
-  return {
-    config: `tls: { cert_file: "${cert}", key_file: "${key}", ca_file: "${cert}", verify: true }`,
-    right: { tls: { caFile: cert, certFile: cert, keyFile: key } },
-    wrong: { tls: { caFile: other, certFile: cert, keyFile: key } },
-  };
-}
-
-/** Signed by itself. */
-function certificate(name: string): [key: string, cert: string] {
-  const [key, cert] = [`${name}-key.pem`, `${name}.pem`].map((file) => join(folder, file));
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject], {
-    stdio: 'ignore',
-  });
-  return [key, cert];
-}
-
-const secured: [what: string, set: () => Secured | Promise<Secured>][] = [
-  [
-    'user and password',
-    () => ({
-      config: 'authorization: { user: millrace, password: "correct horse" }',
-      right: { user: 'millrace', password: 'correct horse' },
-      wrong: { user: 'millrace', password: 'wrong' },
-    }),
-  ],
-  ['an nkey', withNkeys],
-  ['a credentials file', withCredentials],
-  ['TLS with certificates of both sides', withTls],
-];
-for (const [what, set] of secured) {
+for (const [what, set] of securedNats) {
   test(`connections with ${what}`, { skip: withoutNats }, async () => {
-    const { config, right, wrong } = await set();
+    const { config, right, wrong } = await set(folder);
     await using server = await NatsServer.start({ config, jetStream: false });
     const open = (options: Partial<NatsOptions>) => connectNats({ servers: [server.url], ...options }, 'test', noInstruments);
     const broker = await open(right);
