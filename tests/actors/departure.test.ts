@@ -1,124 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DepartureDeps } from '../../actors/departure.ts';
-import { ringIngesters } from '../../actors/ingesters.ts';
 import { type IngesterAsk, type IngesterReply, ingesterProtocol } from '../../actors/protocol/ingest.ts';
-import { noInstruments } from '../../ops/base/instruments.ts';
-import { type FakeWorld, fakeWorld, seededRandom } from '../../ops/base/world-fake.ts';
-import { MemoryKv } from '../../topology/ring/kv.ts';
-import { tokensOf } from '../../topology/ring/tokens.ts';
-import { ClusterProcess } from '../sim/cluster-process.ts';
-import { START_NS } from '../sim/sent-entries.ts';
+import { seededRandom } from '../../ops/base/world-fake.ts';
+import { ClusterRig, lines, RECENT_OBJECTS_MS } from '../sim/cluster-rig.ts';
 import { batchOf, HOUR_START_NS } from '../storage/chunk/rows.ts';
 import { isFault, numbers } from '../support/checks.ts';
-import { FakeBus } from '../support/fake-broker.ts';
-import { PowerCutFiles } from '../support/power-cut-files.ts';
 
-/** A listing may be as old. */
-const RECENT_OBJECTS_MS = 1_000;
 const OPTIONS = { tenant: 'fake', deadlineMs: Number.POSITIVE_INFINITY };
-const lines = numbers(60).map((number) => `line ${String(number).padStart(2, '0')}`);
-
-/** Processes of a cluster, each with a disk of its own, over a network that loses nothing. */
-class Rig {
-  readonly world: FakeWorld = fakeWorld(1, new PowerCutFiles());
-  readonly kv = new MemoryKv(this.world.clock);
-  readonly objects = new PowerCutFiles();
-  readonly disks = new Map<string, PowerCutFiles>();
-  readonly told: string[] = [];
-  readonly processes = new Map<string, ClusterProcess>();
-  readonly #isolated = new Set<string>();
-  readonly #bus = new FakeBus(this.world, { lossRatio: 0, delayMs: [0, 1], isolated: this.#isolated });
-
-  /** Starts one process after the other. */
-  static async start(zones: Record<string, string>): Promise<Rig> {
-    const rig = new Rig();
-    rig.objects.clock = rig.world.clock;
-    for (const [id, zone] of Object.entries(zones)) await rig.start(id, zone);
-    return rig;
-  }
-
-  async start(id: string, zone: string, departing = (right: DepartureDeps): DepartureDeps => right): Promise<ClusterProcess> {
-    const files = this.disks.get(id) ?? new PowerCutFiles();
-    this.disks.set(id, files);
-    const tell = (message: string, fields: object = {}): void =>
-      void this.told.push(`${message} ${Object.values(fields).join(' ')}`.trim());
-    const process = await ClusterProcess.start(id, files, {
-      world: this.world,
-      diskOf: (disk) => disk,
-      bus: this.#bus,
-      kv: this.kv,
-      objects: this.objects,
-      zone,
-      ingestersOf: (ring) => ringIngesters(ring, 3),
-      instruments: { ...noInstruments, log: { ...noInstruments.log, info: tell, warn: tell } },
-      departing,
-      options: { shards: 2, limits: { maxGlobalStreamsPerUser: 50 }, recentObjectsMs: RECENT_OBJECTS_MS, querier: { maxListingAge: 500 } },
-      heartbeatMs: 1_000,
-      heartbeatTimeoutMs: 10_000,
-    });
-    this.processes.set(id, process);
-    await this.when(() => process.member.state === 'ACTIVE');
-    await this.world.advance(100);
-    return process;
-  }
-
-  of(id: string): ClusterProcess {
-    return this.processes.get(id)!;
-  }
-
-  when(condition: () => boolean): Promise<void> {
-    return this.world.runUntil(condition, { withinMs: 300_000 });
-  }
-
-  /** The outcome, while time goes on. */
-  async soon<T>(work: Promise<T>): Promise<T> {
-    let isDone = false;
-    const done = (): void => {
-      isDone = true;
-    };
-    work.then(done, done);
-    while (!isDone) await this.world.advance(10);
-    return work;
-  }
-
-  /** All lines, in thirty streams, through `id`. */
-  async push(id: string): Promise<void> {
-    const entries = lines.map((line, index) => ({ labels: { app: `app-${index % 30}` }, timeNs: START_NS + BigInt(index), line }));
-    const { fault, acceptedLines } = await this.soon(this.of(id).store.push(entries));
-    assert.deepEqual([fault, acceptedLines], [undefined, lines.length]);
-  }
-
-  async found(id: string): Promise<string[]> {
-    return (await this.soon(this.of(id).store.lines('{app=~".+"}'))).sort();
-  }
-
-  async drain(id: string): Promise<void> {
-    await this.soon(this.of(id).member.drain());
-    await this.world.advance(1_000);
-  }
-
-  /** Nobody reaches it any more. */
-  lose(id: string): void {
-    this.#isolated.add(id);
-    this.of(id).isolated = true;
-  }
-
-  async owned(id: string): Promise<string[]> {
-    return (await tokensOf(this.kv, id)).map(({ set }) => `${set.id} ${set.epoch}`);
-  }
-
-  async hasFlushed(): Promise<boolean> {
-    return (await this.objects.list('/data/objects')).some(({ name }) => name === '_l0');
-  }
-
-  logsOf(id: string): Promise<{ name: string }[]> {
-    return this.disks.get(id)!.list('/data/wal');
-  }
-}
 
 test('one of its own zone takes what a process has, and its tokens; nothing is flushed, and nothing stays', async () => {
-  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  const rig = await ClusterRig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
   await rig.push('b');
   await rig.drain('a1');
   assert.equal(rig.of('a1').member.state, 'LEFT');
@@ -134,7 +25,7 @@ test('one of its own zone takes what a process has, and its tokens; nothing is f
 
 test('without one of its zone two others take it, whichever of them fails then', async () => {
   for (const gone of ['b', 'c']) {
-    const rig = await Rig.start({ a: 'a', b: 'b', c: 'c' });
+    const rig = await ClusterRig.start({ a: 'a', b: 'b', c: 'c' });
     await rig.push('b');
     await rig.drain('a');
     assert.match(rig.told.join('\n'), /sealed: pushes are sent on c b/);
@@ -146,7 +37,7 @@ test('without one of its zone two others take it, whichever of them fails then',
 });
 
 test('where too few take it, it is flushed, and every query knows of that before the process goes', async () => {
-  const rig = await Rig.start({ a: 'a', b: 'b', c: 'c' });
+  const rig = await ClusterRig.start({ a: 'a', b: 'b', c: 'c' });
   await rig.push('b');
   await rig.found('b');
   await rig.drain('c');
@@ -162,16 +53,18 @@ test('where too few take it, it is flushed, and every query knows of that before
 });
 
 test('a taker that is lost meanwhile: what it was given is flushed as well', async () => {
-  const rig = await Rig.start({ b: 'b', c: 'c', a2: 'a' });
-  const giver = await rig.start('a1', 'a', (right) => ({
-    ...right,
-    asker: {
-      ask: (protocol, instance, ask, options) => {
-        if ((ask.kind as string) === 'hand_over') rig.lose('a2');
-        return right.asker.ask(protocol, instance, ask, options);
+  const rig = await ClusterRig.start({ b: 'b', c: 'c', a2: 'a' });
+  const giver = await rig.start('a1', 'a', {
+    departing: (right) => ({
+      ...right,
+      asker: {
+        ask: (protocol, instance, ask, options) => {
+          if ((ask.kind as string) === 'hand_over') rig.lose('a2');
+          return right.asker.ask(protocol, instance, ask, options);
+        },
       },
-    },
-  }));
+    }),
+  });
   await rig.push('b');
   await rig.drain('a1');
   assert.equal(giver.member.state, 'LEFT');
@@ -181,7 +74,7 @@ test('a taker that is lost meanwhile: what it was given is flushed as well', asy
 });
 
 test('who comes back under its name has nothing of what it had, and new tokens', async () => {
-  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  const rig = await ClusterRig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
   await rig.push('b');
   await rig.drain('a1');
   await rig.soon(rig.of('a1').stop());
@@ -196,7 +89,7 @@ test('who comes back under its name has nothing of what it had, and new tokens',
 });
 
 test('a sealed shard sends pushes on; it refuses them where nobody takes them, also when it has begun anew', async () => {
-  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  const rig = await ClusterRig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
   const { store } = rig.of('a1');
   const ask = <K extends IngesterAsk['kind']>(instance: string, asked: Extract<IngesterAsk, { kind: K }> & { kind: K }) =>
     rig.soon(store.system.ask<IngesterAsk, IngesterReply, K>(ingesterProtocol, instance, asked, OPTIONS));
@@ -205,7 +98,9 @@ test('a sealed shard sends pushes on; it refuses them where nobody takes them, a
     const whole = { fromNs: 0n, toNs: 2n ** 62n, shard: { index: 0, of: 1 }, known: [] };
     return (await ask(instance, { kind: 'select', matchers: [{ name: 'app', op: '=', value: 'late' }], ...whole })).streams.length;
   };
-  assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [{ process: 'a2', incarnation: rig.of('a2').incarnation, shards: 2 }] }), { wasSealed: false });
+  assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [{ process: 'a2', incarnation: rig.of('a2').incarnation, shards: 2 }] }), {
+    wasSealed: false,
+  });
   assert.deepEqual(await ask('a1-0', { kind: 'push', batches: [batch()] }), { acceptedLines: 1, acceptedBytes: 4, refusals: [] });
   assert.deepEqual([await rowsOf('a1-0'), (await rowsOf('a2-0')) + (await rowsOf('a2-1'))], [0, 1]);
   store.fail('ingester/a1-0');
@@ -215,7 +110,7 @@ test('a sealed shard sends pushes on; it refuses them where nobody takes them, a
 });
 
 test('what was acknowledged before is taken over beyond the limits of a tenant; offers are taken one at a time', async () => {
-  const rig = await Rig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
+  const rig = await ClusterRig.start({ a1: 'a', b: 'b', c: 'c', a2: 'a' });
   const { system } = rig.of('a2').store;
   const giver = { process: 'a1', attempt: '1' };
   const many = numbers(80).map((number) => batchOf([{ time: HOUR_START_NS, line: 'x', metadata: {} }], `{app="app-${number}"}`).bytes);

@@ -68,8 +68,6 @@ const broken: [what: string, breakage: Breakage, from?: number][] = [
   ],
   ['one that leaves hands over to a single process of another zone', { departing: (right) => ({ ...right, quorum: 1 }) }],
   ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }],
-  ['one takes what is new though some have not heard of it', { introduced: async () => {} }],
-  ['who is asked does not tell of those that it knows', { neighbouring: (right) => ({ ...right, beyond: () => [] }) }],
   [
     'each start of a process takes and answers what is meant for another',
     { neighbouring: (right) => ({ ...right, whyNoWrites: () => undefined, whyNoReads: () => undefined }) },

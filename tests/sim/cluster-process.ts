@@ -9,7 +9,7 @@ import type { Files, Random } from '../../ops/base/world.ts';
 import type { FakeWorld } from '../../ops/base/world-fake.ts';
 import type { Kv } from '../../topology/ring/kv.ts';
 import { Member } from '../../topology/ring/member.ts';
-import { Ring } from '../../topology/ring/ring.ts';
+import { Ring, type SeenInstance } from '../../topology/ring/ring.ts';
 import { NatsTransport } from '../../topology/transport/nats.ts';
 import { Router } from '../../topology/transport/thread.ts';
 import type { FakeBus } from '../support/fake-broker.ts';
@@ -33,8 +33,9 @@ export interface ProcessParts {
   readonly host?: string;
   /** Another start has taken its place, and it has ended. */
   readonly onReplaced?: () => void;
-  /** How late news from the rings' store comes. */
+  /** How late news from the rings' store comes; to those who place and read, if not alike. */
   readonly late?: Lateness;
+  readonly readersLate?: Lateness;
   readonly ingestersOf: (ring: Ring) => Ingesters;
   /** Told of its way out of the ring. */
   readonly instruments?: Instruments;
@@ -55,23 +56,35 @@ export interface ProcessParts {
 export class ClusterProcess {
   readonly id: string;
   readonly incarnation: string;
+  /** As those who place and read know them. */
+  readonly ingesters: Ingesters;
   readonly store: SingleStore;
   readonly member: Member;
-  readonly #ring: Ring;
-  readonly #kv: FlakyKv;
+  readonly #rings: readonly Ring[];
+  readonly #kvs: readonly FlakyKv[];
   readonly #files: PowerCutFiles;
   readonly #end: () => void;
 
   private constructor(
     id: string,
-    parts: { incarnation: string; store: SingleStore; member: Member; ring: Ring; kv: FlakyKv; files: PowerCutFiles; end: () => void },
+    parts: {
+      incarnation: string;
+      ingesters: Ingesters;
+      store: SingleStore;
+      member: Member;
+      rings: readonly Ring[];
+      kvs: readonly FlakyKv[];
+      files: PowerCutFiles;
+      end: () => void;
+    },
   ) {
     this.id = id;
     this.incarnation = parts.incarnation;
+    this.ingesters = parts.ingesters;
     this.store = parts.store;
     this.member = parts.member;
-    this.#ring = parts.ring;
-    this.#kv = parts.kv;
+    this.#rings = parts.rings;
+    this.#kvs = parts.kvs;
     this.#files = parts.files;
     this.#end = parts.end;
   }
@@ -102,13 +115,17 @@ export class ClusterProcess {
       void Promise.all([control.close(), bulk.close()]);
     };
     const kv = new FlakyKv(parts.kv, world.clock, parts.late);
-    const ring = await Ring.open(kv, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log });
+    // Threads have views of their own: ingesters one, distributors and queriers another.
+    const readersKv = new FlakyKv(parts.kv, world.clock, parts.readersLate ?? parts.late);
+    const [ring, readersRing] = await Promise.all(
+      [kv, readersKv].map((one) => Ring.open(one, { name: 'ingester', heartbeatTimeoutMs, world, log: noInstruments.log })),
+    );
     // A process that is over goes on running here: nothing that it does has an effect any more.
     const own = flakyFiles(objects, () => (isOver ? 'before' : undefined));
     const shared = parts.objectsOf?.(own) ?? own;
-    const ingesters = ingestersOf(ring);
+    const ingesters = ingestersOf(readersRing);
     // Schedulers have no ring of their own here. One whose ingesters have left schedules for itself.
-    const others = ringSchedulers(ring);
+    const others = ringSchedulers(readersRing);
     const schedulers = { ...others, instances: () => [...new Set([id, ...others.instances()])] };
     const incarnation = world.random.id();
     const right = ringNeighbours(ring, id, incarnation);
@@ -159,31 +176,29 @@ export class ClusterProcess {
       },
     });
     member.start();
-    return new ClusterProcess(id, { incarnation, store, member, ring, kv, files, end });
+    return new ClusterProcess(id, { incarnation, ingesters, store, member, rings: [ring, readersRing], kvs: [kv, readersKv], files, end });
   }
 
   /** Whether it sees these starts of processes as active, and nobody else. */
   sees(starts: readonly ClusterProcess[]): boolean {
-    const seen = this.#ring.instances();
-    return (
-      seen.length === starts.length &&
-      seen.every(
-        ({ isAlive, instance: { state, incarnation } }) =>
-          isAlive && state === 'ACTIVE' && starts.some((start) => start.incarnation === incarnation),
-      )
-    );
+    return this.#rings.every((ring) => {
+      const seen = ring.instances();
+      const isActive = ({ isAlive, instance: { state, incarnation } }: SeenInstance): boolean =>
+        isAlive && state === 'ACTIVE' && starts.some((start) => start.incarnation === incarnation);
+      return seen.length === starts.length && seen.every(isActive);
+    });
   }
 
   /** The others, and the rings' store, are out of reach, or within it again. */
   set isolated(isolated: boolean) {
-    this.#kv.away = isolated;
+    for (const kv of this.#kvs) kv.away = isolated;
   }
 
   /** The process, or its machine, dies. Returns what is left on its disk. */
   crash(mode: CrashMode, random: Random): PowerCutFiles {
     this.#end();
-    this.#kv.away = true;
-    this.#ring.close();
+    this.isolated = true;
+    for (const ring of this.#rings) ring.close();
     return this.#files.crash(mode, random);
   }
 
@@ -191,7 +206,7 @@ export class ClusterProcess {
   async stop(): Promise<void> {
     await this.member.stop();
     await this.store.system.stop();
-    this.#ring.close();
+    for (const ring of this.#rings) ring.close();
     this.#end();
   }
 }

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { askIngesters } from '../../actors/ingesters.ts';
+import type { ProcessParts } from './cluster-process.ts';
+import { ClusterRig } from './cluster-rig.ts';
+
+const LATE_MS = 60_000;
+const NEVER_MS = 10 * LATE_MS;
+const HEAVENS = { fromNs: 0n, toNs: 2n ** 62n };
+
+/** How many of thirty streams a reader finds whose news of the ring is late. A process joins, and takes with one other what a third one missed; then that other one is gone. `broken`: of all processes. */
+async function foundByLateReader(broken: Partial<ProcessParts>): Promise<number> {
+  const rig = new ClusterRig();
+  rig.objects.clock = rig.world.clock;
+  const { timers } = rig.world;
+  // Those who push by `b` hear of everything at once, the ingesters of others a minute later, and those who read at `a` long after that.
+  let [latenessMs, readersLatenessMs] = [0, 0];
+  const late = { timers, ms: () => latenessMs };
+  await rig.start('a', 'a', { late, readersLate: { timers, ms: () => readersLatenessMs }, ...broken });
+  await rig.start('b', 'b', { late, readersLate: { timers, ms: () => 0 }, ...broken });
+  await rig.start('c', 'c', { late, ...broken });
+  await rig.world.advance(2_000);
+  [latenessMs, readersLatenessMs] = [LATE_MS, NEVER_MS];
+  await rig.start('d', 'd', broken);
+  rig.lose('c');
+  await rig.push('b');
+  rig.regain('c');
+  rig.lose('b');
+  const { ingesters, store } = rig.of('a');
+  assert.ok(!ingesters.groups().some(({ name }) => name === 'd'), 'the reader has heard of it');
+  const question = { kind: 'select' as const, matchers: [], ...HEAVENS, shard: { index: 0, of: 1 } };
+  const options = { tenant: 'fake', deadlineMs: rig.world.clock.monotonicMs() + LATE_MS };
+  const replies = await rig.soon(askIngesters(ingesters, store.system, question, options));
+  return new Set(replies.flatMap(({ streams }) => streams.map(({ labels }) => labels))).size;
+}
+
+test('a reader that has not heard of a process that joined finds what it took all the same', async () => {
+  assert.equal(await foundByLateReader({}), 30);
+});
+
+const broken: [what: string, parts: Partial<ProcessParts>][] = [
+  ['who is new takes pushes before the others have heard of it', { introduced: async () => {} }],
+  ['who is asked does not tell of those that it knows', { neighbouring: (right) => ({ ...right, beyond: () => [] }) }],
+];
+for (const [what, parts] of broken) {
+  test(`the reader does not, if ${what}`, async (context) => {
+    const found = await foundByLateReader(parts);
+    context.diagnostic(`${found} of 30 streams`);
+    assert.ok(found < 30);
+  });
+}
