@@ -19,19 +19,19 @@ const written = (folder: string, name: string, text: string | Uint8Array): strin
 };
 
 const JETSTREAM = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
-const UNLIMITED = { conn: -1, leaf: -1, imports: -1, exports: -1, subs: -1, data: -1, payload: -1, wildcards: true, ...JETSTREAM };
+const UNLIMITED = { conn: -1, leaf: -1, imports: -1, exports: -1, subs: -1, data: -1, payload: -1, wildcards: true };
 
 async function withCredentials(folder: string): Promise<Secured> {
   const [operator, account, system, user, stranger] = [createOperator(), createAccount(), createAccount(), createUser(), createUser()];
   const operatorJwt = await encodeOperator('millrace', operator, { system_account: system.getPublicKey() });
-  const jwtOf = (name: string, key: typeof account) => encodeAccount(name, key, { limits: UNLIMITED }, { signer: operator });
+  const jwtOf = (name: string, key: typeof account, limits: typeof UNLIMITED) => encodeAccount(name, key, { limits }, { signer: operator });
   const strangerJwt = await encodeUser('process', stranger, createAccount(), {});
   const userJwt = await encodeUser('process', user, account, {});
   return {
     config: `operator: ${written(folder, 'operator.jwt', operatorJwt)}
 system_account: ${system.getPublicKey()}
 resolver: MEMORY
-resolver_preload: { ${account.getPublicKey()}: ${await jwtOf('logs', account)}, ${system.getPublicKey()}: ${await jwtOf('system', system)} }`,
+resolver_preload: { ${account.getPublicKey()}: ${await jwtOf('logs', account, { ...UNLIMITED, ...JETSTREAM })}, ${system.getPublicKey()}: ${await jwtOf('system', system, UNLIMITED)} }`,
     right: { credentialsFile: written(folder, 'right.creds', fmtCreds(userJwt, user)) },
     wrong: { credentialsFile: written(folder, 'wrong.creds', fmtCreds(strangerJwt, stranger)) },
   };
