@@ -33,6 +33,8 @@ export interface SharedGroup {
   readonly hash: StreamHash;
   readonly minNs: bigint;
   readonly maxNs: bigint;
+  /** [fromNs, toNs): only rows of these times are meant. */
+  readonly within?: { readonly fromNs: bigint; readonly toNs: bigint };
   readonly units: readonly (Unit & {
     readonly key: string;
     /** Without its list of blocks. */

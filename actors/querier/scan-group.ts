@@ -8,6 +8,19 @@ export interface ScanGroup {
   readonly units: readonly SourceUnit[];
   readonly minNs: bigint;
   readonly maxNs: bigint;
+  /** Only rows of these times are the group's: others have the rest of its units. */
+  readonly within?: TimeRange;
+}
+
+/** [fromNs, toNs) */
+export interface TimeRange {
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+}
+
+/** Whether it takes a merge to know its rows. */
+export function isMerged({ units, within }: ScanGroup): boolean {
+  return units.length > 1 || within !== undefined;
 }
 
 export function scanGroups(streams: readonly StreamSources[]): ScanGroup[] {
@@ -28,4 +41,33 @@ export function outlineOf(unit: SourceUnit): BlockOutline {
   const { rows, minOffset, maxOffset, lineBytes, metadataBytes, metadata } = unit.block;
   const { baseNs } = unit.chunk;
   return { rows, baseNs, minOffset, maxOffset, lineBytes, metadataBytes, metadataKeys: () => metadata.map(({ key }) => key) };
+}
+
+/** Rows beside their lines and metadata: times, ends, and what a merge makes of them. */
+const ROW_BYTES = 32;
+
+/** About what a group takes once it is decompressed, and merged if need be; heads are there anyway. */
+export function groupMemory(group: ScanGroup): number {
+  const { units, minNs, maxNs, within = { fromNs: minNs, toNs: maxNs + 1n } } = group;
+  if (isMerged(group)) return memoryWithin(units, within.fromNs, within.toNs);
+  return units[0].kind === 'head' ? 0 : unitMemory(units[0]);
+}
+
+/** Of one that is to be read, or to be copied as it is merged. */
+function unitMemory(unit: SourceUnit): number {
+  const { lineBytes, metadataBytes, rows } = outlineOf(unit);
+  return (unit.kind === 'stored' ? unit.block.storedBytes : 0) + lineBytes + metadataBytes + rows * ROW_BYTES;
+}
+
+/** What it takes to merge the units' rows of the times [fromNs, toNs): blocks are read as a whole; heads are there, and what is copied of them counts. */
+export function memoryWithin(units: readonly SourceUnit[], fromNs: bigint, toNs: bigint): number {
+  let bytes = 0;
+  for (const unit of units) {
+    const { kind, minNs, maxNs } = unit;
+    if (maxNs < fromNs || minNs >= toNs) continue;
+    const share =
+      kind === 'stored' ? 1 : Number((maxNs < toNs ? maxNs + 1n : toNs) - (minNs > fromNs ? minNs : fromNs)) / Number(maxNs - minNs + 1n);
+    bytes += share * unitMemory(unit);
+  }
+  return bytes;
 }

@@ -1,5 +1,6 @@
 import type { MemoryBudget } from '../../logql/engine/memory-budget.ts';
 import type { Block, BlockOutline, Labels } from '../../logql/model.ts';
+import { MiB } from '../../ops/base/bytes.ts';
 import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { StoredBlock } from '../../storage/chunk/block.ts';
@@ -10,13 +11,16 @@ import type { Slices } from '../turns.ts';
 import { GroupQueue } from './group-queue.ts';
 import { Pace, piecesOf } from './pieces.ts';
 import { type KnownApart, mayRepeat } from './repeats.ts';
-import { outlineOf, type ScanGroup } from './scan-group.ts';
+import { groupMemory, isMerged, outlineOf, type ScanGroup, type TimeRange } from './scan-group.ts';
 import type { SharedScan } from './sharing.ts';
 import { GroupSkipper, type ScanNeeds } from './skip.ts';
 import { type BlockSource, loadUnit, type StreamSources } from './sources.ts';
+import { inWindows } from './windows.ts';
 
 /** How many groups are being fetched while one is scanned. */
 const READ_AHEAD = 4;
+/** None is while those that are ahead take so much. */
+const READ_AHEAD_BYTES = 16 * MiB;
 /** Takes in what is scanned. */
 export interface Scanner {
   /** Groups, and the rows of one, come in the order of time; this way round. */
@@ -50,19 +54,20 @@ export interface ScanDeps extends BlockSource {
 /** Feeds the groups' blocks to `scanner` in the order given, but for those that `shared` gives away. */
 export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner: Scanner, shared?: SharedScan): Promise<void> {
   const { world, slices, stats } = deps;
-  const groups = given.flatMap((group) => (group.units.length > 1 ? takenApart(group, deps, scanner) : group));
+  const groups = given.flatMap((group) => (isMerged(group) ? parts(group, deps, scanner) : group));
   const pace = new Pace(scanner.demanding === true);
   const skipper = new GroupSkipper(groups, scanner.needs, deps);
   const queue = new GroupQueue(groups);
   shared?.open(queue, skipper);
   const ahead: { group: ScanGroup; loaded: Promise<LoadedGroup>; sizeBytes: number }[] = [];
+  let aheadBytes = 0;
   try {
     for (;;) {
-      while (ahead.length < READ_AHEAD) {
+      while (ahead.length < READ_AHEAD && aheadBytes < READ_AHEAD_BYTES) {
         const group = queue.take();
         if (group === undefined) break;
         if (!scanner.wanted(group)) stats.blocksSkipped += group.units.length;
-        else if (group.units.length > 1 || !scanner.header(group, outlineOf(group.units[0]))) {
+        else if (isMerged(group) || !scanner.header(group, outlineOf(group.units[0]))) {
           const askedMs = world.clock.monotonicMs();
           const units = await slices.waiting(skipper.left(group));
           stats.fetchMs += world.clock.monotonicMs() - askedMs;
@@ -72,8 +77,9 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
             if (ahead.length > 0) break;
           } else {
             const left = units.length === group.units.length ? group : { ...group, units };
-            const sizeBytes = memoryOf(left);
+            const sizeBytes = groupMemory(left);
             deps.memory.take(sizeBytes);
+            aheadBytes += sizeBytes;
             const loaded = loadGroup(left, deps, scanner);
             loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
             ahead.push({ group: left, loaded, sizeBytes });
@@ -83,6 +89,7 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
       }
       const head = ahead.shift();
       if (head === undefined) return;
+      aheadBytes -= head.sizeBytes;
       const askedMs = world.clock.monotonicMs();
       const { blocks, repeat } = await slices.waiting(head.loaded);
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
@@ -91,12 +98,12 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
         deps.memory.give(head.sizeBytes);
         continue;
       }
-      for (const block of repeat ? merged(blocks, scanner.backward) : takenOut(blocks)) {
+      for (const block of repeat ? merged(blocks, scanner.backward, head.group.within) : takenOut(blocks)) {
         if (repeat) {
           stats.duplicates += (block as MemoryBlock).duplicates;
           await slices.giveWay();
         }
-        if (head.group.units.length > 1 && scanner.header(head.group, block)) continue;
+        if (isMerged(head.group) && scanner.header(head.group, block)) continue;
         for (const piece of piecesOf(block, scanner.backward, pace)) {
           const startMs = world.clock.monotonicMs();
           scanner.block(head.group, piece);
@@ -114,20 +121,6 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
   }
 }
 
-/** Rows beside their lines and metadata: times, ends, and what a merge makes of them. */
-const ROW_BYTES = 32;
-
-/** About what a group takes once it is decompressed, and merged if need be; heads are there anyway. */
-function memoryOf({ units }: ScanGroup): number {
-  let bytes = 0;
-  for (const unit of units) {
-    if (unit.kind === 'stored') bytes += unit.block.storedBytes;
-    const { lineBytes, metadataBytes, rows } = outlineOf(unit);
-    bytes += (unit.kind === 'head' && units.length === 1 ? 0 : 1) * (lineBytes + metadataBytes + rows * ROW_BYTES);
-  }
-  return bytes;
-}
-
 /** One block after the other, none of them held any longer than it is looked at. */
 function* takenOut(blocks: Block[]): Generator<Block> {
   for (let block = blocks.shift(); block !== undefined; block = blocks.shift()) {
@@ -136,8 +129,8 @@ function* takenOut(blocks: Block[]): Generator<Block> {
   }
 }
 
-function* merged(blocks: readonly Block[], backward: boolean): Generator<MemoryBlock> {
-  yield* mergeInWindows(blocks, backward);
+function* merged(blocks: readonly Block[], backward: boolean, within: TimeRange | undefined): Generator<MemoryBlock> {
+  yield* mergeInWindows(blocks, backward, {}, within);
   blocks.forEach(releaseLines);
 }
 
@@ -159,11 +152,14 @@ function isUnordered(group: ScanGroup, scanner: Scanner): boolean {
   return isLineless(group, scanner) || group.units.every((unit) => scanner.unordered?.(outlineOf(unit)) === true);
 }
 
-/** Units of which it is known that they cannot repeat each other, each by itself, if their order does not matter. */
-function takenApart(group: ScanGroup, { knownApart }: ScanDeps, scanner: Scanner): ScanGroup | ScanGroup[] {
-  const { stream, units } = group;
-  if (!isUnordered(group, scanner) || !knownApart.has(units)) return group;
-  return units.map((unit) => ({ stream, units: [unit], minNs: unit.minNs, maxNs: unit.maxNs }));
+/** Units of which it is known that they cannot repeat each other, each by itself, if their order does not matter; otherwise as much as is merged at once. */
+function parts(group: ScanGroup, { knownApart }: ScanDeps, scanner: Scanner): ScanGroup[] {
+  const { stream, units, within } = group;
+  if (within !== undefined) return [group];
+  if (isUnordered(group, scanner) && knownApart.has(units))
+    return units.map((unit) => ({ stream, units: [unit], minNs: unit.minNs, maxNs: unit.maxNs }));
+  const windows = inWindows(group);
+  return scanner.backward ? windows.reverse() : windows;
 }
 
 async function loadGroup(group: ScanGroup, deps: ScanDeps, scanner: Scanner): Promise<LoadedGroup> {
@@ -171,10 +167,10 @@ async function loadGroup(group: ScanGroup, deps: ScanDeps, scanner: Scanner): Pr
   const lineless = isLineless(group, scanner);
   const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, deps, lines)));
   const blocks = await load(!lineless);
-  if (units.length === 1) return { blocks, repeat: false };
+  if (!isMerged(group)) return { blocks, repeat: false };
   if (isUnordered(group, scanner) && !mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) {
     deps.knownApart.add(units);
-    return { blocks, repeat: false };
+    if (group.within === undefined) return { blocks, repeat: false };
   }
   return { blocks: lineless ? await load(true) : blocks, repeat: true };
 }

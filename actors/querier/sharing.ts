@@ -69,13 +69,14 @@ export class SharedScan {
   }
 }
 
-function sharedGroup({ stream: { labels, hash }, units, minNs, maxNs }: ScanGroup): SharedGroup {
+function sharedGroup({ stream: { labels, hash }, units, minNs, maxNs, within }: ScanGroup): SharedGroup {
   const stored = units.flatMap((unit) => (unit.kind === 'stored' ? [unit] : []));
   return {
     labels,
     hash,
     minNs,
     maxNs,
+    ...(within && { within }),
     units: stored.map(({ source, minNs, maxNs, key, chunk, block, at }) => ({
       source,
       minNs,
@@ -94,6 +95,7 @@ export function takenOver(groups: readonly SharedGroup[], streamOf: (group: Shar
     stream: streamOf(group),
     minNs: group.minNs,
     maxNs: group.maxNs,
+    ...(group.within && { within: group.within }),
     units: group.units.map((unit) => ({ ...unit, kind: 'stored' as const, filters: [] })),
   }));
 }

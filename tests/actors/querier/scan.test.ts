@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { distributorProtocol } from '../../../actors/protocol/ingest.ts';
 import { frontendProtocol, querierProtocol } from '../../../actors/protocol/query.ts';
+import { MiB } from '../../../ops/base/bytes.ts';
 import { type FakeWorld, fakeWorld } from '../../../ops/base/world-fake.ts';
+import { numbers } from '../../support/checks.ts';
 import { PowerCutFiles } from '../../support/power-cut-files.ts';
 import { pushAsk } from '../../support/push-ask.ts';
 import { SingleStore, type SingleStoreOptions } from '../../support/single-store.ts';
@@ -121,6 +123,35 @@ test('overlapping blocks are merged for a count of lines with a text only where 
   for (let time = 0; time < 2; time++) assert.deepEqual(await counted(count), [1, 4, 1]);
   assert.equal(await one.store.count('{app="a"} |= "x"'), 4);
 });
+
+for (const place of ['in storage', 'in storage and one head']) {
+  test(`copies that are cut at other times than each other take little memory at once, ${place}`, async () => {
+    const limits = { maxQueryMemory: 24 * MiB, perStreamRateLimit: 1e12, perStreamRateLimitBurst: 1e12 };
+    const one = await rig({ limits, ingester: { flushBytes: 1e9, headCeiling: 4e9 } });
+    const rows = numbers(12_000).map((number): [bigint, string] => {
+      return [START_NS + BigInt(number * 1_000), `${number} ${number % 500 === 0 ? 'rare' : 'often'} ${'x'.repeat(1_000)}`];
+    });
+    // Each copy is flushed in pieces of its own size: none of them ends where another's does.
+    const pieces = [1_200, 850, 1_550].flatMap((size) =>
+      Array.from({ length: Math.ceil(rows.length / size) }, (_, piece) => rows.slice(piece * size, (piece + 1) * size)),
+    );
+    for (const [index, piece] of pieces.entries()) {
+      await push(one, piece);
+      if (place === 'in storage' || index < pieces.length - 4) await one.store.flush();
+    }
+    const rare = rows.filter((_, number) => number % 500 === 0).map(([, line]) => line);
+    assert.deepEqual(await one.store.lines('{app="a"} |= "rare"'), rare);
+    assert.deepEqual(await one.store.lines('{app="a"} |= "rare"', { direction: 'backward' }), rare.toReversed());
+    for (const [query, count] of [
+      ['{app="a"}', rows.length],
+      ['{app="a"} |= "often"', rows.length - rare.length],
+      ['{app="a"} | pattern "<n> <word> <_>" | word = "rare"', rare.length],
+    ] as const) {
+      assert.equal(await one.store.count(query), count, query);
+      assert.equal(await one.store.count(query), count, `${query} once more`);
+    }
+  });
+}
 
 test('the bytes of entries that were pushed with an error are counted where the query lets errors be', async () => {
   const one = await rig();
