@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { DepartureDeps } from '../../actors/departure.ts';
+import type { Asker } from '../../actors/kernel/define.ts';
 import { type IngesterAsk, type IngesterReply, ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { seededRandom } from '../../ops/base/world-fake.ts';
 import { ClusterRig, lines, RECENT_OBJECTS_MS } from '../sim/cluster-rig.ts';
@@ -107,6 +109,53 @@ test('a sealed shard sends pushes on; it refuses them where nobody takes them, a
   await rig.world.advance(10_000);
   assert.deepEqual(await ask('a1-0', { kind: 'seal', to: [] }), { wasSealed: true });
   await assert.rejects(ask('a1-0', { kind: 'push', batches: [batch()] }), isFault('unavailable'));
+});
+
+/** Pushes while one is handed over, and reads once the only other process that has that copy is gone. Returns how many lines are found. `departing`: of the one that leaves. */
+async function foundOfPushedMeanwhile(departing: (right: DepartureDeps) => DepartureDeps): Promise<number> {
+  const rig = await ClusterRig.start({ c: 'c', a2: 'a' });
+  let latenessMs = 0;
+  await rig.start('b', 'b', { readersLate: { timers: rig.world.timers, ms: () => latenessMs } });
+  const goOn = Promise.withResolvers<void>();
+  let isHandedOver = false;
+  const stopping = (right: DepartureDeps): DepartureDeps => ({
+    ...right,
+    asker: {
+      ask: async (protocol, instance, ask, options) => {
+        const reply = await right.asker.ask(protocol, instance, ask, options);
+        if ((ask.kind as string) !== 'hand_over') return reply;
+        isHandedOver = true;
+        await goOn.promise;
+        return reply;
+      },
+    },
+  });
+  const giver = await rig.start('a1', 'a', { departing: (right) => departing(stopping(right)) });
+  await rig.world.advance(1_000);
+  latenessMs = 60_000; // who pushes has not heard that it leaves
+  const left = giver.member.drain();
+  await rig.when(() => isHandedOver);
+  rig.lose('c');
+  await rig.push('b');
+  rig.regain('c');
+  goOn.resolve();
+  await rig.soon(left);
+  rig.lose('b');
+  await rig.world.advance(20_000);
+  return (await rig.found('c')).length;
+}
+
+test('what is pushed to one that has handed over is with those that took over, unless it takes pushes still', async () => {
+  assert.equal(await foundOfPushedMeanwhile((right) => right), lines.length);
+  const unsealed = (right: DepartureDeps): DepartureDeps => {
+    const { asker } = right;
+    const lying: Asker = {
+      ask: (protocol, instance, ask, options) =>
+        (ask.kind as string) === 'seal' ? Promise.resolve({ wasSealed: true } as never) : asker.ask(protocol, instance, ask, options),
+    };
+    return { ...right, asker: lying };
+  };
+  assert.ok((await foundOfPushedMeanwhile(unsealed)) < lines.length);
 });
 
 test('what was acknowledged before is taken over beyond the limits of a tenant; offers are taken one at a time', async () => {

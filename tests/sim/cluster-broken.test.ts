@@ -60,7 +60,6 @@ const broken: [what: string, breakage: Breakage, from?: number][] = [
   ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
   ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
   ['only those are asked that are alive and active', { ingesters: onlyAlive }],
-  ['pushes are taken while what is there is handed over', { departing: departing('seal', () => ({ wasSealed: true })) }, 20],
   [
     'tokens are moved, and the process goes, while the successors lack the heads',
     { departing: departing('hand_over', () => ({ entries: 0, bytes: 0 })) },

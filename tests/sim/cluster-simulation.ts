@@ -333,6 +333,7 @@ export class ClusterSimulation {
     this.#note(`the first ${id} is within reach again`);
     this.#isolated.delete(host);
     zombie.isolated = false;
+    await zombie.member.reaches(['REPLACED']);
   }
 
   /** Until it succeeds. */
