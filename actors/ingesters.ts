@@ -103,12 +103,13 @@ type Readable = 'select' | 'series';
 type Question<K extends Readable> = Omit<Extract<IngesterAsk, { kind: K }>, 'known' | 'meantFor'> & { kind: K };
 
 /** Asks all that may have entries: those that are known here, and those that one of them knows, until nobody names another. Rejects with what the first of too many that failed said, or with
- *  Fault unavailable if none answered of those that must have heard of whoever is new. */
+ *  Fault unavailable if none answered of those that must have heard of whoever is new. With `onShort` it calls that in place of both, and resolves with what there is. */
 export async function askIngesters<K extends Readable>(
   ingesters: Ingesters,
   asker: Asker,
   question: Question<K>,
   options: AskOptions,
+  onShort?: () => void,
 ): Promise<IngesterReply[K][]> {
   const known = new Set<string>();
   let failed = 0;
@@ -126,7 +127,11 @@ export async function askIngesters<K extends Readable>(
       return replies;
     } catch (error) {
       const isAway = error instanceof Fault && error.retry && error.code !== 'deadline';
-      if (!isAway || ++failed > ingesters.tolerated) throw error;
+      if (!isAway) throw error;
+      if (++failed > ingesters.tolerated) {
+        if (onShort === undefined) throw error;
+        onShort();
+      }
       return [];
     }
   };
@@ -134,7 +139,10 @@ export async function askIngesters<K extends Readable>(
   for (let next = ingesters.groups(); next.length > 0; ) {
     for (const { name } of next) known.add(name);
     const round = (await Promise.all(next.map(askGroup))).flat();
-    if (!areAllKnown) throw new Fault('unavailable', 'none of the ingesters that know all others answers', { retryAfterS: 1 });
+    if (!areAllKnown) {
+      if (onShort === undefined) throw new Fault('unavailable', 'none of the ingesters that know all others answers', { retryAfterS: 1 });
+      onShort();
+    }
     replies.push(...round);
     next = ingesters.unknown(round.flatMap(({ others }) => others)).filter(({ name }) => !known.has(name));
   }

@@ -108,6 +108,11 @@ export const limitsOptions = section('limits_config', 'limits', {
     'Aggregations that may be answered approximately. approx_topk is refused unless it is named here; quantile_over_time, first_over_time and last_over_time may be named as well, and stay exact.',
     { flag: 'querier.shard-aggregations' },
   ),
+  allowPartialAnswers: bool(
+    'false',
+    'Log and metric queries are answered, with a warning, though so many ingesters are away that entries may be missing; without it they are refused, unless the request has X-Millrace-Partial: 1.',
+    { flag: 'querier.allow-partial-answers' },
+  ),
   queryTimeout: duration('1m', 'How long a query may run.', { flag: 'querier.query-timeout' }),
   splitQueriesByInterval: duration(
     '1h',

@@ -78,6 +78,15 @@ function checkTogether(replies: readonly { readonly stats: ScanStats }[], most: 
   checkSelected({ streams: sum('streams'), chunks: sum('chunks'), bytes: 0 }, most, true);
 }
 
+export interface JobsOptions {
+  /** Whether stages are measured. */
+  readonly explain?: boolean;
+  /** Whether an answer that may be short is wanted rather than none. */
+  readonly partial?: boolean;
+}
+
+const PARTIAL = 'this answer may be short: ingesters that may have more entries did not answer';
+
 /** The jobs of one query, and what they cost together. */
 export class Jobs {
   /** What was asked and how it went; kept if the query is to be explained. */
@@ -91,12 +100,14 @@ export class Jobs {
   readonly #failed = new AbortController();
   readonly #limits: TenantLimits;
   readonly #slots: Slots;
+  readonly #partial: boolean;
   #count = 0;
   #waitedMs = 0;
 
   /** Throws Fault rate_limited if the tenant may not query at all. */
-  constructor(services: FrontendServices, asked: AskContext, { explain = false }: { explain?: boolean } = {}) {
+  constructor(services: FrontendServices, asked: AskContext, { explain = false, partial = false }: JobsOptions = {}) {
     this.profiles = explain ? [] : undefined;
+    this.#partial = partial;
     this.#services = services;
     this.#asked = asked;
     this.#startMs = services.world.clock.monotonicMs();
@@ -144,7 +155,13 @@ export class Jobs {
     const { maxQueryMemory: maxMemory } = this.#limits;
     const asks = askByTenant(this.#asked.tenant, ask).flatMap(({ tenant, ask: own }) => {
       const context = { ...askOptions(this.#asked), tenant, signal };
-      const common = { ...own, ...(most && { most }), ...(this.profiles && { profile: true }), maxMemory };
+      const common = {
+        ...own,
+        ...(this.#partial && { partial: true }),
+        ...(most && { most }),
+        ...(this.profiles && { profile: true }),
+        maxMemory,
+      };
       return Array.from({ length: of }, (_, index) => {
         const shard: StreamShard = { index, of };
         const jobAt = (querier: string): Job<K> => {
@@ -205,6 +222,11 @@ export class Jobs {
   /** Of all jobs together. */
   get scan(): Readonly<ScanStats> {
     return this.#scan;
+  }
+
+  /** What an answer is told with; `partial`: why it may be short. */
+  frame(): { stats: QueryStats; warnings: readonly string[] } {
+    return { stats: this.stats(), warnings: this.#scan.short > 0 ? [PARTIAL] : [] };
   }
 
   stats(): QueryStats {

@@ -25,31 +25,31 @@ export async function rangeQuery(
   ask: RangeAsk,
   services: FrontendServices,
   asked: AskContext,
-  jobs = new Jobs(services, asked),
+  jobs = new Jobs(services, asked, partialIn(ask)),
 ): Promise<BodyReply> {
   const plan = planQuery(parseExpr(ask.query));
   const limits = services.limits(asked.tenant);
   checkRangeQuery(plan, ask, limits);
-  await checkBytesRead(plan, ask, services, asked);
+  await checkBytesRead(plan, ask, services, asked, partialIn(ask));
   if (plan.kind === 'logs') {
     const { entries, ...page } = await logPage(ask, plan.expr, services, jobs, asked);
     if (ask.legacy) return { body: renderLegacyStreams(entries, jobs.stats()) };
-    return { body: renderStreams(entries, { categorize: ask.categorize, stats: jobs.stats(), ...page }) };
+    return { body: renderStreams(entries, { categorize: ask.categorize, ...jobs.frame(), ...page }) };
   }
   if (ask.cursor !== undefined) throw new Fault('bad_request', 'a cursor goes with a log query, and this is a metric query');
-  if (ask.endNs < ask.startNs) return { body: renderMatrix({ steps: 1, series: [] }, ask, { stats: jobs.stats() }) };
+  if (ask.endNs < ask.startNs) return { body: renderMatrix({ steps: 1, series: [] }, ask, jobs.frame()) };
   const { startNs, endNs } = limits.splitQueriesByInterval === 0 ? ask : alignRange(ask.startNs, ask.endNs, ask.stepNs);
   const times = { startNs, endNs, stepNs: ask.stepNs, ...notBefore(ask) };
   const bounds = boundsOf(limits);
   const matrix = await jobs.inTurns(evaluateRange(plan, await leafResults(plan, times, jobs, bounds), times, bounds));
-  return { body: renderMatrix(matrix, times, { stats: jobs.stats() }) };
+  return { body: renderMatrix(matrix, times, jobs.frame()) };
 }
 
 export async function instantQuery(
   ask: InstantAsk,
   services: FrontendServices,
   asked: AskContext,
-  jobs = new Jobs(services, asked),
+  jobs = new Jobs(services, asked, partialIn(ask)),
 ): Promise<BodyReply> {
   const expr = parseExpr(ask.query);
   if (expr.kind === 'log') {
@@ -61,12 +61,12 @@ export async function instantQuery(
   const plan = planMetricQuery(expr);
   const limits = services.limits(asked.tenant);
   checkInstantQuery(plan, limits);
-  if (ask.notBeforeNs !== undefined && ask.timeNs < ask.notBeforeNs) return { body: renderVector([], ask.timeNs, { stats: jobs.stats() }) };
+  if (ask.notBeforeNs !== undefined && ask.timeNs < ask.notBeforeNs) return { body: renderVector([], ask.timeNs, jobs.frame()) };
   const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0, ...notBefore(ask) };
-  await checkBytesRead(plan, times, services, asked);
+  await checkBytesRead(plan, times, services, asked, partialIn(ask));
   const bounds = boundsOf(limits);
   const result = await jobs.inTurns(evaluateInstant(plan, await leafResults(plan, times, jobs, bounds), bounds));
-  const frame = { stats: jobs.stats() };
+  const frame = jobs.frame();
   return {
     body: result.kind === 'scalar' ? renderScalar(result.value, ask.timeNs, frame) : renderVector(result.series, ask.timeNs, frame),
   };
@@ -74,6 +74,10 @@ export async function instantQuery(
 
 function boundsOf({ maxQuerySeries, shardAggregations }: TenantLimits): EvaluationLimits {
   return { maxSeries: maxQuerySeries, approxTopk: shardAggregations.includes('approx_topk') };
+}
+
+function partialIn({ partial = false }: { partial?: boolean }): { partial: boolean } {
+  return { partial };
 }
 
 function notBefore({ notBeforeNs }: { notBeforeNs?: bigint }): { notBeforeNs?: bigint } {

@@ -50,6 +50,8 @@ export type QuerierAsk =
       shard: StreamShard;
       /** Bytes of memory that the job may hold; absent or 0: no limit of its own. */
       maxMemory?: number;
+      /** Whether it is to go on without ingesters that may have what nobody else has: see ScanStats.short. */
+      partial?: boolean;
     })
   /** What the job of this name has not begun and can spare: about half, or nothing. Who asks takes it over; if the reply is lost, the query has to fail. */
   | { kind: 'spare_groups'; job: string };
@@ -97,6 +99,8 @@ export type JobAsk =
   | ({ kind: 'volumes' } & VolumeQuery);
 
 export interface ScanStats {
+  /** How often it went on without ingesters that may have entries which are nowhere else. */
+  short: number;
   lines: number;
   lineBytes: number;
   metadataBytes: number;
@@ -134,6 +138,7 @@ export interface ScanStats {
 
 export function noScanStats(): ScanStats {
   return {
+    short: 0,
     lines: 0,
     lineBytes: 0,
     metadataBytes: 0,
@@ -208,8 +213,19 @@ export type FrontendAsk =
       cursor?: string;
       /** A log query answered as it was under /api/prom. */
       legacy?: boolean;
+      /** An answer that may be short is wanted, with a warning, where there is no other. */
+      partial?: boolean;
     }
-  | { kind: 'instant'; query: string; timeNs: bigint; notBeforeNs?: bigint; limit: number; direction: Direction; categorize: boolean }
+  | {
+      kind: 'instant';
+      query: string;
+      timeNs: bigint;
+      notBeforeNs?: bigint;
+      limit: number;
+      direction: Direction;
+      categorize: boolean;
+      partial?: boolean;
+    }
   /** Runs the query and answers with how that went. */
   | { kind: 'explain'; query: Extract<FrontendAsk, { kind: 'range' | 'instant' }> }
   /** Entries of the streams around a time: all at it, and so many before and after it within [startNs, endNs). */

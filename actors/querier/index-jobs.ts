@@ -63,9 +63,12 @@ export async function volumes(ask: Ask<'volumes'>, tools: JobTools): Promise<Que
 }
 
 /** How much of the selection there is to read, told without reading it. */
-export async function readSize({ matchers, fromNs, toNs, shard }: Ask<'read_size'>, tools: JobTools): Promise<QuerierReply['read_size']> {
+export async function readSize(
+  { matchers, fromNs, toNs, shard, partial }: Ask<'read_size'>,
+  tools: JobTools,
+): Promise<QuerierReply['read_size']> {
   const stats = noScanStats();
-  return { bytes: bytesIn(await tools.gather({ matchers, fromNs, toNs, shard }, stats)), stats };
+  return { bytes: bytesIn(await tools.gather({ matchers, fromNs, toNs, shard, partial }, stats)), stats };
 }
 
 /** Counts the block if its outline told enough. */

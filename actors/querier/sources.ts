@@ -59,6 +59,8 @@ export interface Selection {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly shard: StreamShard;
+  /** See QuerierAsk. */
+  readonly partial?: boolean | undefined;
 }
 
 /** A stream and one of its blocks, as they are listed. */
@@ -72,9 +74,10 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   const { stats, memory, slices } = deps;
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
-  const replies = await slices.waiting(
-    askIngesters(deps.ingesters, deps.asker, { ...selection, kind: 'select', matchers: [...selection.matchers] }, deps.context),
-  );
+  const { fromNs, toNs, shard, partial = false } = selection;
+  const question = { kind: 'select' as const, matchers: [...selection.matchers], fromNs, toNs, shard };
+  const onShort = (): void => void stats.short++;
+  const replies = await slices.waiting(askIngesters(deps.ingesters, deps.asker, question, deps.context, partial ? onShort : undefined));
   const askedMs = clock.monotonicMs();
   stats.ingestersMs += askedMs - startMs;
   const covers = replies.flatMap(({ cover }) => cover);

@@ -27,7 +27,7 @@ import { type HttpReply, type HttpRequest, JSON_TYPE, type Route } from './route
 
 export type QueryLimits = Pick<
   TenantLimits,
-  'maxEntriesLimitPerQuery' | 'maxQueryLength' | 'maxQueryLookback' | 'maxStreamsMatchersPerQuery' | 'queryTimeout'
+  'allowPartialAnswers' | 'maxEntriesLimitPerQuery' | 'maxQueryLength' | 'maxQueryLookback' | 'maxStreamsMatchersPerQuery' | 'queryTimeout'
 >;
 
 export interface QueryDeps {
@@ -112,6 +112,7 @@ export function range(
     intervalNs: interval(params),
     categorize: wantsCategories(request),
     ...cursorOf(params),
+    ...partialOf(request, limits),
   };
   checkEntries(ask.query, entries, limits);
   checkLength(between, limits);
@@ -132,7 +133,13 @@ function instant(
     limit: limit(params),
     direction: direction(params),
     categorize: wantsCategories(request),
+    ...partialOf(request, limits),
   };
+}
+
+/** Whether who asks would rather have an answer that may be short than none. */
+function partialOf(request: HttpRequest, { allowPartialAnswers }: QueryLimits): { partial?: true } {
+  return allowPartialAnswers || request.header('x-millrace-partial') === '1' ? { partial: true } : {};
 }
 
 /** With `time` the query is an instant one, as for /query; otherwise it is one for /query_range. */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { askIngesters } from '../../actors/ingesters.ts';
 import type { ProcessParts } from './cluster-process.ts';
 import { ClusterRig } from './cluster-rig.ts';
+import { START_NS } from './sent-entries.ts';
 
 const LATE_MS = 60_000;
 const NEVER_MS = 10 * LATE_MS;
@@ -36,6 +37,28 @@ async function foundByLateReader(broken: Partial<ProcessParts>): Promise<number>
 
 test('a reader that has not heard of a process that joined finds what it took all the same', async () => {
   assert.equal(await foundByLateReader({}), 30);
+});
+
+test('with two of three away a query is refused, or answered with a warning if one that may be short is wanted', async () => {
+  const rig = await ClusterRig.start({ a: 'a', b: 'b', c: 'c' });
+  await rig.push('a');
+  rig.lose('b');
+  rig.lose('c');
+  await rig.world.advance(20_000);
+  const { store } = rig.of('a');
+  const range = { kind: 'range' as const, query: '{app=~".+"}', startNs: 0n, endNs: 2n ** 62n, stepNs: 1e9, intervalNs: 0, limit: 0 };
+  const logs = { ...range, direction: 'forward' as const, categorize: false };
+  const count = { kind: 'instant' as const, query: 'sum(count_over_time({app=~".+"}[90y]))', timeNs: START_NS + 60n };
+  const counts = { ...count, limit: 100, direction: 'forward' as const, categorize: false };
+  for (const ask of [logs, counts]) await assert.rejects(rig.soon(store.ask(ask)), { code: 'unavailable' });
+  for (const ask of [logs, counts]) {
+    const { warnings, data } = await rig.soon(store.ask({ ...ask, partial: true }));
+    assert.deepEqual(warnings, ['this answer may be short: ingesters that may have more entries did not answer']);
+    assert.ok(data.result.length > 0);
+  }
+  rig.regain('b');
+  await rig.world.advance(20_000);
+  for (const ask of [logs, counts]) assert.equal((await rig.soon(store.ask({ ...ask, partial: true }))).warnings, undefined);
 });
 
 const broken: [what: string, parts: Partial<ProcessParts>][] = [

@@ -103,6 +103,21 @@ const asks: [path: string, params: Record<string, string> | [string, string][], 
     anHour,
   ],
 ];
+for (const path of [`/query_range?query=${encodeURIComponent('{a="b"}')}`, '/query?query=1']) {
+  test(`an answer that may be short is wanted by a header, or for a tenant: ${path}`, async () => {
+    for (const [header, allowPartialAnswers, partial] of [
+      [undefined, false, undefined],
+      ['0', false, undefined],
+      ['1', false, true],
+      [undefined, true, true],
+    ] as const) {
+      const asker = answering();
+      await using edge = await start(asker, { allowPartialAnswers });
+      await edge.get(`${API}${path}`, header === undefined ? {} : { 'x-millrace-partial': header });
+      assert.equal((asker.asked[0].ask as { partial?: true }).partial, partial);
+    }
+  });
+}
 for (const [path, params, ask, limits] of asks) {
   const encoded = String(new URLSearchParams(params));
   test(`GET ${path}?${encoded}`, async () => {
