@@ -19,6 +19,8 @@ async function rig() {
     const fields = {
       id,
       incarnation: '1',
+      registration: '1',
+      introduced: true,
       state: 'ACTIVE',
       zone: '',
       shards: 1,

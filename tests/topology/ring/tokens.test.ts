@@ -25,6 +25,8 @@ async function instance(kv: Kv, id: string): Promise<void> {
   const fields = {
     id,
     incarnation: 'first',
+    registration: 'first',
+    introduced: true,
     state: 'ACTIVE',
     zone: '',
     shards: 1,
