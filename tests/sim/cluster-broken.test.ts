@@ -59,18 +59,18 @@ const storedLater = (right: Files, timers: Timers): Files => ({
 const broken: [what: string, breakage: Breakage, from?: number][] = [
   ['one copy is enough for an acknowledgement', { ingesters: (_, right) => ({ ...right, quorum: 1 }) }],
   ['an answer is taken for whole though two processes did not answer', { ingesters: (_, right) => ({ ...right, tolerated: 2 }) }],
-  ['only those are asked that are alive and active', { ingesters: onlyAlive }],
+  ['only those are asked that are alive and active', { ingesters: onlyAlive }, 5],
   [
     'tokens are moved, and the process goes, while the successors lack the heads',
     { departing: departing('hand_over', () => ({ entries: 0, bytes: 0 })) },
-    10,
+    13,
   ],
   ['one that leaves hands over to a single process of another zone', { departing: (right) => ({ ...right, quorum: 1 }) }, 6],
   ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }, 57],
   [
     'each start of a process takes and answers what is meant for another',
     { neighbouring: (right) => ({ ...right, whyNoWrites: () => undefined, whyNoReads: () => undefined }) },
-    56,
+    67,
   ],
   ['storage is asked before ingesters', { querying: storageFirst }],
   ['a log is trimmed before storage has what it held', { objects: storedLater }],

@@ -328,12 +328,14 @@ export class ClusterSimulation {
     const others = this.#living().filter((process) => process.id !== id);
     for (const { store } of others) await this.#insist(() => store.flush());
     await place.process!.member.reaches(['ACTIVE']);
-    for (const one of places) one.isChanging = false;
+    // Its name is not given up before the first one has ended, which would take it again, and lose another disk to it.
+    for (const one of places) one.isChanging = one === place;
     await this.#world.timers.sleep(LATEST_NEWS_MS + this.#dice.below(2_000));
     this.#note(`the first ${id} is within reach again`);
     this.#isolated.delete(host);
     zombie.isolated = false;
     await zombie.member.reaches(['REPLACED']);
+    place.isChanging = false;
   }
 
   /** Until it succeeds. */
