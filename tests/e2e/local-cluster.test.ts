@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import type { LocalClusterState, LocalMember } from '../../ops/cluster/local-cluster.ts';
 import { get, nowNs, push } from '../support/client.ts';
 import { withoutNats } from '../support/nats.ts';
-import { freePort } from '../support/ports.ts';
+import { CLUSTER_PORTS, freePorts } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../ops/cli.ts', import.meta.url));
 const run = promisify(execFile);
@@ -36,7 +36,7 @@ class RunningCluster {
   }
 
   static async start(args: readonly string[]): Promise<RunningCluster> {
-    return new RunningCluster((await freePort()) + 1, args);
+    return new RunningCluster((await freePorts(CLUSTER_PORTS)) + 1, args);
   }
 
   get state(): LocalClusterState | undefined {

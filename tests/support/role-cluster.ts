@@ -8,7 +8,7 @@ import { unlimited } from './check-sent.ts';
 import { get } from './client.ts';
 import { HEARTBEATS } from './cluster.ts';
 import type { LoadedCluster } from './cluster-load.ts';
-import { freePort } from './ports.ts';
+import { CLUSTER_PORTS, freePorts } from './ports.ts';
 
 const POLL_MS = 50;
 /** Who leaves waits until every listing that a query goes by has what it flushed. */
@@ -48,7 +48,7 @@ export class RoleCluster implements LoadedCluster {
 
   /** Resolves once all of it does its work. */
   static async start(options: RoleClusterOptions = {}): Promise<RoleCluster> {
-    const cluster = new RoleCluster(mkdtempSync(join(tmpdir(), 'millrace-roles-')), (await freePort()) + 1, options);
+    const cluster = new RoleCluster(mkdtempSync(join(tmpdir(), 'millrace-roles-')), (await freePorts(CLUSTER_PORTS)) + 1, options);
     try {
       await cluster.ready();
       return cluster;
