@@ -17,7 +17,10 @@ test('a tenant’s limits as YAML, by name', async () => {
   await using edge = await start();
   const { status, headers, text } = await edge.get('/config/tenant/v1/limits', HEADERS);
   assert.deepEqual([status, headers['content-type']], [200, 'text/plain; charset=utf-8']);
-  assert.match(text, /^allow_partial_answers: false\nallow_structured_metadata: true\ncardinality_limit: 100000\ncreation_grace_period: 10m\n/);
+  assert.match(
+    text,
+    /^allow_partial_answers: false\nallow_structured_metadata: true\ncardinality_limit: 100000\ncreation_grace_period: 10m\n/,
+  );
   assert.match(text, /^enforced_labels:\n {2}- env\n/m);
   assert.match(text, /^max_line_size: 2KB$/m);
   assert.match(text, /^ingestion_rate_mb: 4$/m);
