@@ -23,7 +23,8 @@ export interface LoadedCluster {
 /** Asks again and again how many entries of a stream there are: never fewer than were acknowledged before the question, or it is an error. */
 class ShortAnswers {
   answers = 0;
-  errors = 0;
+  /** How many of the others were answered with which status, or not in time. */
+  readonly refusals = new Map<string, number>();
   readonly #loop: Promise<void>;
   #stopped = false;
 
@@ -51,7 +52,8 @@ class ShortAnswers {
         const counted = Number(result[0]?.value[1] ?? 0);
         assert.ok(counted >= acknowledged, `an answer of ${counted} entries, ${acknowledged} were acknowledged`);
       } else {
-        this.errors++;
+        const why = answer === undefined ? `no answer in ${ANSWER_LIMIT_MS} ms` : String(answer.status);
+        this.refusals.set(why, (this.refusals.get(why) ?? 0) + 1);
         assert.ok(answer === undefined || answer.status === 429 || answer.status >= 500, `${answer?.status}: ${answer?.text}`);
       }
       await sleep(20);
@@ -81,7 +83,7 @@ export async function underLoad(
   for (const url of urls) await checkEverySent(url, load, `after a flush; seed ${seed}`);
   const entries = [...load.acknowledged.values()].reduce((sum, list) => sum + list.length, 0);
   diagnostic(
-    `${entries} entries in ${load.pushes} pushes, ${load.repeats} of them repeated; ${disturbance.flushes} flushes; counts: ${short.answers} answered, ${short.errors} refused`,
+    `${entries} entries in ${load.pushes} pushes, ${load.repeats} of them repeated; ${disturbance.flushes} flushes; counts: ${short.answers} answered${[...short.refusals].map(([why, count]) => `, ${count} × ${why}`).join('')}`,
   );
   assert.ok(short.answers > 3, `${short.answers} counts were answered`);
 }
