@@ -55,19 +55,44 @@ export function groupMemory(group: ScanGroup): number {
 
 /** Of one that is to be read, or to be copied as it is merged. */
 function unitMemory(unit: SourceUnit): number {
-  const { lineBytes, metadataBytes, rows } = outlineOf(unit);
-  return (unit.kind === 'stored' ? unit.block.storedBytes : 0) + lineBytes + metadataBytes + rows * ROW_BYTES;
+  return (unit.kind === 'stored' ? unit.block.storedBytes : 0) + rowMemory(outlineOf(unit));
 }
 
-/** What it takes to merge the units' rows of the times [fromNs, toNs): blocks are read as a whole; heads are there, and what is copied of them counts. */
-export function memoryWithin(units: readonly SourceUnit[], fromNs: bigint, toNs: bigint): number {
+/** Of rows that are decompressed. */
+export function rowMemory({ lineBytes, metadataBytes, rows }: BlockOutline): number {
+  return lineBytes + metadataBytes + rows * ROW_BYTES;
+}
+
+/** Blocks of which only some rows are a group's are read this many at a time, and those rows copied. */
+export const CUT_AT_ONCE = 4;
+
+/** What it takes to merge the units' rows of the times [fromNs, toNs), as far as rows are spread evenly, and to have read them. */
+function memoryWithin(units: readonly SourceUnit[], fromNs: bigint, toNs: bigint): number {
+  let largest = 0;
+  for (const unit of units) if (unit.kind === 'stored' && isCut(unit, fromNs, toNs)) largest = Math.max(largest, unitMemory(unit));
+  return rowsMemory(units, fromNs, toNs) + CUT_AT_ONCE * largest;
+}
+
+/** What the units' rows of the times [fromNs, toNs) take, as far as rows are spread evenly. */
+export function rowsMemory(units: readonly SourceUnit[], fromNs: bigint, toNs: bigint): number {
   let bytes = 0;
   for (const unit of units) {
-    const { kind, minNs, maxNs } = unit;
+    const { minNs, maxNs } = unit;
     if (maxNs < fromNs || minNs >= toNs) continue;
-    const share =
-      kind === 'stored' ? 1 : Number((maxNs < toNs ? maxNs + 1n : toNs) - (minNs > fromNs ? minNs : fromNs)) / Number(maxNs - minNs + 1n);
-    bytes += share * unitMemory(unit);
+    const spanNs = (maxNs < toNs ? maxNs + 1n : toNs) - (minNs > fromNs ? minNs : fromNs);
+    bytes += (Number(spanNs) / Number(maxNs - minNs + 1n)) * unitMemory(unit);
   }
   return bytes;
+}
+
+/** What is read for the units' rows of the times [fromNs, toNs): blocks as a whole. */
+export function readWithin(units: readonly SourceUnit[], fromNs: bigint, toNs: bigint): number {
+  let bytes = 0;
+  for (const unit of units) if (unit.kind === 'stored' && unit.maxNs >= fromNs && unit.minNs < toNs) bytes += unitMemory(unit);
+  return bytes;
+}
+
+/** Whether rows of the unit lie outside of the times [fromNs, toNs). */
+export function isCut({ minNs, maxNs }: SourceUnit, fromNs: bigint, toNs: bigint): boolean {
+  return minNs < fromNs || maxNs >= toNs;
 }

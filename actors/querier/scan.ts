@@ -5,16 +5,16 @@ import type { World } from '../../ops/base/world.ts';
 import { parseCanonicalLabels } from '../../storage/batch/labels-text.ts';
 import { StoredBlock } from '../../storage/chunk/block.ts';
 import type { MemoryBlock } from '../../storage/chunk/memory-block.ts';
-import { mergeInWindows } from '../../storage/chunk/merge.ts';
+import { mergeBlocks, mergeInWindows } from '../../storage/chunk/merge.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
 import { GroupQueue } from './group-queue.ts';
 import { Pace, piecesOf } from './pieces.ts';
 import { type KnownApart, mayRepeat } from './repeats.ts';
-import { groupMemory, isMerged, outlineOf, type ScanGroup, type TimeRange } from './scan-group.ts';
+import { CUT_AT_ONCE, groupMemory, isCut, isMerged, outlineOf, rowMemory, type ScanGroup, type TimeRange } from './scan-group.ts';
 import type { SharedScan } from './sharing.ts';
 import { GroupSkipper, type ScanNeeds } from './skip.ts';
-import { type BlockSource, loadUnit, type StreamSources } from './sources.ts';
+import { type BlockSource, loadUnit, type SourceUnit, type StreamSources } from './sources.ts';
 import { inWindows } from './windows.ts';
 
 /** How many groups are being fetched while one is scanned. */
@@ -80,7 +80,7 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
             const sizeBytes = groupMemory(left);
             deps.memory.take(sizeBytes);
             aheadBytes += sizeBytes;
-            const loaded = loadGroup(left, deps, scanner);
+            const loaded = loadGroup(left, deps, scanner, sizeBytes);
             loaded.catch(() => {}); // rejected again where it is awaited, or not needed any more
             ahead.push({ group: left, loaded, sizeBytes });
           }
@@ -91,11 +91,11 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
       if (head === undefined) return;
       aheadBytes -= head.sizeBytes;
       const askedMs = world.clock.monotonicMs();
-      const { blocks, repeat } = await slices.waiting(head.loaded);
+      const { blocks, repeat, moreBytes } = await slices.waiting(head.loaded);
       stats.fetchMs += world.clock.monotonicMs() - askedMs;
       if (!scanner.wanted(head.group)) {
         stats.blocksSkipped += head.group.units.length;
-        deps.memory.give(head.sizeBytes);
+        deps.memory.give(head.sizeBytes + moreBytes);
         continue;
       }
       for (const block of repeat ? merged(blocks, scanner.backward, head.group.within) : takenOut(blocks)) {
@@ -113,7 +113,7 @@ export async function scan(given: readonly ScanGroup[], deps: ScanDeps, scanner:
           await slices.giveWay();
         }
       }
-      deps.memory.give(head.sizeBytes);
+      deps.memory.give(head.sizeBytes + moreBytes);
     }
   } finally {
     shared?.close();
@@ -142,6 +142,8 @@ interface LoadedGroup {
   readonly blocks: Block[];
   /** Whether entries may be in several of them, so that they are to be merged. */
   readonly repeat: boolean;
+  /** Of memory that was taken for them beside what was expected. */
+  readonly moreBytes: number;
 }
 
 function isLineless({ units }: ScanGroup, scanner: Scanner): boolean {
@@ -162,17 +164,49 @@ function parts(group: ScanGroup, { knownApart }: ScanDeps, scanner: Scanner): Sc
   return scanner.backward ? windows.reverse() : windows;
 }
 
-async function loadGroup(group: ScanGroup, deps: ScanDeps, scanner: Scanner): Promise<LoadedGroup> {
-  const { units } = group;
+async function loadGroup(group: ScanGroup, deps: ScanDeps, scanner: Scanner, sizeBytes: number): Promise<LoadedGroup> {
+  const { units, within } = group;
   const lineless = isLineless(group, scanner);
+  if (within !== undefined && !lineless) return loadWithin(units, within, deps, sizeBytes);
   const load = (lines: boolean): Promise<Block[]> => Promise.all(units.map((unit) => loadUnit(unit, deps, lines)));
   const blocks = await load(!lineless);
-  if (!isMerged(group)) return { blocks, repeat: false };
+  if (!isMerged(group)) return { blocks, repeat: false, moreBytes: 0 };
   if (isUnordered(group, scanner) && !mayRepeat(blocks.map((block, index) => ({ block, source: units[index].source })))) {
     deps.knownApart.add(units);
-    if (group.within === undefined) return { blocks, repeat: false };
+    if (within === undefined) return { blocks, repeat: false, moreBytes: 0 };
   }
-  return { blocks: lineless ? await load(true) : blocks, repeat: true };
+  if (within !== undefined) return loadWithin(units, within, deps, sizeBytes);
+  return { blocks: lineless ? await load(true) : blocks, repeat: true, moreBytes: 0 };
+}
+
+/** Blocks of hours do not fit in memory all together: of those with other rows too only the rows of the range are kept, for which `sizeBytes` are taken already. */
+async function loadWithin(
+  units: readonly SourceUnit[],
+  { fromNs, toNs }: TimeRange,
+  deps: ScanDeps,
+  sizeBytes: number,
+): Promise<LoadedGroup> {
+  let bytes = 0;
+  let moreBytes = 0;
+  const load = async (unit: SourceUnit): Promise<Block> => {
+    const block = await loadUnit(unit, deps, true);
+    let rows = block;
+    if (unit.kind === 'stored' && isCut(unit, fromNs, toNs)) {
+      rows = mergeBlocks([block], Number(fromNs - block.baseNs), Number(toNs - block.baseNs));
+      releaseLines(block);
+    }
+    if (unit.kind === 'stored') bytes += rowMemory(rows);
+    // Rows need not be spread evenly.
+    if (bytes > sizeBytes + moreBytes) {
+      deps.memory.take(bytes - sizeBytes - moreBytes);
+      moreBytes = bytes - sizeBytes;
+    }
+    return rows;
+  };
+  const blocks: Block[] = [];
+  for (let at = 0; at < units.length; at += CUT_AT_ONCE)
+    blocks.push(...(await Promise.all(units.slice(at, at + CUT_AT_ONCE).map(load))).filter(({ rows }) => rows > 0));
+  return { blocks, repeat: true, moreBytes };
 }
 
 /** The execution of a group's stream, which `open` makes when its first block comes. */

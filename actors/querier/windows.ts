@@ -1,11 +1,12 @@
 import { MiB } from '../../ops/base/bytes.ts';
-import { groupMemory, memoryWithin, type ScanGroup } from './scan-group.ts';
+import { groupMemory, readWithin, rowsMemory, type ScanGroup } from './scan-group.ts';
 import type { SourceUnit } from './sources.ts';
 
-/** About what is merged at once. */
+/** About what is merged at once; and where blocks are as wide as the window, so that most lie in both of its halves and would be read for each. */
 const WINDOW_BYTES = 8 * MiB;
-/** Two halves that take nearly as much as the whole are not worth a cut: the same blocks lie in both. */
-const LEAST_GAIN = 0.75;
+const WIDE_WINDOW_BYTES = 24 * MiB;
+/** Two halves for each of which so much of the whole is read are that wide. */
+const WIDE_SHARE = 0.75;
 
 /** A group in windows of time, each merged by itself, the first one first; blocks that lie in several are read for each. Copies of a stream that are cut at other times than each other
  *  overlap without an end, and would not fit in memory all together. */
@@ -16,14 +17,10 @@ export function inWindows(group: ScanGroup): ScanGroup[] {
   const cut = (units: readonly SourceUnit[], fromNs: bigint, toNs: bigint): void => {
     const inside = units.filter(({ minNs, maxNs }) => maxNs >= fromNs && minNs < toNs);
     if (inside.length === 0) return;
-    const bytes = memoryWithin(inside, fromNs, toNs);
     const middleNs = fromNs + (toNs - fromNs) / 2n;
-    const most = LEAST_GAIN * bytes;
-    if (
-      bytes > WINDOW_BYTES &&
-      middleNs > fromNs &&
-      !(memoryWithin(inside, fromNs, middleNs) > most && memoryWithin(inside, middleNs, toNs) > most)
-    ) {
+    const most = WIDE_SHARE * readWithin(inside, fromNs, toNs);
+    const isWide = readWithin(inside, fromNs, middleNs) > most && readWithin(inside, middleNs, toNs) > most;
+    if (rowsMemory(inside, fromNs, toNs) > (isWide ? WIDE_WINDOW_BYTES : WINDOW_BYTES) && middleNs > fromNs) {
       cut(inside, fromNs, middleNs);
       cut(inside, middleNs, toNs);
       return;

@@ -317,3 +317,31 @@ test('a query over many streams gives way, and ends when its caller leaves', asy
 });
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('copies that are each flushed in pieces of the whole time take little memory at once', async () => {
+  const limits = { maxQueryMemory: 40 * MiB, perStreamRateLimit: 1e12, perStreamRateLimitBurst: 1e12 };
+  const one = await rig({ limits, ingester: { flushBytes: 1e9, headCeiling: 4e9 } });
+  const rows = numbers(20_000).map((number): [bigint, string] => {
+    return [START_NS + BigInt(number * 1_000), `${number} ${number % 500 === 0 ? 'rare' : 'often'} ${'x'.repeat(1_000)}`];
+  });
+  for (const pieces of [17, 12, 23]) {
+    for (let piece = 0; piece < pieces; piece++) {
+      await push(
+        one,
+        rows.filter((_, index) => index % pieces === piece),
+      );
+      await one.store.flush();
+    }
+  }
+  for (const [query, lines] of [
+    ['sum(count_over_time({app="a"}[2h]))', 20_000],
+    ['sum(count_over_time({app="a"} |= "rare" [2h]))', 40],
+  ] as const) {
+    const { stats } = await samples(one, query);
+    assert.deepEqual([stats.matchedLines, stats.duplicates], [lines, 2 * rows.length]);
+  }
+  assert.deepEqual(
+    await one.store.lines('{app="a"} |= "rare"'),
+    rows.map(([, line]) => line).filter((line) => line.includes('rare')),
+  );
+});
