@@ -9,6 +9,8 @@ import { RoleCluster } from '../support/role-cluster.ts';
 const ROLES: readonly Component[] = ['ingester', 'querier', 'query-frontend', 'query-scheduler', 'distributor', 'gateway', 'compactor'];
 /** Two of what most clusters have several of, one of what may be missing for a moment. */
 const counts = { distributor: 2, querier: 2, gateway: 1 };
+/** Flushes come several times a second here: what nobody compacts takes minutes to be read. */
+const flags = ['-compactor.compaction-interval=2s'];
 
 const disturbances: [what: string, disturb: (cluster: RoleCluster, random: () => number) => Promise<void>][] = [
   [
@@ -57,7 +59,7 @@ for (const [what, disturb] of disturbances) {
     skip: withoutNats,
     timeout: LOAD_TIMEOUT_MS,
   }, async (context) => {
-    await using cluster = await RoleCluster.start({ counts });
+    await using cluster = await RoleCluster.start({ counts, flags });
     await underLoad(
       cluster,
       (random) => disturb(cluster, random),
