@@ -1,4 +1,4 @@
-import { Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
 import type { Findings } from './config-findings.ts';
 import { didYouMean, type Given, given, type Slot } from './config-slots.ts';
 import { isLokiKey } from './loki-names.ts';
@@ -55,6 +55,12 @@ export class YamlFile {
     if (items.every((item) => isScalar(item))) return items.map(textOf).join(',');
     findings.problem(where, `${name}: wants a single value${isList ? ' or a list of them' : ''}`);
     return undefined;
+  }
+
+  /** What stands there, whatever it is, as JSON; undefined if there is nothing. */
+  json({ value }: YamlEntry): string | undefined {
+    const node = this.#resolved(value);
+    return isNothing(node) || !isNode(node) ? undefined : JSON.stringify(node.toJS(this.#document));
   }
 
   #entriesOf(map: YAMLMap, findings: Findings): readonly YamlEntry[] {
@@ -146,7 +152,8 @@ export function readOptions(
     }
     if (known instanceof Map) return readOptions(file, file.below(entry, fullName, findings), { known, shown, path }, findings);
     const slot = known as Slot;
-    const text = file.text(entry, fullName, slot.option.type === 'list', findings);
+    const { type } = slot.option;
+    const text = type === 'maps' || type === 'map' ? file.json(entry) : file.text(entry, fullName, type === 'list', findings);
     return text === undefined ? [] : given(slot, text, `${where}: ${fullName}`, findings);
   });
 }

@@ -1,4 +1,4 @@
-import type { Rows, Section } from './base/options.ts';
+import { type Option, type Rows, type Section, snakeCase } from './base/options.ts';
 import { type Slot, slotsOf } from './config-slots.ts';
 
 const INTRODUCTION = `# Options
@@ -26,6 +26,12 @@ export function referencePage(sections: readonly Section<Rows>[]): string {
 
 function rowOf({ section, path, flag, option }: Slot): string {
   const key = path.join('.').slice(section.yaml === '' ? 0 : section.yaml.length + 1);
-  const fallback = option.default === '' ? '' : `, default \`${option.default.replaceAll(',', ', ')}\``;
-  return `- \`${key}\` (${option.type}, \`-${flag}\`${fallback}): ${option.doc}\n`;
+  const items = Object.entries(option.rows ?? {}).map(
+    ([name, row]) => `  - \`${snakeCase(name)}\` (${row.type}${fallbackOf(row)}): ${row.doc}\n`,
+  );
+  return `- \`${key}\` (${option.type}, \`-${flag}\`${fallbackOf(option)}): ${option.doc}\n${items.join('')}`;
+}
+
+function fallbackOf(option: Option<unknown>): string {
+  return option.default === '' ? '' : `, default \`${option.default.replaceAll(',', ', ')}\``;
 }

@@ -5,6 +5,8 @@ import { ingesterOptions } from '../actors/ingester/ingester.ts';
 import { limitsOptions } from '../actors/limits.ts';
 import { patternIngesterOptions } from '../actors/pattern-ingester/pattern-ingester.ts';
 import { querierOptions } from '../actors/querier/querier.ts';
+import { sourcesOptions } from '../actors/source/options.ts';
+import { kafkaOptions } from '../storage/kafka/options.ts';
 import type { OptionsOf, Rows, Section } from './base/options.ts';
 import { natsOptions, natsServicesOptions, ringOptions } from './cluster/options.ts';
 import { type Configuration, commonOptions, filesystemOptions, generalOptions, serverOptions } from './config.ts';
@@ -28,6 +30,8 @@ export const sections: readonly Section<Rows>[] = [
   frontendOptions,
   patternIngesterOptions,
   compactorOptions,
+  kafkaOptions,
+  sourcesOptions,
 ];
 
 /** The values that the worker threads need; plain data. */
@@ -38,6 +42,8 @@ export interface WorkerOptions {
   readonly querier: OptionsOf<typeof querierOptions>;
   readonly patternIngester: OptionsOf<typeof patternIngesterOptions>;
   readonly compactor: OptionsOf<typeof compactorOptions>;
+  readonly kafka: OptionsOf<typeof kafkaOptions>;
+  readonly sources: OptionsOf<typeof sourcesOptions>;
 }
 
 export function workerOptions(configuration: Configuration): WorkerOptions {
@@ -48,5 +54,7 @@ export function workerOptions(configuration: Configuration): WorkerOptions {
     querier: configuration.valuesOf(querierOptions),
     patternIngester: configuration.valuesOf(patternIngesterOptions),
     compactor: configuration.valuesOf(compactorOptions),
+    kafka: configuration.valuesOf(kafkaOptions),
+    sources: configuration.valuesOf(sourcesOptions),
   };
 }

@@ -1,5 +1,7 @@
 import { hostname } from 'node:os';
+import { checkSource, sourcesOptions } from '../actors/source/options.ts';
 import type { LimitOverrides } from '../actors/tenant-limits.ts';
+import { kafkaOptions } from '../storage/kafka/options.ts';
 import { realWorld } from './base/world.ts';
 import { clusterSettings, natsServicesConnection } from './cluster/options.ts';
 import { generalOptions, serverOptions } from './config.ts';
@@ -22,7 +24,8 @@ const STOP_LIMIT_MS = 4_500;
 /** Runs what the target names in this process until it is told to stop. */
 export async function serve({ configuration, source, overrides, overridesHash, warnings }: LoadedConfig, build: BuildInfo): Promise<void> {
   const { target, authEnabled } = configuration.valuesOf(generalOptions);
-  const components = componentsOf(target);
+  const { kafka: sources } = configuration.valuesOf(sourcesOptions);
+  const components = componentsOf(target, sources.length > 0);
   const server = configuration.valuesOf(serverOptions);
   const world = realWorld();
   const settings = clusterSettings(configuration, world.random.id());
@@ -32,6 +35,12 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     );
   const servicesNats = natsServicesConnection(configuration);
   if (servicesNats !== undefined && !components.has('gateway')) throw new Error('-nats.services.enabled needs a gateway in -target');
+
+  if (components.has('kafka-source')) {
+    for (const [index, source] of sources.entries()) checkSource(source, index, authEnabled);
+    if (configuration.valuesOf(kafkaOptions).brokers.length === 0)
+      throw new Error('sources.kafka needs -kafka.brokers: whom it reads from');
+  }
 
   const logs = new Logs(server.logLevel);
   const telemetry = new Telemetry('main', logs);

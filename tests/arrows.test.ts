@@ -21,6 +21,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** The one file that knows a package; another one beside it needs a reason. Tests may use what they like. */
 const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
+  kafkajs: ['actors/source/consumer.ts', 'storage/kafka/client.ts', 'storage/kafka/codecs.ts'], // consumers, connections, and what batches are compressed with
+  'lz4-napi': ['storage/kafka/codecs.ts'],
   msgpackr: ['topology/transport/wire.ts'],
   nats: ['ops/nats/services.ts', 'topology/nats/connect.ts', 'topology/ring/kv-nats.ts'], // connections, and what micro services and JetStream need of one
   'prom-client': ['ops/exposition.ts', 'ops/telemetry.ts'], // what the main thread has of it, and what every thread has

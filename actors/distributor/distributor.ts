@@ -84,15 +84,19 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         body: ask.body as Buffer,
         contentType: ask.contentType,
         contentEncoding: ask.contentEncoding,
-        ...(ask.format === 'otlp' ? { otlp } : {}),
+        ...(ask.format === 'otlp' && { otlp }),
+        isRows: ask.format === 'rows',
         nowMs: clock.nowMs(),
+        timeMs: ask.timeMs,
         overdue: () => clock.monotonicMs() > overdueMs,
       };
       const decoded = decodeAndRelease(request, limits, streams);
       lines.add(decoded.lines, { tenant });
       bytes.add(decoded.bytes, { tenant });
       for (const item of decoded.discarded) discard(tenant, item.reason, item.lines, item.bytes);
-      if (decoded.batches.length === 0) return { acceptedLines: 0, acceptedBytes: 0, ...faultPart(decoded.fault?.toWire()) };
+      const { refused } = decoded;
+      if (decoded.batches.length === 0)
+        return { acceptedLines: 0, acceptedBytes: 0, ...faultPart(decoded.fault?.toWire()), ...(refused.length > 0 && { refused }) };
       const rate = deps.shared.takeBytes(
         deps.shared.tenantCell(tenant),
         decoded.bytes,
@@ -116,7 +120,8 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         discard(tenant, refusal.reason, refusal.lines, refusal.bytes);
         fault = worse(fault, refusal.fault);
       }
-      return { acceptedLines, acceptedBytes, ...faultPart(fault) };
+      const { refused } = decoded;
+      return { acceptedLines, acceptedBytes, ...faultPart(fault), ...(refused.length > 0 && { refused }) };
     };
 
     const handlers: Handlers<DistributorAsk, DistributorReply> = { push };

@@ -2,6 +2,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import { BatchBuilder } from '../../storage/batch/batch.ts';
 import type { LabelForm, PushSink } from '../../storage/batch/push-sink.ts';
 import type { TenantLimits } from '../limits.ts';
+import type { RefusedEntry } from '../protocol/ingest.ts';
 import type { DecodedPush } from './decode-push.ts';
 import { Discards } from './discards.ts';
 import { DETECTED_LEVEL, findsLevels, levelFinder } from './enrich.ts';
@@ -67,6 +68,10 @@ export class PushCollector implements PushSink {
   #lines = 0;
   #bytes = 0;
   #overheadBytes = 0;
+  /** So many were seen. */
+  #entries = 0;
+  readonly #refused: RefusedEntry[] = [];
+  readonly #namesRefused: boolean;
   readonly #metadata: EntryMetadata;
 
   readonly #overdue: () => boolean;
@@ -80,8 +85,10 @@ export class PushCollector implements PushSink {
     cache: StreamCache,
     maxOverheadBytes: number,
     overdue: () => boolean = () => false,
+    namesRefused = false,
   ) {
     this.#overdue = overdue;
+    this.#namesRefused = namesRefused;
     this.#tenant = tenant;
     this.#limits = limits;
     this.#cache = cache;
@@ -129,6 +136,11 @@ export class PushCollector implements PushSink {
   }
 
   entry(seconds: number, nanos: number, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
+    this.#entries++;
+    this.#take(seconds, nanos, bytes, from, to, pairs);
+  }
+
+  #take(seconds: number, nanos: number, bytes: Buffer, from: number, to: number, pairs: readonly string[]): void {
     this.#step(1);
     const stream = this.#stream;
     const metadata = this.#metadata;
@@ -150,7 +162,7 @@ export class PushCollector implements PushSink {
     if (to - from > maxLineSize && maxLineSize > 0) {
       const cut = this.#cutLine(bytes, from);
       if (cut === undefined) this.#refuseLong(stream, to - from, size);
-      else this.entry(seconds, nanos, cut, 0, cut.length, pairs);
+      else this.#take(seconds, nanos, cut, 0, cut.length, pairs);
       return;
     }
     if (count > 0 && this.#refusesMetadata(stream, count, size - (to - from), size)) return;
@@ -246,33 +258,42 @@ export class PushCollector implements PushSink {
   #refuseWithStream(size: number): void {
     const refusal = this.#refusal!;
     this.#discards.count(refusal.reason, size);
+    if (this.#namesRefused) this.#name(refusal);
     if (!this.#told) this.#discards.tell(refusal.reason, refusal.message, 0, () => refusal);
     this.#told = true;
   }
 
-  // Apart from `entry`, whose every call would otherwise allocate what these closures hold on to.
+  // Apart from `#take`, whose every call would otherwise allocate what these closures hold on to.
 
   #refuseOld(stream: StreamBatches, seconds: number, size: number): void {
-    this.#discards.count('greater_than_max_sample_age', size);
-    this.#discards.tell('greater_than_max_sample_age', stream.known, seconds, () => tooOld(stream.known.labels, seconds, this.#oldestS));
+    this.#refuse('greater_than_max_sample_age', size, stream.known, seconds, () => tooOld(stream.known.labels, seconds, this.#oldestS));
   }
 
   #refuseNew(stream: StreamBatches, seconds: number, size: number): void {
-    this.#discards.count('too_far_in_future', size);
-    this.#discards.tell('too_far_in_future', stream.known, seconds, () => tooNew(stream.known.labels, seconds));
+    this.#refuse('too_far_in_future', size, stream.known, seconds, () => tooNew(stream.known.labels, seconds));
   }
 
   #refuseLong(stream: StreamBatches, length: number, size: number): void {
-    this.#discards.count('line_too_long', size);
-    this.#discards.tell('line_too_long', stream.known, length, () => lineTooLong(stream.known.labels, length, this.#limits.maxLineSize));
+    this.#refuse('line_too_long', size, stream.known, length, () => lineTooLong(stream.known.labels, length, this.#limits.maxLineSize));
   }
 
   #refusesMetadata(stream: StreamBatches, pairs: number, pairBytes: number, size: number): boolean {
     const refusal = refuseMetadata(stream.known.labels, pairs, pairBytes, this.#limits);
     if (refusal === undefined) return false;
-    this.#discards.count(refusal.reason, size);
-    this.#discards.tell(refusal.reason, refusal.message, 0, () => refusal);
+    this.#refuse(refusal.reason, size, refusal.message, 0, () => refusal);
     return true;
+  }
+
+  /** `of`, `what`: those of equal ones are told once. */
+  #refuse(reason: Refusal['reason'], size: number, of: KnownStream | string, what: number, why: () => Refusal): void {
+    this.#discards.count(reason, size);
+    this.#discards.tell(reason, of, what, why);
+    if (this.#namesRefused) this.#name(why());
+  }
+
+  /** The entry in hand. */
+  #name({ reason, message }: Refusal): void {
+    this.#refused.push({ entry: this.#entries - 1, reason, message });
   }
 
   finish(): DecodedPush {
@@ -283,6 +304,7 @@ export class PushCollector implements PushSink {
       lines: this.#lines,
       bytes: this.#bytes,
       discarded: this.#discards.list(),
+      refused: this.#refused,
       ...(fault === undefined ? {} : { fault }),
     };
   }

@@ -12,12 +12,14 @@ export interface StreamShard {
 
 export type DistributorAsk = {
   kind: 'push';
-  /** Whose request it is: one of Loki's push API, or OTLP's export of logs. */
-  format: 'loki' | 'otlp';
+  /** Whose request it is: one of Loki's push API, or OTLP's export of logs. `rows`: Loki's as protobuf without compression, from one of ours, who is told of each entry that is refused. */
+  format: 'loki' | 'otlp' | 'rows';
   /** As received, decompressed and decoded by the distributor. */
   body: Uint8Array;
   contentType: string;
   contentEncoding: string;
+  /** What entries of OTLP without a time get, milliseconds since 1970; if absent, the time at which they are decoded. */
+  timeMs?: number;
 };
 
 export interface PushOutcome {
@@ -26,6 +28,15 @@ export interface PushOutcome {
   readonly acceptedBytes: number;
   /** Why part of the push was not taken, or all of it. Absent: all was taken. */
   readonly fault?: WireFault;
+  /** Of `rows`: the entries that cannot be taken, however often they come. */
+  readonly refused?: readonly RefusedEntry[];
+}
+
+export interface RefusedEntry {
+  /** Among all of the push, from 0. */
+  readonly entry: number;
+  readonly reason: string;
+  readonly message: string;
 }
 
 export type DistributorReply = { push: PushOutcome };

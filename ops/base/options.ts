@@ -1,6 +1,6 @@
 /** One option: the row from which flag, YAML key, environment variable, `-help`, `/config` and the reference page are made. */
 export interface Option<T> {
-  readonly type: 'bytes' | 'duration' | 'int' | 'float' | 'bool' | 'string' | 'choice' | 'list';
+  readonly type: 'bytes' | 'duration' | 'int' | 'float' | 'bool' | 'string' | 'secret' | 'choice' | 'list' | 'map' | 'maps';
   /** As a user would write it; parsed like any other input. */
   readonly default: string;
   readonly doc: string;
@@ -9,6 +9,8 @@ export interface Option<T> {
   /** Throws an Error whose message names the text and what is wrong with it. */
   readonly parse: (text: string) => T;
   readonly print: (value: T) => string;
+  /** Of one whose values are lists of options. */
+  readonly rows?: Rows;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a section holds options of every type, and Option is invariant in its type
@@ -34,9 +36,14 @@ export function defaultsOf<R extends Rows>(of: Section<R>): OptionsOf<Section<R>
   return Object.fromEntries(Object.entries(of.rows).map(([key, row]) => [key, row.parse(row.default)])) as OptionsOf<Section<R>>;
 }
 
-/** The value as YAML and JSON show it: a number, a boolean, a list of texts, or a text such as `256KB`. */
-export function plainValue<T>({ type, print }: Option<T>, value: T): unknown {
-  return type === 'bool' || type === 'int' || type === 'float' || type === 'list' ? value : print(value);
+/** The value as YAML and JSON show it: a number, a boolean, a list of texts, texts by their names, a list of options, or a text such as `256KB`. */
+export function plainValue<T>({ type, print, rows }: Option<T>, value: T): unknown {
+  if (type === 'maps') return (value as Record<string, unknown>[]).map((one) => plainRows(rows!, one));
+  return type === 'bool' || type === 'int' || type === 'float' || type === 'list' || type === 'map' ? value : print(value);
+}
+
+function plainRows(rows: Rows, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(rows).map(([key, row]) => [snakeCase(key), plainValue(row, values[key])]));
 }
 
 export const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -103,6 +110,80 @@ export function bool(value: string, doc: string, extra: Extra = {}): Option<bool
 
 export function string(value: string, doc: string, extra: Extra = {}): Option<string> {
   return { type: 'string', default: value, doc, ...extra, parse: (text) => text, print: (text) => text };
+}
+
+/** What nobody is shown. */
+export function secret(doc: string, extra: Extra = {}): Option<string> {
+  return { ...string('', doc, extra), type: 'secret', print: (text) => (text === '' ? '' : '********') };
+}
+
+/** Texts by names: `a=b,c=d`, or an object in JSON. */
+export function map(value: string, doc: string, extra: Extra = {}): Option<Readonly<Record<string, string>>> {
+  const parse = (text: string): Readonly<Record<string, string>> => {
+    if (text.trim().startsWith('{')) {
+      const entries = Object.entries(parsedJson(text) as Record<string, unknown>);
+      return Object.fromEntries(entries.map(([name, item]) => [name, scalarText(item, name)]));
+    }
+    return Object.fromEntries(
+      text
+        .split(',')
+        .filter((pair) => pair.trim() !== '')
+        .map((pair) => {
+          const at = pair.indexOf('=');
+          if (at < 1) throw new Error(`not name=value: ${pair}`);
+          return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+        }),
+    );
+  };
+  return { type: 'map', default: value, doc, ...extra, parse, print: (pairs) => JSON.stringify(pairs) };
+}
+
+/** Lists of options with these rows: in JSON, names in snake case, `[{"topics": ["a", "b"]}]`. */
+export function maps<const R extends Rows>(rows: R, doc: string, extra: Extra = {}): Option<readonly OptionsOf<Section<R>>[]> {
+  const parse = (text: string): readonly OptionsOf<Section<R>>[] => {
+    const items = parsedJson(text);
+    if (!Array.isArray(items)) throw new Error(`not a list: ${text}`);
+    return items.map((item, index) => parsedRows(rows, item, `[${index}]`));
+  };
+  const print = (items: readonly OptionsOf<Section<R>>[]): string => JSON.stringify(items.map((item) => plainRows(rows, item)));
+  return { type: 'maps', default: '[]', doc, ...extra, parse, print, rows };
+}
+
+function parsedRows<R extends Rows>(rows: R, item: unknown, at: string): OptionsOf<Section<R>> {
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) throw new Error(`${at}: wants keys with values`);
+  const given = new Map(Object.entries(item));
+  const values = Object.entries(rows).map(([key, row]) => {
+    const name = snakeCase(key);
+    const value = given.get(name);
+    given.delete(name);
+    try {
+      return [key, row.parse(value === undefined || value === null ? row.default : itemText(value, row))];
+    } catch (error) {
+      throw new Error(`${at}.${name}: ${(error as Error).message}`);
+    }
+  });
+  const [unknown] = given.keys();
+  if (unknown !== undefined) throw new Error(`${at}: unknown key ${unknown}, not one of ${Object.keys(rows).map(snakeCase).join(', ')}`);
+  return Object.fromEntries(values) as OptionsOf<Section<R>>;
+}
+
+function itemText(value: unknown, { type }: Option<unknown>): string {
+  if (type === 'map' && typeof value === 'object' && !Array.isArray(value)) return JSON.stringify(value);
+  if (type === 'list' && Array.isArray(value)) return value.map((one) => scalarText(one, 'an item')).join(',');
+  return scalarText(value, 'it');
+}
+
+function scalarText(value: unknown, name: string): string {
+  if (typeof value === 'object') throw new Error(`${name} wants a single value`);
+  return String(value);
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`not JSON: ${(error as Error).message}`);
+  }
 }
 
 /** One of a few words. */

@@ -50,6 +50,7 @@ export const USUAL_COUNTS: Readonly<Record<Component, number>> = {
   'query-frontend': 1,
   querier: 2,
   compactor: 1,
+  'kafka-source': 0,
 };
 
 const LOCALHOST = '127.0.0.1';

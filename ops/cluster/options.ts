@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { NatsOptions } from '../../topology/nats/connect.ts';
-import { bool, duration, int, list, type OptionsOf, section, string } from '../base/options.ts';
+import { bool, duration, int, list, type OptionsOf, secret, section, string } from '../base/options.ts';
 import type { Configuration } from '../config.ts';
 
 export const natsOptions = section('nats', 'nats', {
@@ -9,7 +9,7 @@ export const natsOptions = section('nats', 'nats', {
     'Servers of the NATS cluster that the processes of a cluster of ours meet at, as `host:port`; empty: this process is alone.',
   ),
   user: string('', 'User at NATS.'),
-  password: string('', 'Password at NATS.'),
+  password: secret('Password at NATS.'),
   nkeyFile: string('', 'File with the seed of the nkey that proves who this process is.'),
   credentialsFile: string('', 'Credentials file (.creds) that proves who this process is.'),
   tlsCaPath: string('', 'Certificates of the authorities that NATS servers are trusted by; set for TLS.'),
@@ -24,7 +24,7 @@ export const natsServicesOptions = section('nats.services', 'nats.services', {
   ),
   servers: list('', 'NATS servers of these clients; empty: those of the cluster.'),
   user: string('', 'User at NATS, of the account that these services are in.'),
-  password: string('', 'Password at NATS.'),
+  password: secret('Password at NATS.'),
   nkeyFile: string('', 'File with the seed of the nkey of that user.'),
   credentialsFile: string('', 'Credentials file (.creds) of that user.'),
   tlsCaPath: string('', 'Certificates of the authorities that NATS servers are trusted by; set for TLS.'),

@@ -1,6 +1,7 @@
 import { type Direction, quoteGo } from '../../logql/model.ts';
 import { parseDuration } from '../../logql/syntax/units.ts';
 import { Fault } from '../base/fault.ts';
+import { parseRfc3339 } from '../base/rfc3339.ts';
 
 /** Reads the parameters of the query endpoints. Faults are bad_request with Loki's texts, which Grafana shows to its users. */
 
@@ -58,7 +59,7 @@ export function timestamp(text: string, fallbackNs: bigint): bigint {
     const whole = inRange(text, BigInt(text.replace('+', '')));
     return text.length <= 10 ? whole * BigInt(NS_PER_SECOND) : whole;
   }
-  const ns = rfc3339(text);
+  const ns = parseRfc3339(text);
   if (ns === undefined) throw bad(`strconv.ParseInt: parsing ${quoteGo(text)}: invalid syntax`);
   return ns;
 }
@@ -72,18 +73,6 @@ function decimalSeconds(seconds: number): bigint | undefined {
 function inRange(text: string, ns: bigint | undefined): bigint {
   if (ns === undefined || ns > MAX_INT64 || ns < MIN_INT64) throw bad(`strconv.ParseInt: parsing ${quoteGo(text)}: value out of range`);
   return ns;
-}
-
-/** Nanoseconds, or undefined if `text` is no such time. */
-function rfc3339(text: string): bigint | undefined {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\d*(Z|[+-]\d\d:\d\d)$/.exec(text);
-  if (match === null) return undefined;
-  const [, seconds, fraction = '', zone] = match;
-  const local = Date.parse(`${seconds}Z`);
-  const ms = Date.parse(`${seconds}${zone}`);
-  // Date.parse takes 2026-02-30 and 24:00:00 for other times.
-  if (Number.isNaN(ms) || new Date(local).toISOString().slice(0, seconds.length) !== seconds) return undefined;
-  return BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
 }
 
 /** Nanoseconds of a whole-number duration: `90s`, `1h30m`, `1d`. */

@@ -19,7 +19,7 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   }
   if (data.components.has('distributor')) {
     const ingesters = await peers.ingesters();
-    await parts.reachIngesters();
+    await parts.reachOwn('ingester');
     await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters, limits, shared, otlp }, { instance });
   }
 }

@@ -9,7 +9,7 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   const { system, data, instance, peers, activity, blobs, limits } = parts;
   const { querier: options, patternIngester: patternOptions } = data.options;
   const [ingesters, schedulers] = await Promise.all([peers.ingesters(), peers.schedulers()]);
-  await parts.reachIngesters();
+  await parts.reachOwn('ingester');
   await system.spawn(countedAsActivity(querier, activity), { options, messenger: system, schedulers, ingesters, blobs }, { instance });
   const { maxListingAge: maxListingAgeMs } = options;
   await system.spawn(patternIngester, { options: patternOptions, maxListingAgeMs, asker: system, ingesters, blobs }, { instance });

@@ -3,7 +3,6 @@ import { Activity } from '../../actors/activity.ts';
 import { defineActor } from '../../actors/kernel/define.ts';
 import { ActorSystem } from '../../actors/kernel/system.ts';
 import { SharedLimits, type TenantLimits } from '../../actors/limits.ts';
-import { ingesterProtocol } from '../../actors/protocol/ingest.ts';
 import { type ThreadAsk, type ThreadReply, threadProtocol } from '../../actors/protocol/thread.ts';
 import { type LimitOverrides, LimitsByTenant } from '../../actors/tenant-limits.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
@@ -58,8 +57,8 @@ export interface ThreadParts {
   /** Of the shard's actors. */
   readonly instance: string;
   readonly peers: Peers;
-  /** Resolves once all ingesters of this process can be asked from here: a push or a query before that would be refused. */
-  readonly reachIngesters: () => Promise<unknown>;
+  /** Resolves with this process's instances, if it has any, once all of them can be asked from here: what is asked before that would be refused. */
+  readonly reachOwn: (component: 'ingester' | 'distributor') => Promise<readonly string[]>;
   readonly activity: Activity;
   readonly blobs: BlobStore;
   readonly limits: (tenant: string) => TenantLimits;
@@ -70,12 +69,13 @@ export interface ThreadParts {
 
 const PROGRESS_EVERY_MS = 200;
 /** Below the main thread and those that take in: what is pushed cannot wait. Compaction has not the lowest: it may hold a lock of the allocator that others wait for. */
-const NICENESS: Readonly<Record<ThreadRole, number>> = { ingest: 0, query: 3, compactor: 10 };
+const NICENESS: Readonly<Record<ThreadRole, number>> = { ingest: 0, source: 2, query: 3, compactor: 10 };
 /** Loaded by the threads that need them: each would hold the others' code too. */
 const ACTORS: Readonly<Record<ThreadRole, () => Promise<{ spawnActors(parts: ThreadParts): Promise<void> }>>> = {
   ingest: () => import('./ingest.ts'),
   query: () => import('./query.ts'),
   compactor: () => import('./compactor.ts'),
+  source: () => import('./source.ts'),
 };
 
 const data = workerData as WorkerData;
@@ -129,13 +129,16 @@ if (nice > 0 && !lowerThreadPriority(nice))
   logs.of(name).info('this system does not give threads priorities of their own: this one has that of the process');
 const instances = shardInstances(data.shards, data.cluster?.instance);
 const peers = reach && data.cluster ? clusterPeers(reach, data.cluster) : ownPeers(instances);
-const ownIngesters = data.components.has('ingester') ? instances : [];
 await spawnActors({
   system,
   data,
   instance: instances[place.index],
   peers,
-  reachIngesters: () => Promise.all(ownIngesters.map((instance) => router.whenServed(`${ingesterProtocol.component}/${instance}`))),
+  async reachOwn(component) {
+    const own = data.components.has(component) ? instances : [];
+    await Promise.all(own.map((instance) => router.whenServed(`${component}/${instance}`)));
+    return own;
+  },
   activity: new Activity(data.activity, data.number),
   blobs: new FsBlobStore(data.objectRoot, world),
   limits: tenantLimits.of,

@@ -39,7 +39,7 @@ const MOST_RESTARTS = 5;
 const RESTART_WINDOW_MS = 60_000;
 const ASK_MS = 2_000;
 /** Memory for young objects: three spaces. Who compacts makes few. */
-const YOUNG_MB: Readonly<Record<ThreadRole, number>> = { ingest: 12, query: 12, compactor: 3 };
+const YOUNG_MB: Readonly<Record<ThreadRole, number>> = { ingest: 12, query: 12, compactor: 3, source: 12 };
 
 /** The worker threads of the process: started, watched, and started again when they end unasked. What a thread's actors knew is recovered from what is durable. */
 export class Workers {

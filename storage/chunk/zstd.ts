@@ -54,3 +54,8 @@ export function nativeZstd(): Zstd | undefined {
 }
 
 export const zstd: Zstd = nativeZstd() ?? zlibZstd;
+
+/** What frames of others hold, which need not say how much that is. Throws an Error on damage, and beyond `maxBytes`. */
+export function unzstd(frames: Buffer, maxBytes: number): Buffer {
+  return zstdDecompressSync(frames, { maxOutputLength: maxBytes });
+}

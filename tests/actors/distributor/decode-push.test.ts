@@ -128,7 +128,13 @@ const bodies: [what: string, run: () => unknown, status: number, text: RegExp][]
 for (const [what, run, status, text] of bodies) test(`push: ${what}`, () => assert.throws(run, refusedWith(status, text)));
 
 test('push: streams without entries are nothing to complain about', () => {
-  assert.deepEqual(json({ streams: [{ stream: { a: '1' }, values: [] }] }), { batches: [], lines: 0, bytes: 0, discarded: [] });
+  assert.deepEqual(json({ streams: [{ stream: { a: '1' }, values: [] }] }), {
+    batches: [],
+    lines: 0,
+    bytes: 0,
+    discarded: [],
+    refused: [],
+  });
 });
 
 test('push: labels repeated for every hour do not swell beyond the limit', () => {

@@ -31,7 +31,7 @@ test('a stop does not wait for a thread that has ended and is not started again 
     asker: { ask: () => Promise.reject(new Error('nobody is asked')) },
     data: {
       shards: 1,
-      components: componentsOf(['all']),
+      components: componentsOf(['all'], false),
       logRoot: '/nowhere',
       objectRoot: '/nowhere',
       options: unstartable,
@@ -60,7 +60,7 @@ test('limits that change while a thread is starting are those that it goes by', 
   const shared = new SharedLimits();
   const data = {
     shards: 1,
-    components: componentsOf(['all']),
+    components: componentsOf(['all'], false),
     logRoot: join(folder, 'wal'),
     objectRoot: join(folder, 'objects'),
     options,

@@ -1,0 +1,164 @@
+import { formatLabels, toLabels } from '../../logql/model.ts';
+import { parseRfc3339 } from '../../ops/base/rfc3339.ts';
+import { type Fields, jsonFields, logfmtFields, type ReadFields } from './fields.ts';
+import type { KafkaSourceOptions } from './options.ts';
+import type { Mapped, MappedBody, Poison, SourceRecord } from './record.ts';
+
+const NO_TENANTS = 'fake';
+const NO_FIELDS: Fields = { text: () => undefined };
+const OPEN_BRACE = 0x7b;
+const SPACE = 0x20;
+const AFTER_BRACE: ReadonlySet<number> = new Set(Buffer.from('"}\t\r\n'));
+const STREAM_TAG = 0x0a;
+const NS_PER_MS = 1_000_000n;
+const NS_PER: Readonly<Record<string, bigint>> = { unix: 1_000_000_000n, unix_ms: 1_000_000n, unix_us: 1_000n, unix_ns: 1n };
+const WHOLE_OR_DECIMAL = /^(\d{1,19})(?:\.(\d+))?$/;
+const MOST_SHOWN = 200;
+
+/** What becomes of the records of a source. The time of an entry is the record's, never of when it is read: a record that comes twice makes the same entry. */
+export function mapRecords(source: KafkaSourceOptions): (record: SourceRecord) => Mapped {
+  const tenantOf = tenants(source);
+  const { format } = source;
+  const map = format === 'otlp' || format === 'loki-push' ? bodies(format) : rows(source);
+  return (record) => {
+    const { value } = record;
+    if (value === null) return poison('the record has no value');
+    const tenant = tenantOf(record);
+    return tenant === undefined ? poison('the record does not say whose it is') : map(record, value, tenant);
+  };
+}
+
+type MapValue = (record: SourceRecord, value: Buffer, tenant: string) => Mapped;
+
+const poison = (why: string): Poison => ({ kind: 'poison', why });
+
+function tenants({ tenant, tenantHeader, tenantFromKey }: KafkaSourceOptions): (record: SourceRecord) => string | undefined {
+  const usual = tenant !== '' ? tenant : tenantHeader === '' && !tenantFromKey ? NO_TENANTS : undefined;
+  if (tenantFromKey) return ({ key }) => key?.toString('utf8') || usual;
+  if (tenantHeader !== '') return ({ headers }) => headers.get(tenantHeader)?.toString('utf8') || usual;
+  return () => usual;
+}
+
+/** Records that are requests. */
+function bodies(format: 'otlp' | 'loki-push'): MapValue {
+  return ({ timestampMs }, body, tenant): MappedBody | Poison => {
+    if (format === 'otlp' && timestampMs < 0) return poison('the record has no time');
+    const contentType = isJson(body) ? 'application/json' : 'application/x-protobuf';
+    return { kind: 'body', tenant, format: format === 'otlp' ? 'otlp' : 'loki', contentType, body, timeMs: timestampMs };
+  };
+}
+
+/** Protobuf of these never begins with a brace. A snappy block of 123 bytes does, but goes on with a literal, whose tag is none of these bytes but the space: then it has nine
+ *  bytes, the first of them the tag of a stream. */
+function isJson([first, second, third]: Buffer): boolean {
+  if (first !== OPEN_BRACE) return false;
+  return second === SPACE ? third !== STREAM_TAG : AFTER_BRACE.has(second);
+}
+
+function rows(source: KafkaSourceOptions): MapValue {
+  const readFields = fieldsOf(source);
+  const labelsOf = labels(source);
+  const metadataOf = metadata(source);
+  const timeOf = times(source);
+  const { lineField } = source;
+  return (record, value, tenant) => {
+    let fields: Fields;
+    try {
+      fields = readFields(value);
+    } catch (error) {
+      return poison(`not ${source.format}: ${(error as Error).message}`);
+    }
+    const timeNs = timeOf(record, fields);
+    if (typeof timeNs === 'string') return poison(timeNs);
+    const text = lineField === '' ? value : fields.text(lineField);
+    if (text === undefined) return poison(`the record has no field ${lineField}`);
+    return {
+      kind: 'row',
+      tenant,
+      labels: labelsOf(record, fields),
+      timeNs,
+      line: typeof text === 'string' ? Buffer.from(text) : text,
+      metadata: metadataOf(record, fields),
+    };
+  };
+}
+
+/** A value that no field of is asked for need not be read. */
+function fieldsOf(source: KafkaSourceOptions): ReadFields {
+  const { format, labelsFromFields, metadataFromFields, lineField, timestampField, timestampFormat } = source;
+  if (format === 'json') return jsonFields(timestampField !== '' && timestampFormat === 'unix_ns' ? timestampField : undefined);
+  if (format === 'logfmt') return logfmtFields();
+  if (lineField !== '' || timestampField !== '' || Object.keys({ ...labelsFromFields, ...metadataFromFields }).length > 0)
+    throw new Error(`${format} has no fields`);
+  return () => NO_FIELDS;
+}
+
+/** Text by label sets that were seen lately: most records have those of others. */
+const MOST_KNOWN_LABELS = 1_024;
+
+function labels(source: KafkaSourceOptions): (record: SourceRecord, fields: Fields) => string {
+  const fixed = Object.entries(source.labels);
+  const fromHeaders = Object.entries(source.labelsFromHeaders);
+  const fromFields = Object.entries(source.labelsFromFields);
+  const { labelFromKey } = source;
+  const known = new Map<string, string>();
+  return ({ key, headers }, fields) => {
+    const pairs = [...fixed];
+    const take = (name: string, value: string | undefined): void => {
+      if (value !== undefined && value !== '') pairs.push([name, value]);
+    };
+    for (const [name, header] of fromHeaders) take(name, headers.get(header)?.toString('utf8'));
+    for (const [name, field] of fromFields) take(name, fields.text(field));
+    if (labelFromKey !== '') take(labelFromKey, key?.toString('utf8'));
+    const id = JSON.stringify(pairs);
+    let text = known.get(id);
+    if (text === undefined) {
+      if (known.size === MOST_KNOWN_LABELS) known.clear();
+      text = formatLabels(toLabels(pairs));
+      known.set(id, text);
+    }
+    return text;
+  };
+}
+
+function metadata(source: KafkaSourceOptions): (record: SourceRecord, fields: Fields) => string[] {
+  const fromHeaders = Object.entries(source.metadataFromHeaders);
+  const fromFields = Object.entries(source.metadataFromFields);
+  const { metadataFromKey, distinct } = source;
+  return ({ topic, partition, offset, key, headers }, fields) => {
+    const pairs: string[] = [];
+    const take = (name: string, value: string | undefined): void => {
+      if (value !== undefined && value !== '') pairs.push(name, value);
+    };
+    for (const [name, header] of fromHeaders) take(name, headers.get(header)?.toString('utf8'));
+    for (const [name, field] of fromFields) take(name, fields.text(field));
+    if (metadataFromKey !== '') take(metadataFromKey, key?.toString('utf8'));
+    if (distinct) pairs.push('kafka_topic', topic, 'kafka_partition', String(partition), 'kafka_offset', String(offset));
+    return pairs;
+  };
+}
+
+/** Nanoseconds since 1970, or why there are none. */
+function times({ timestampField, timestampFormat }: KafkaSourceOptions): (record: SourceRecord, fields: Fields) => bigint | string {
+  const ofRecord = ({ timestampMs }: SourceRecord): bigint | string =>
+    timestampMs < 0 ? 'the record has no time' : BigInt(timestampMs) * NS_PER_MS;
+  if (timestampField === '') return ofRecord;
+  return (record, fields) => {
+    const text = fields.text(timestampField);
+    if (text === undefined) return ofRecord(record);
+    const timeNs = timestampFormat === 'rfc3339' ? parseRfc3339(text) : unixTime(text, NS_PER[timestampFormat]);
+    return timeNs === undefined || timeNs < 0n
+      ? `${timestampField} is not a time (${timestampFormat}): ${text.slice(0, MOST_SHOWN)}`
+      : timeNs;
+  };
+}
+
+/** Of a number of units of `unitNs`; what is below a nanosecond is cut. */
+function unixTime(text: string, unitNs: bigint): bigint | undefined {
+  const match = WHOLE_OR_DECIMAL.exec(text);
+  if (match === null) return undefined;
+  const [, whole, decimals = ''] = match;
+  const digits = String(unitNs).length - 1;
+  const timeNs = BigInt(whole) * unitNs + BigInt(decimals.slice(0, digits).padEnd(digits, '0') || '0');
+  return timeNs < 2n ** 63n ? timeNs : undefined;
+}

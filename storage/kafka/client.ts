@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs';
+import type { Logger } from '../../ops/base/instruments.ts';
+import { registerCodecs } from './codecs.ts';
+import type { KafkaOptions } from './options.ts';
+
+/** A client of the Kafka cluster; connects when it is first used. Throws an Error if a file cannot be read. */
+export function kafkaClient(options: KafkaOptions, log: Logger): Kafka {
+  registerCodecs();
+  const { brokers, clientName, dialTimeout, requestTimeout } = options;
+  return new kafkajs.Kafka({
+    brokers: [...brokers],
+    clientId: clientName,
+    connectionTimeout: dialTimeout,
+    authenticationTimeout: requestTimeout,
+    requestTimeout,
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => (entry) => told(entry, log),
+    ...securityOf(options),
+  });
+}
+
+/** The client calls each lost connection an error, though it goes on by itself; whoever uses it says what matters. */
+function told({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }: kafkajs.LogEntry, log: Logger): void {
+  if (level <= kafkajs.logLevel.ERROR) log.info(`Kafka client: ${message}`, { part: namespace, ...fields });
+  else log.debug(`Kafka client: ${message}`, { part: namespace, ...fields });
+}
+
+function securityOf(options: KafkaOptions): Pick<KafkaConfig, 'ssl' | 'sasl'> {
+  const { saslMechanism: mechanism, saslUsername: username, saslPassword: password } = options;
+  const { tlsEnabled, tlsCaPath, tlsCertPath, tlsKeyPath } = options;
+  return {
+    ...(tlsEnabled && {
+      ssl: {
+        ...(tlsCaPath && { ca: readFileSync(tlsCaPath) }),
+        ...(tlsCertPath && { cert: readFileSync(tlsCertPath) }),
+        ...(tlsKeyPath && { key: readFileSync(tlsKeyPath) }),
+      },
+    }),
+    ...(username && { sasl: { mechanism, username, password } as NonNullable<KafkaConfig['sasl']> }),
+  };
+}

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Kafka, Message } from 'kafkajs';
+import { kafkaServer } from '../../ops/cluster/kafka-server.ts';
+import { allEntries, get, secondsNs } from '../support/client.ts';
+import { KafkaCluster, withoutKafka } from '../support/kafka.ts';
+import { TestServer } from '../support/server.ts';
+
+const POLL_MS = 50;
+const LIMIT_MS = 60_000;
+const SOURCES = `
+sources:
+  kafka:
+    - topics: [app-json]
+      group_id: json
+      format: json
+      labels: {app: json}
+      labels_from_fields: {level: level}
+      label_from_key: shop
+      line_field: msg
+      timestamp_field: at
+      timestamp_format: unix_ms
+      metadata_from_headers: {trace_id: trace-id}
+    - topics: [app-text]
+      group_id: text
+      labels: {app: text}
+    - topics: [app-told-apart]
+      group_id: told-apart
+      labels: {app: told-apart}
+      distinct: true
+    - topics: [app-otlp]
+      group_id: otlp
+      format: otlp
+    - topics: [app-loki]
+      group_id: loki
+      format: loki-push
+`;
+
+let cluster: KafkaCluster;
+let kafka: Kafka;
+let server: TestServer;
+let folder: string;
+const startMs = Date.now();
+const range = { fromNs: secondsNs(0) + BigInt(startMs - 3_600_000) * 1_000_000n, toNs: BigInt(startMs + 3_600_000) * 1_000_000n };
+
+if (!withoutKafka) {
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-source-'));
+    const file = join(folder, 'millrace.yaml');
+    writeFileSync(file, SOURCES);
+    cluster = await KafkaCluster.start();
+    kafka = cluster.client();
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.createTopics({
+      topics: ['app-json', 'app-text', 'app-told-apart', 'app-otlp', 'app-loki'].map((topic) => ({ topic, numPartitions: 2 })),
+    });
+    await admin.disconnect();
+    server = await TestServer.start({ flags: [`-config.file=${file}`, `-kafka.brokers=${cluster.brokers}`] });
+  });
+  after(async () => {
+    await server?.[Symbol.asyncDispose]();
+    await cluster?.[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+async function produce(topic: string, messages: Message[]): Promise<void> {
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic, messages });
+  await producer.disconnect();
+}
+
+async function found(query: string, count: number): Promise<Awaited<ReturnType<typeof allEntries>>> {
+  const untilMs = Date.now() + LIMIT_MS;
+  for (;;) {
+    const entries = await allEntries(server.url, query, range);
+    if (entries.length >= count || Date.now() > untilMs) return entries;
+    await sleep(POLL_MS);
+  }
+}
+
+test('records of JSON become entries, with what is mapped; those that never can are dead letters', { skip: withoutKafka }, async () => {
+  const value = (parts: object): string => JSON.stringify({ at: startMs, level: 'info', msg: 'hello', ...parts });
+  await produce('app-json', [
+    { key: 'shop-1', value: value({ msg: 'first' }), headers: { 'trace-id': 't-1' } },
+    { key: 'shop-1', value: value({ msg: 'second', level: 'error' }) },
+    { key: 'shop-1', value: 'no JSON', headers: { own: 'mine' } },
+    { key: 'shop-1', value: value({ msg: 'too old', at: startMs - 30 * 86_400_000 }) },
+    { key: 'shop-1', value: value({ msg: 'first' }), headers: { 'trace-id': 't-1' } }, // once more
+    { key: 'shop-1', value: value({ msg: 'last' }) },
+  ]);
+  const entries = await found('{app="json", shop="shop-1"}', 3);
+  assert.deepEqual(entries.map(({ line, labels }) => [line, labels.level, labels.trace_id ?? '']).sort(), [
+    ['first', 'info', 't-1'],
+    ['last', 'info', ''],
+    ['second', 'error', ''],
+  ]);
+  assert.ok(entries.every(({ timeNs }) => timeNs === BigInt(startMs) * 1_000_000n));
+
+  const dead = await read('json.dead-letters', 2);
+  assert.deepEqual(
+    dead.map(({ value }) => value?.toString()).sort(),
+    [value({ msg: 'too old', at: startMs - 30 * 86_400_000 }), 'no JSON'].sort(),
+  );
+  const [one] = dead.filter((letter) => letter.value?.toString() === 'no JSON');
+  const headers = Object.fromEntries(Object.entries(one.headers ?? {}).map(([name, text]) => [name, String(text)]));
+  assert.equal(one.key?.toString(), 'shop-1');
+  assert.match(headers['millrace-reason'], /^not json: /);
+  assert.deepEqual([headers.own, headers['millrace-topic'], headers['millrace-offset']], ['mine', 'app-json', '2']);
+});
+
+/** Messages of a topic, from its start. */
+async function read(topic: string, count: number): Promise<Message[]> {
+  const consumer = kafka.consumer({ groupId: `test-${topic}` });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  const messages: Message[] = [];
+  await new Promise<void>((resolve, reject) => {
+    consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
+    void consumer.run({
+      eachMessage: async ({ message }) => {
+        messages.push(message);
+        if (messages.length === count) resolve();
+      },
+    });
+  });
+  await consumer.disconnect();
+  return messages;
+}
+
+for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
+  test(`records of a producer in Java, compressed with ${codec}, are found`, { skip: withoutKafka }, async () => {
+    const lines = Array.from({ length: 200 }, (_, number) => `${codec} ${number} ${'x'.repeat(number)}`);
+    const args = ['--bootstrap-server', cluster.brokers.join(','), '--topic', 'app-text', '--compression-codec', codec];
+    const child = spawn('java', (await kafkaServer()).tool('org.apache.kafka.tools.ConsoleProducer', args), {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    let output = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stdin.end(`${lines.join('\n')}\n`);
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0, output);
+    const entries = await found(`{app="text"} |= "${codec} "`, lines.length);
+    assert.deepEqual(entries.map(({ line }) => line).sort(), lines.sort());
+  });
+}
+
+test('equal records count once, unless they are to be told apart', { skip: withoutKafka }, async () => {
+  const same = { value: 'same', timestamp: String(startMs), partition: 1 };
+  const messages: Message[] = [same, same, { ...same, partition: 0 }];
+  await produce('app-text', messages);
+  await produce('app-told-apart', messages);
+  const entries = await found('{app="told-apart"}', 3);
+  assert.deepEqual(entries.map(({ labels }) => `${labels.kafka_partition}/${labels.kafka_offset}`).sort(), ['0/0', '1/0', '1/1']);
+  await produce('app-text', [
+    { value: 'same, later', timestamp: String(startMs), partition: 1 },
+    { value: 'same, later', partition: 0, timestamp: String(startMs + 1) },
+  ]);
+  assert.equal((await found('{app="text"} |= "later"', 2)).length, 2);
+  assert.equal((await found('{app="text"} |= "same" != "later"', 1)).length, 1);
+});
+
+test('requests of OTLP and pushes of Loki are taken as they are', { skip: withoutKafka }, async () => {
+  const attribute = (key: string, text: string) => ({ key, value: { stringValue: text } });
+  const resourceLogs = [
+    {
+      resource: { attributes: [attribute('service.name', 'otlp-app')] },
+      scopeLogs: [
+        {
+          logRecords: [
+            { body: { stringValue: 'no time of its own' } },
+            { timeUnixNano: String(startMs * 1e6), body: { stringValue: 'timed' } },
+          ],
+        },
+      ],
+    },
+  ];
+  const sentMs = startMs - 1_000_000;
+  await produce('app-otlp', [{ value: JSON.stringify({ resourceLogs }), timestamp: String(sentMs) }]);
+  const entries = await found('{service_name="otlp-app"}', 2);
+  assert.deepEqual(
+    entries.map(({ line, timeNs }) => [line, timeNs]),
+    [
+      ['no time of its own', BigInt(sentMs) * 1_000_000n],
+      ['timed', BigInt(startMs) * 1_000_000n],
+    ],
+  );
+  const streams = [{ stream: { app: 'pushed' }, values: [[String(startMs * 1e6), 'pushed']] }];
+  await produce('app-loki', [{ value: JSON.stringify({ streams }) }, { value: 'nothing' }]);
+  assert.equal((await found('{app="pushed"}', 1)).length, 1);
+  const [dead] = await read('loki.dead-letters', 1);
+  assert.equal(dead.value?.toString(), 'nothing');
+});
+
+test('what a source does is told in metrics and in the list of services', { skip: withoutKafka }, async () => {
+  const metrics = (await get(server.url, '/metrics')).text;
+  assert.match(metrics, /millrace_kafka_source_records_total\{[^}]*topic="app-json"[^}]*\} \d+/);
+  assert.match((await get(server.url, '/kafka-source/ring')).text, /ACTIVE/);
+});

@@ -1,0 +1,190 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Kafka, logLevel } from 'kafkajs';
+import { type KafkaServer, kafkaServer } from '../../ops/cluster/kafka-server.ts';
+import { freePorts } from './ports.ts';
+
+const run = promisify(execFile);
+
+/** For the `skip` option of tests that need a Kafka broker: false, or why there is none. The totals tell of skips that begin like this. */
+export const withoutKafka: string | false = await kafkaServer().then(
+  () => false as const,
+  (error: Error) => `lacks a Kafka broker: ${error.message}`,
+);
+
+/** A test that dies leaves none behind. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+const START_LIMIT_MS = 60_000;
+const POLL_MS = 50;
+const CLUSTER_ID = 'bWlsbHJhY2UtdGVzdHMtMQ';
+
+/** How clients reach a broker. */
+export interface KafkaSecurity {
+  readonly protocol: 'SASL_PLAINTEXT' | 'SASL_SSL' | 'SSL';
+  /** Lines of the broker's configuration. */
+  readonly properties: readonly string[];
+  /** Of kafkajs, for one who may do everything. */
+  readonly client: Pick<ConstructorParameters<typeof Kafka>[0], 'ssl' | 'sasl'>;
+  /** Of the storage tool, beside its usual ones. */
+  readonly format?: readonly string[];
+}
+
+export interface KafkaClusterOptions {
+  readonly brokers?: number;
+  readonly properties?: readonly string[];
+  readonly security?: (folder: string) => KafkaSecurity;
+}
+
+/** Kafka brokers of its own, each of which can be killed and started again on the same port and data. */
+export class KafkaCluster {
+  readonly #server: KafkaServer;
+  readonly #folder: string;
+  readonly #firstPort: number;
+  readonly #count: number;
+  readonly #security: KafkaSecurity | undefined;
+  readonly #children: (ChildProcess | undefined)[] = [];
+  readonly #output: string[] = [];
+
+  private constructor(server: KafkaServer, firstPort: number, { brokers = 1, properties = [], security }: KafkaClusterOptions) {
+    this.#server = server;
+    this.#firstPort = firstPort;
+    this.#count = brokers;
+    this.#folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
+    this.#security = security?.(this.#folder);
+    for (let index = 0; index < brokers; index++) writeFileSync(this.#file(index), this.#properties(index, properties).join('\n'));
+  }
+
+  static async start(options: KafkaClusterOptions = {}): Promise<KafkaCluster> {
+    const cluster = new KafkaCluster(await kafkaServer(), await freePorts(2 * (options.brokers ?? 1)), options);
+    try {
+      const indexes = Array.from({ length: cluster.#count }, (_, index) => index);
+      await Promise.all(indexes.map((index) => cluster.#format(index)));
+      await Promise.all(indexes.map((index) => cluster.restart(index)));
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get brokers(): string[] {
+    return Array.from({ length: this.#count }, (_, index) => `127.0.0.1:${this.#port(index)}`);
+  }
+
+  /** For a test's own doings: of another client than the one that is tested only by its settings. */
+  client(): Kafka {
+    return new Kafka({
+      brokers: this.brokers,
+      clientId: 'test',
+      logLevel: logLevel.NOTHING,
+      retry: { retries: 20, initialRetryTime: 100, maxRetryTime: 1_000 },
+      ...this.#security?.client,
+    });
+  }
+
+  /** Resolves once it answers. */
+  async restart(index = 0): Promise<void> {
+    const child = spawn('java', this.#server.broker(this.#file(index)), { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#output[index] = ((this.#output[index] ?? '') + text).slice(-20_000);
+      });
+    }
+    this.#children[index] = child;
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    const untilMs = Date.now() + START_LIMIT_MS;
+    while (!(await this.#answers())) {
+      if (child.exitCode !== null || Date.now() > untilMs) throw new Error(`the Kafka broker does not start\n${this.#output[index] ?? ''}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  signal(signal: NodeJS.Signals, index = 0): void {
+    this.#children[index]?.kill(signal);
+  }
+
+  async kill(index = 0): Promise<void> {
+    const child = this.#children[index];
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#children.map((_, index) => this.kill(index)));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #format(index: number): Promise<void> {
+    await run('java', [...this.#server.format(this.#file(index), CLUSTER_ID), ...(this.#security?.format ?? [])]);
+  }
+
+  /** Whether the cluster has a leader and the broker is one of it. */
+  async #answers(): Promise<boolean> {
+    const admin = new Kafka({
+      brokers: this.brokers,
+      logLevel: logLevel.NOTHING,
+      connectionTimeout: 1_000,
+      requestTimeout: 1_000,
+      retry: { retries: 0 },
+      ...this.#security?.client,
+    }).admin();
+    try {
+      await admin.connect();
+      const { brokers, controller } = await admin.describeCluster();
+      return controller !== null && brokers.length === this.#children.filter((child) => child?.exitCode === null).length;
+    } catch {
+      return false;
+    } finally {
+      await admin.disconnect().catch(() => {});
+    }
+  }
+
+  #file(index: number): string {
+    return join(this.#folder, `broker-${index}.properties`);
+  }
+
+  #port(index: number): number {
+    return this.#firstPort + 2 * index;
+  }
+
+  #properties(index: number, own: readonly string[]): string[] {
+    const protocol = this.#security?.protocol ?? 'PLAINTEXT';
+    const copies = Math.min(3, this.#count);
+    const inSync = Math.min(2, this.#count);
+    const voters = Array.from({ length: this.#count }, (_, other) => `${other + 1}@127.0.0.1:${this.#port(other) + 1}`);
+    return [
+      'process.roles=broker,controller',
+      `node.id=${index + 1}`,
+      `controller.quorum.voters=${voters.join(',')}`,
+      `listeners=CLIENTS://127.0.0.1:${this.#port(index)},CONTROLLER://127.0.0.1:${this.#port(index) + 1}`,
+      `advertised.listeners=CLIENTS://127.0.0.1:${this.#port(index)}`,
+      'controller.listener.names=CONTROLLER',
+      'inter.broker.listener.name=CLIENTS',
+      `listener.security.protocol.map=CLIENTS:${protocol},CONTROLLER:PLAINTEXT`,
+      `log.dirs=${join(this.#folder, `data-${index}`)}`,
+      `offsets.topic.replication.factor=${copies}`,
+      'offsets.topic.num.partitions=4',
+      `transaction.state.log.replication.factor=${copies}`,
+      `transaction.state.log.min.isr=${inSync}`,
+      `default.replication.factor=${copies}`,
+      `min.insync.replicas=${inSync}`,
+      'group.initial.rebalance.delay.ms=0',
+      'group.min.session.timeout.ms=1000',
+      'log.segment.delete.delay.ms=1000',
+      ...(this.#security?.properties ?? []),
+      ...own,
+    ];
+  }
+}
