@@ -7,9 +7,14 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka, Message } from 'kafkajs';
+import { noInstruments } from '../../ops/base/instruments.ts';
+import { defaultsOf } from '../../ops/base/options.ts';
 import { kafkaServer } from '../../ops/cluster/kafka-server.ts';
+import { kafkaClient } from '../../storage/kafka/client.ts';
+import { type KafkaOptions, kafkaOptions } from '../../storage/kafka/options.ts';
 import { allEntries, get, secondsNs } from '../support/client.ts';
 import { KafkaCluster, withoutKafka } from '../support/kafka.ts';
+import { kafkaFlags } from '../support/kafka-secured.ts';
 import { TestServer } from '../support/server.ts';
 
 const POLL_MS = 50;
@@ -54,7 +59,7 @@ if (!withoutKafka) {
     folder = mkdtempSync(join(tmpdir(), 'millrace-source-'));
     const file = join(folder, 'millrace.yaml');
     writeFileSync(file, SOURCES);
-    cluster = await KafkaCluster.start();
+    cluster = await KafkaCluster.start({ secured: true });
     kafka = cluster.client();
     const admin = kafka.admin();
     await admin.connect();
@@ -62,7 +67,9 @@ if (!withoutKafka) {
       topics: ['app-json', 'app-text', 'app-told-apart', 'app-otlp', 'app-loki'].map((topic) => ({ topic, numPartitions: 2 })),
     });
     await admin.disconnect();
-    server = await TestServer.start({ flags: [`-config.file=${file}`, `-kafka.brokers=${cluster.brokers}`] });
+    const [listener] = cluster.secured;
+    const flags = [`-config.file=${file}`, `-kafka.brokers=${cluster.addresses(listener)}`, ...kafkaFlags(listener.right)];
+    server = await TestServer.start({ flags });
   });
   after(async () => {
     await server?.[Symbol.asyncDispose]();
@@ -139,7 +146,7 @@ async function read(topic: string, count: number): Promise<Message[]> {
 for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
   test(`records of a producer in Java, compressed with ${codec}, are found`, { skip: withoutKafka }, async () => {
     const lines = Array.from({ length: 200 }, (_, number) => `${codec} ${number} ${'x'.repeat(number)}`);
-    const args = ['--bootstrap-server', cluster.brokers.join(','), '--topic', 'app-text', '--compression-codec', codec];
+    const args = ['--bootstrap-server', cluster.addresses().join(','), '--topic', 'app-text', '--compression-codec', codec];
     const child = spawn('java', (await kafkaServer()).tool('org.apache.kafka.tools.ConsoleProducer', args), {
       stdio: ['pipe', 'ignore', 'pipe'],
     });
@@ -204,4 +211,21 @@ test('what a source does is told in metrics and in the list of services', { skip
   const metrics = (await get(server.url, '/metrics')).text;
   assert.match(metrics, /millrace_kafka_source_records_total\{[^}]*topic="app-json"[^}]*\} \d+/);
   assert.match((await get(server.url, '/kafka-source/ring')).text, /ACTIVE/);
+});
+
+test('brokers are reached by TLS and by each way to prove who one is, and by nobody who cannot', { skip: withoutKafka }, async () => {
+  for (const listener of cluster.secured) {
+    const { what, right, wrong } = listener;
+    const options = (own: Partial<KafkaOptions>): KafkaOptions => ({
+      ...defaultsOf(kafkaOptions),
+      brokers: cluster.addresses(listener),
+      ...own,
+    });
+    const admin = kafkaClient(options(right), noInstruments.log).admin();
+    await admin.connect();
+    assert.ok((await admin.listTopics()).includes('app-json'), what);
+    await admin.disconnect();
+    const refused = kafkaClient(options(wrong), noInstruments.log).admin({ retry: { retries: 0 } });
+    await assert.rejects(refused.connect(), what);
+  }
 });

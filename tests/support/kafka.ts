@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { type KafkaServer, kafkaServer } from '../../ops/cluster/kafka-server.ts';
+import { ADD_USER, type SecuredListener, securedListeners } from './kafka-secured.ts';
 import { freePorts } from './ports.ts';
 
 const run = promisify(execFile);
@@ -27,21 +28,17 @@ const START_LIMIT_MS = 60_000;
 const POLL_MS = 50;
 const CLUSTER_ID = 'bWlsbHJhY2UtdGVzdHMtMQ';
 
-/** How clients reach a broker. */
-export interface KafkaSecurity {
-  readonly protocol: 'SASL_PLAINTEXT' | 'SASL_SSL' | 'SSL';
-  /** Lines of the broker's configuration. */
-  readonly properties: readonly string[];
-  /** Of kafkajs, for one who may do everything. */
-  readonly client: Pick<ConstructorParameters<typeof Kafka>[0], 'ssl' | 'sasl'>;
-  /** Of the storage tool, beside its usual ones. */
-  readonly format?: readonly string[];
-}
-
 export interface KafkaClusterOptions {
   readonly brokers?: number;
   readonly properties?: readonly string[];
-  readonly security?: (folder: string) => KafkaSecurity;
+  /** Ways into the brokers for those who prove who they are, beside the one that is open to all. */
+  readonly secured?: boolean;
+}
+
+interface KafkaPorts {
+  readonly first: number;
+  readonly each: number;
+  readonly secured: readonly SecuredListener[];
 }
 
 /** Kafka brokers of its own, each of which can be killed and started again on the same port and data. */
@@ -50,21 +47,28 @@ export class KafkaCluster {
   readonly #folder: string;
   readonly #firstPort: number;
   readonly #count: number;
-  readonly #security: KafkaSecurity | undefined;
+  /** Of each broker: the open one, the controllers' and those of `secured`. */
+  readonly #portsEach: number;
+  readonly secured: readonly SecuredListener[];
   readonly #children: (ChildProcess | undefined)[] = [];
   readonly #output: string[] = [];
 
-  private constructor(server: KafkaServer, firstPort: number, { brokers = 1, properties = [], security }: KafkaClusterOptions) {
+  private constructor(server: KafkaServer, folder: string, ports: KafkaPorts, { brokers = 1, properties = [] }: KafkaClusterOptions) {
     this.#server = server;
-    this.#firstPort = firstPort;
+    this.#folder = folder;
     this.#count = brokers;
-    this.#folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
-    this.#security = security?.(this.#folder);
+    this.#firstPort = ports.first;
+    this.#portsEach = ports.each;
+    this.secured = ports.secured;
     for (let index = 0; index < brokers; index++) writeFileSync(this.#file(index), this.#properties(index, properties).join('\n'));
   }
 
   static async start(options: KafkaClusterOptions = {}): Promise<KafkaCluster> {
-    const cluster = new KafkaCluster(await kafkaServer(), await freePorts(2 * (options.brokers ?? 1)), options);
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
+    const secured = options.secured === true ? securedListeners(folder) : [];
+    const each = 2 + secured.length;
+    const ports = { first: await freePorts(each * (options.brokers ?? 1)), each, secured };
+    const cluster = new KafkaCluster(await kafkaServer(), folder, ports, options);
     try {
       const indexes = Array.from({ length: cluster.#count }, (_, index) => index);
       await Promise.all(indexes.map((index) => cluster.#format(index)));
@@ -76,18 +80,19 @@ export class KafkaCluster {
     }
   }
 
-  get brokers(): string[] {
-    return Array.from({ length: this.#count }, (_, index) => `127.0.0.1:${this.#port(index)}`);
+  /** For those who need not prove who they are, or by one of `secured`. */
+  addresses(listener?: SecuredListener): string[] {
+    const offset = listener === undefined ? 0 : 2 + this.secured.indexOf(listener);
+    return Array.from({ length: this.#count }, (_, index) => `127.0.0.1:${this.#port(index) + offset}`);
   }
 
   /** For a test's own doings: of another client than the one that is tested only by its settings. */
   client(): Kafka {
     return new Kafka({
-      brokers: this.brokers,
+      brokers: this.addresses(),
       clientId: 'test',
       logLevel: logLevel.NOTHING,
       retry: { retries: 20, initialRetryTime: 100, maxRetryTime: 1_000 },
-      ...this.#security?.client,
     });
   }
 
@@ -127,18 +132,17 @@ export class KafkaCluster {
   }
 
   async #format(index: number): Promise<void> {
-    await run('java', [...this.#server.format(this.#file(index), CLUSTER_ID), ...(this.#security?.format ?? [])]);
+    await run('java', [...this.#server.format(this.#file(index), CLUSTER_ID), ...(this.secured.length > 0 ? ADD_USER : [])]);
   }
 
   /** Whether the cluster has a leader and the broker is one of it. */
   async #answers(): Promise<boolean> {
     const admin = new Kafka({
-      brokers: this.brokers,
+      brokers: this.addresses(),
       logLevel: logLevel.NOTHING,
       connectionTimeout: 1_000,
       requestTimeout: 1_000,
       retry: { retries: 0 },
-      ...this.#security?.client,
     }).admin();
     try {
       await admin.connect();
@@ -156,11 +160,15 @@ export class KafkaCluster {
   }
 
   #port(index: number): number {
-    return this.#firstPort + 2 * index;
+    return this.#firstPort + this.#portsEach * index;
   }
 
   #properties(index: number, own: readonly string[]): string[] {
-    const protocol = this.#security?.protocol ?? 'PLAINTEXT';
+    const all = [
+      { name: 'CLIENTS', protocol: 'PLAINTEXT' },
+      { name: 'CONTROLLER', protocol: 'PLAINTEXT' },
+      ...this.secured.map(({ name, protocol }) => ({ name: name.toUpperCase(), protocol })),
+    ].map((listener, offset) => ({ ...listener, at: `${listener.name}://127.0.0.1:${this.#port(index) + offset}` }));
     const copies = Math.min(3, this.#count);
     const inSync = Math.min(2, this.#count);
     const voters = Array.from({ length: this.#count }, (_, other) => `${other + 1}@127.0.0.1:${this.#port(other) + 1}`);
@@ -168,11 +176,11 @@ export class KafkaCluster {
       'process.roles=broker,controller',
       `node.id=${index + 1}`,
       `controller.quorum.voters=${voters.join(',')}`,
-      `listeners=CLIENTS://127.0.0.1:${this.#port(index)},CONTROLLER://127.0.0.1:${this.#port(index) + 1}`,
-      `advertised.listeners=CLIENTS://127.0.0.1:${this.#port(index)}`,
+      `listeners=${all.map(({ at }) => at)}`,
+      `advertised.listeners=${all.filter(({ name }) => name !== 'CONTROLLER').map(({ at }) => at)}`,
       'controller.listener.names=CONTROLLER',
       'inter.broker.listener.name=CLIENTS',
-      `listener.security.protocol.map=CLIENTS:${protocol},CONTROLLER:PLAINTEXT`,
+      `listener.security.protocol.map=${all.map(({ name, protocol }) => `${name}:${protocol}`)}`,
       `log.dirs=${join(this.#folder, `data-${index}`)}`,
       `offsets.topic.replication.factor=${copies}`,
       'offsets.topic.num.partitions=4',
@@ -183,7 +191,7 @@ export class KafkaCluster {
       'group.initial.rebalance.delay.ms=0',
       'group.min.session.timeout.ms=1000',
       'log.segment.delete.delay.ms=1000',
-      ...(this.#security?.properties ?? []),
+      ...this.secured.flatMap(({ properties }) => properties),
       ...own,
     ];
   }

@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
 import { createAccount, createOperator, createUser } from '@nats-io/nkeys';
 import type { NatsOptions } from '../../topology/nats/connect.ts';
+import { certificate } from './certificate.ts';
 
 /** How a server and its clients are set up. */
 export interface Secured {
@@ -54,16 +54,6 @@ function withTls(folder: string): Secured {
     right: { tls: { caFile: cert, certFile: cert, keyFile: key } },
     wrong: { tls: { caFile: other, certFile: cert, keyFile: key } },
   };
-}
-
-/** Signed by itself. */
-function certificate(folder: string, name: string): [key: string, cert: string] {
-  const [key, cert] = [`${name}-key.pem`, `${name}.pem`].map((file) => join(folder, file));
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject], {
-    stdio: 'ignore',
-  });
-  return [key, cert];
 }
 
 /** Ways to prove who a client is; files go to a folder of the test's. */
