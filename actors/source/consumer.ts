@@ -59,7 +59,7 @@ export async function consumeGroup(options: GroupOptions, deps: ConsumerDeps, si
       });
     } catch (error) {
       if (signal.aborted) break;
-      const { message } = error as Error;
+      const message = reasonOf(error, options);
       listener.waits(message);
       log.warn('Kafka is not read, will be tried again', { group: options.groupId, topics: options.topics, error: message });
       const ms = Math.min(MOST_RESTART_MS, LEAST_RESTART_MS * 2 ** Math.min(failures, 10));
@@ -68,6 +68,11 @@ export async function consumeGroup(options: GroupOptions, deps: ConsumerDeps, si
       await member.close();
     }
   }
+}
+
+function reasonOf(error: unknown, { topics }: GroupOptions): string {
+  const { message, type } = error as Error & { readonly type?: string };
+  return type === 'UNKNOWN_TOPIC_OR_PARTITION' ? `there is no topic ${topics.join(', or no ')}` : message;
 }
 
 /** One start of a consumer. */

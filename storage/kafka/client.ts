@@ -20,10 +20,9 @@ export function kafkaClient(options: KafkaOptions, log: Logger): Kafka {
   });
 }
 
-/** The client calls each lost connection an error, though it goes on by itself; whoever uses it says what matters. */
-function told({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }: kafkajs.LogEntry, log: Logger): void {
-  if (level <= kafkajs.logLevel.ERROR) log.info(`Kafka client: ${message}`, { part: namespace, ...fields });
-  else log.debug(`Kafka client: ${message}`, { part: namespace, ...fields });
+/** The client calls each refused request and each lost connection an error, though it goes on by itself: whoever uses it says what matters. */
+function told({ namespace, log: { message, timestamp: _, logger: __, ...fields } }: kafkajs.LogEntry, log: Logger): void {
+  log.debug(`Kafka client: ${message}`, { part: namespace, ...fields });
 }
 
 function securityOf(options: KafkaOptions): Pick<KafkaConfig, 'ssl' | 'sasl'> {
