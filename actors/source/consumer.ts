@@ -42,6 +42,8 @@ const HEARTBEATS_A_SESSION = 6;
 const COMMIT_EVERY_MS = 1_000;
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [200, 10_000];
 const [LEAST_RESTART_MS, MOST_RESTART_MS] = [200, 10_000];
+/** Brokers are asked to wait for records for so long; who stops waits for them too. */
+const LONGEST_FETCH_MS = 500;
 /** A topic that is made while the consumer runs is noticed after this. */
 const METADATA_AGE_MS = 30_000;
 const { GROUP_JOIN, CRASH, FETCH } = { GROUP_JOIN: 'consumer.group_join', CRASH: 'consumer.crash', FETCH: 'consumer.fetch' } as const;
@@ -100,6 +102,7 @@ class Member {
       rebalanceTimeout: 2 * sessionTimeout,
       heartbeatInterval: Math.floor(sessionTimeout / HEARTBEATS_A_SESSION),
       metadataMaxAge: METADATA_AGE_MS,
+      maxWaitTimeInMs: LONGEST_FETCH_MS,
       allowAutoTopicCreation: false,
       // A start that fails is told of, and followed by another one here.
       retry: { restartOnFailure: async () => false },

@@ -17,7 +17,7 @@ const POLL_MS = 200;
 const LIMIT_MS = 120_000;
 const counts = { distributor: 2, querier: 1, 'kafka-source': 2 };
 
-test('sources, distributors and the broker are killed, sources and the broker stand still: every record is found once, or is a dead letter', {
+test('sources, distributors, ingesters and the broker are killed, sources and the broker stand still: every record is found once, or is a dead letter', {
   skip: withoutNats || withoutKafka,
   timeout: LOAD_TIMEOUT_MS,
 }, async (context) => {
@@ -44,6 +44,10 @@ test('sources, distributors and the broker are killed, sources and the broker st
   const disturbances: (() => Promise<void>)[] = [
     () => cluster.kill(anyOf('kafka-source')),
     () => cluster.kill(anyOf('distributor')),
+    async () => {
+      const [one, other] = cluster.of('ingester'); // of three: nothing is taken meanwhile
+      await Promise.all([cluster.kill(one), cluster.kill(other)]);
+    },
     async () => {
       const { pid } = anyOf('kafka-source');
       process.kill(pid!, 'SIGSTOP');

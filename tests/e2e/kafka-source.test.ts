@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka, Message } from 'kafkajs';
+import { type ConsumerListener, consumeGroup, type GroupOptions } from '../../actors/source/consumer.ts';
+import type { SourceRecord } from '../../actors/source/record.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
 import { defaultsOf } from '../../ops/base/options.ts';
+import { realWorld } from '../../ops/base/world.ts';
 import { kafkaServer } from '../../ops/cluster/kafka-server.ts';
 import { kafkaClient } from '../../storage/kafka/client.ts';
 import { type KafkaOptions, kafkaOptions } from '../../storage/kafka/options.ts';
@@ -59,7 +62,7 @@ if (!withoutKafka) {
     folder = mkdtempSync(join(tmpdir(), 'millrace-source-'));
     const file = join(folder, 'millrace.yaml');
     writeFileSync(file, SOURCES);
-    cluster = await KafkaCluster.start({ secured: true });
+    cluster = await KafkaCluster.start({ secured: true, properties: ['auto.create.topics.enable=false'] });
     kafka = cluster.client();
     const admin = kafka.admin();
     await admin.connect();
@@ -205,6 +208,106 @@ test('requests of OTLP and pushes of Loki are taken as they are', { skip: withou
   assert.equal((await found('{app="pushed"}', 1)).length, 1);
   const [dead] = await read('loki.dead-letters', 1);
   assert.equal(dead.value?.toString(), 'nothing');
+});
+
+/** What a consumer of its own reads, until `isDone`; and what it tells. */
+async function consumed(
+  options: Partial<GroupOptions> & Pick<GroupOptions, 'topics'>,
+  isDone: (seen: { values: string[]; told: string[] }) => boolean,
+  onWait: () => Promise<void> = async () => {},
+): Promise<{ values: string[]; told: string[] }> {
+  const seen = { values: [] as string[], told: [] as string[] };
+  const ended = new AbortController();
+  const listener: ConsumerListener = {
+    waits: (why) => why !== undefined && seen.told.push(`waits: ${why}`),
+    assigned: () => {},
+    lag: () => {},
+    delivered: () => {},
+    paused: () => {},
+    lost: (_topic, partition, count) => seen.told.push(`lost ${count} of ${partition}`),
+  };
+  const deliver = async (records: readonly SourceRecord[]) => {
+    seen.values.push(...records.map(({ value }) => String(value)));
+    return { taken: records.length, dead: [] };
+  };
+  const group = {
+    groupId: options.topics[0],
+    startAt: 'earliest',
+    deadLetterTopic: 'unused.dead-letters',
+    sessionTimeoutMs: 6_000,
+    ...options,
+  } as const;
+  const client = kafkaClient({ ...defaultsOf(kafkaOptions), brokers: cluster.addresses() }, noInstruments.log);
+  const consuming = consumeGroup(group, { client, world: realWorld(), log: noInstruments.log, deliver, listener }, ended.signal);
+  const untilMs = Date.now() + LIMIT_MS;
+  while (!isDone(seen) && Date.now() < untilMs) {
+    await onWait();
+    await sleep(POLL_MS);
+  }
+  ended.abort();
+  await consuming;
+  return seen;
+}
+
+async function makeTopic(topic: string): Promise<void> {
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+  await admin.disconnect();
+}
+
+test('records that Kafka deleted before they were read are told of, the others are read', { skip: withoutKafka }, async () => {
+  const topic = 'deleted';
+  await makeTopic(topic);
+  await produce(topic, [{ value: '0' }, { value: '1' }]);
+  assert.deepEqual((await consumed({ topics: [topic] }, ({ values }) => values.length === 2)).values, ['0', '1']);
+  await produce(
+    topic,
+    [2, 3, 4, 5].map((number) => ({ value: String(number) })),
+  );
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.fetchTopicOffsets(topic); // or the client does not know of the topic
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
+  await admin.disconnect();
+  const { values, told } = await consumed({ topics: [topic] }, (seen) => seen.values.length > 0 && seen.told.length > 0);
+  assert.deepEqual([values, told], [['5'], ['lost 3 of 0']]);
+});
+
+test('a group that begins at the latest records reads what comes from then on, and goes on where it was', {
+  skip: withoutKafka,
+}, async () => {
+  const topic = 'latest';
+  await makeTopic(topic);
+  await produce(topic, [{ value: 'before' }]);
+  let sent = 0;
+  const { values } = await consumed(
+    { topics: [topic], startAt: 'latest' },
+    (seen) => seen.values.length > 0,
+    () => produce(topic, [{ value: `after ${sent++}` }]),
+  );
+  assert.ok(!values.includes('before'));
+  await produce(topic, [{ value: 'between' }]);
+  const next = await consumed({ topics: [topic], startAt: 'latest' }, (seen) => seen.values.includes('between'));
+  assert.ok(!next.values.includes('before') && next.values.includes('between'));
+});
+
+test('a topic that is not there yet is waited for', { skip: withoutKafka }, async () => {
+  const topic = 'not-yet';
+  let made = false;
+  const { values, told } = await consumed(
+    { topics: [topic] },
+    (seen) => seen.values.length > 0,
+    async () => {
+      if (made) return;
+      made = true;
+      await sleep(500);
+      await makeTopic(topic);
+      await produce(topic, [{ value: 'there' }]);
+    },
+  );
+  assert.deepEqual(values, ['there']);
+  assert.equal(told[0], 'waits: there is no topic not-yet');
 });
 
 test('what a source does is told in metrics and in the list of services', { skip: withoutKafka }, async () => {
