@@ -3,6 +3,7 @@ import { frontend, frontendOptions } from '../actors/frontend/frontend.ts';
 import { ActorSystem } from '../actors/kernel/system.ts';
 import { SharedLimits } from '../actors/limits.ts';
 import { schedulerProtocol } from '../actors/protocol/schedule.ts';
+import { sourceProtocol } from '../actors/protocol/source.ts';
 import { queryScheduler } from '../actors/query-scheduler/query-scheduler.ts';
 import { tailFrontend } from '../actors/tail/tail-frontend.ts';
 import { tailersThere } from '../actors/tail/tailers.ts';
@@ -136,11 +137,25 @@ export class ServingProcess {
     await system.spawn(tailFrontend, { messenger: system, tailers, maxDurationMs, limits }, { instance });
   }
 
-  /** Whether the process does its work: its threads, its places in the rings, and the queriers that its frontend needs. */
+  /** Whether the process does its work: its threads, its places in the rings, and the queriers or the brokers that it needs. */
   async readiness(): Promise<Readiness> {
     const own = await this.workers.ready();
     const ready = this.#reach !== undefined ? this.memberships.readiness(own) : own;
-    return ready.ready && this.components.has('query-frontend') ? this.#queriersReady() : ready;
+    if (!ready.ready) return ready;
+    if (this.components.has('query-frontend')) return this.#queriersReady();
+    // Whoever does more than that goes on with it while Kafka is away.
+    return this.components.has('kafka-source') && this.components.size === 1 ? this.#sourcesReady() : ready;
+  }
+
+  async #sourcesReady(): Promise<Readiness> {
+    const options = { tenant: '', deadlineMs: this.world.clock.monotonicMs() + ASK_MS };
+    try {
+      const { sources } = await this.system.ask(sourceProtocol, this.memberships.instance, { kind: 'status' }, options);
+      const waiting = sources.filter(({ waitsFor }) => waitsFor !== '');
+      return { ready: waiting.length === 0, reason: waiting.map(({ topics, waitsFor }) => `${topics.join(', ')}: ${waitsFor}`).join('\n') };
+    } catch (error) {
+      return { ready: false, reason: `kafka-source: ${(error as Error).message}` };
+    }
   }
 
   async #queriersReady(): Promise<Readiness> {

@@ -1,26 +1,12 @@
 import type { Instruments } from '../../ops/base/instruments.ts';
 import { kafkaClient } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
-import { type Asker, defineActor, type Handlers, protocol, type StartContext } from '../kernel/define.ts';
+import { type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
+import { type SourceAsk, type SourceReply, type SourceStatus, sourceProtocol } from '../protocol/source.ts';
 import { type ConsumerListener, consumeGroup } from './consumer.ts';
 import { Delivery } from './delivery.ts';
 import { mapRecords } from './mapping.ts';
 import type { KafkaSourceOptions } from './options.ts';
-
-export interface SourceStatus {
-  readonly topics: readonly string[];
-  /** Why nothing is read; '' if it is. */
-  readonly waitsFor: string;
-  /** Those that are this process's. */
-  readonly partitions: number;
-  readonly lagRecords: number;
-  readonly taken: number;
-  readonly deadLetters: number;
-}
-
-export type SourceAsk = { kind: 'status' };
-export type SourceReply = { status: { sources: SourceStatus[] } };
-export const sourceProtocol = protocol<SourceAsk, SourceReply>('kafka-source');
 
 export interface KafkaSourceDeps {
   readonly kafka: KafkaOptions;

@@ -66,6 +66,11 @@ export class Memberships {
     this.#isAlone = isAlone;
   }
 
+  /** Of this process. */
+  get instance(): string {
+    return this.#place.instance;
+  }
+
   /** A page for each ring. */
   routes(): Route[] {
     return COMPONENTS.flatMap((component) =>

@@ -35,6 +35,11 @@ export class ClusterSubjects {
     return `${this.#service(address)}.*`;
   }
 
+  /** Among them, of no kind: whoever hears it does nothing; that nobody does is told by the broker. */
+  probe(address: string): string {
+    return `${this.#service(address)}._probe`;
+  }
+
   #service(address: string): string {
     const slash = address.indexOf('/');
     return `${this.#base}.${subjectToken(address.slice(0, slash))}.${subjectToken(address.slice(slash + 1))}`;

@@ -199,6 +199,7 @@ export class AskedRequests {
 
   /** Nobody serves what was asked. */
   nobody(id: number): void {
+    if (this.#open.get(id)?.peer !== undefined) return; // it was taken before a probe came
     const request = this.#last(id);
     request?.sending?.drop();
     request?.exchange.fault(new Fault('unavailable', `nothing serves ${request.to}`, { retryAfterS: 1 }));
@@ -223,10 +224,12 @@ export class AskedRequests {
     for (const [id, request] of this.#open) {
       if (request.sending?.isOver === false) continue; // a transfer looks after itself
       const { peer, to } = request;
-      if (request.ticks++ === 0) continue;
+      const isNew = request.ticks++ === 0;
       if (peer === undefined) {
         if (request.ticks > silentTicks(vigilance)) this.#fail(id, `${to} does not answer`);
-      } else if ((this.#unanswered.get(peer) ?? 0) >= vigilance.missed)
+        else if (!to.endsWith('/any')) post.probe(to, id); // it may have been sent to a process that was dying
+      } else if (isNew) continue;
+      else if ((this.#unanswered.get(peer) ?? 0) >= vigilance.missed)
         this.#fail(id, `the process that works for ${to} does not answer any more`);
       else pinged.set(peer, [...(pinged.get(peer) ?? []), id]);
     }

@@ -5,6 +5,7 @@ import type { ClusterSubjects } from '../nats/subjects.ts';
 import { type ControlParcel, DROPPED } from './nats-parcels.ts';
 import { type Outgoing, OutgoingTransfers } from './nats-transfers.ts';
 import { parcelBytes, putParcel } from './parcel.ts';
+import type { Address } from './transport.ts';
 import { type Encoded, encode } from './wire.ts';
 
 /** Longer parcels are cut: they wait for who receives them, and others pass between their pieces. */
@@ -13,6 +14,8 @@ const MOST_AT_ONCE = 256 * KiB;
 const LEAST_AT_ONCE = KiB;
 /** Of a payload that is left free. */
 const RESERVED_BYTES = KiB;
+
+const NOTHING = new Uint8Array(0);
 
 /** Where a parcel goes. */
 export interface Destination {
@@ -101,6 +104,11 @@ export class Post {
       packed(encode(head, parcel.at(-1)), false),
       tellUnheard ? subjects.unheard(this.me, peer) : undefined,
     );
+  }
+
+  /** Behind what was sent before: the broker is to say, as an answer to request `id`, if nobody is there who could be asked. */
+  probe(to: Address, id: number): void {
+    this.#parts.bulk.publish(this.#parts.subjects.probe(to), NOTHING, `${this.#inbox}.${id}`);
   }
 
   /** Frames are copied before this returns; with `transfer` the sender's are empty then. `onGone`: a part of a long one was lost, or is not wanted. Throws Fault internal

@@ -202,6 +202,7 @@ export class NatsTransport implements Transport {
   }
 
   #receiveRequest(address: Address, { payload, reply }: BrokerMessage): void {
+    if (payload.length === 0) return; // a probe
     const from = reply.split('.');
     const take = (bytes: Uint8Array): void => {
       const parcel = openReceived(bytes).fields as BulkParcel;

@@ -77,6 +77,24 @@ test('a process is killed: the server says at the first ping that nobody is ther
   }
 });
 
+test('a process dies before it takes what it was asked: a probe tells that nobody is there', { skip: withoutNats }, async () => {
+  await using server = await NatsServer.start();
+  const process = fork(fileURLToPath(new URL('./peer-process.ts', import.meta.url)), [server.url, 'one']);
+  const [near] = await Promise.all([openNatsTransport(server.url, 'one'), once(process, 'message')]);
+  try {
+    assert.equal(await near.transport.request('peer/0', message({ kind: 'echo', value: 1 }), later()), 1);
+    process.kill('SIGSTOP');
+    const asked = near.transport.request('peer/0', message({ kind: 'echo', value: 2 }), later());
+    const failed = assert.rejects(asked, { code: 'unavailable', message: /nothing serves/ });
+    await near.brokers[1].connection.flush();
+    process.kill('SIGKILL');
+    await failed;
+  } finally {
+    process.kill('SIGKILL');
+    await near.close();
+  }
+});
+
 test('a server stands still: its peers lose it, and go on when it does', { skip: withoutNats }, async () => {
   await using server = await NatsServer.start();
   const [near, far] = await Promise.all([openNatsTransport(server.url, 'one'), openNatsTransport(server.url, 'one')]);
