@@ -66,12 +66,7 @@ const broken: [what: string, breakage: Breakage, from?: number][] = [
     13,
   ],
   ['one that leaves hands over to a single process of another zone', { departing: (right) => ({ ...right, quorum: 1 }) }, 6],
-  ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }, 57],
-  [
-    'each start of a process takes and answers what is meant for another',
-    { neighbouring: (right) => ({ ...right, whyNoWrites: () => undefined, whyNoReads: () => undefined }) },
-    67,
-  ],
+  ['one that leaves does not wait until listings have its objects', { departing: departing('settle', () => ({})) }, 91],
   ['storage is asked before ingesters', { querying: storageFirst }],
   ['a log is trimmed before storage has what it held', { objects: storedLater }],
   ['a push is acknowledged before it is on the disk', { files: (files) => withoutSync(files, 'data') }],

@@ -72,3 +72,45 @@ for (const [what, parts] of broken) {
     assert.ok(found < 30);
   });
 }
+
+/** Whether a push is acknowledged, and how many of its thirty streams a reader finds then: it could only have been taken by one process and by the first start of another, which was started elsewhere while
+ *  it was cut off. `broken`: of all processes. */
+async function takenByZombie(broken: Partial<ProcessParts>): Promise<{ acknowledged: boolean; found: number }> {
+  const rig = new ClusterRig();
+  rig.objects.clock = rig.world.clock;
+  for (const id of ['a', 'b']) await rig.start(id, id, broken);
+  const zombie = await rig.start('c', 'c', broken);
+  rig.lose('c');
+  rig.disks.delete('c');
+  const second = await rig.start('c', 'c', { ...broken, host: 'elsewhere' });
+  rig.lose('c', 'elsewhere', second);
+  rig.regain('c', 'c', zombie);
+  rig.lose('b');
+  const acknowledged = await rig.push('a').then(
+    () => true,
+    () => false,
+  );
+  rig.lose('c', 'c', zombie);
+  rig.regain('c', 'elsewhere', second);
+  rig.regain('b');
+  rig.lose('a');
+  await rig.world.advance(20_000);
+  const question = { kind: 'select' as const, matchers: [], ...HEAVENS, shard: { index: 0, of: 1 } };
+  const { ingesters, store } = rig.of('b');
+  const options = { tenant: 'fake', deadlineMs: rig.world.clock.monotonicMs() + LATE_MS };
+  const replies = await rig.soon(askIngesters(ingesters, store.system, question, options));
+  return { acknowledged, found: new Set(replies.flatMap(({ streams }) => streams.map(({ labels }) => labels))).size };
+}
+
+test('the first start of a process that was started elsewhere takes nothing', async () => {
+  assert.equal((await takenByZombie({})).acknowledged, false);
+});
+
+test('if each start takes and answers what is meant for another, what was acknowledged is not found', async (context) => {
+  const careless: Partial<ProcessParts> = {
+    neighbouring: (right) => ({ ...right, whyNoWrites: () => undefined, whyNoReads: () => undefined }),
+  };
+  const { acknowledged, found } = await takenByZombie(careless);
+  context.diagnostic(`${found} of 30 streams`);
+  assert.ok(acknowledged && found < 30);
+});

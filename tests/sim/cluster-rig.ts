@@ -94,16 +94,16 @@ export class ClusterRig {
     await this.world.advance(1_000);
   }
 
-  /** Nobody reaches it any more. */
-  lose(id: string): void {
-    this.#isolated.add(id);
-    this.of(id).isolated = true;
+  /** Nobody reaches it any more. `host`, `process`: where it runs, if it has another start elsewhere. */
+  lose(id: string, host = id, process = this.of(id)): void {
+    this.#isolated.add(host);
+    process.isolated = true;
   }
 
   /** It is within reach again. */
-  regain(id: string): void {
-    this.#isolated.delete(id);
-    this.of(id).isolated = false;
+  regain(id: string, host = id, process = this.of(id)): void {
+    this.#isolated.delete(host);
+    process.isolated = false;
   }
 
   async owned(id: string): Promise<string[]> {
