@@ -227,7 +227,7 @@ export class AskedRequests {
       const isNew = request.ticks++ === 0;
       if (peer === undefined) {
         if (request.ticks > silentTicks(vigilance)) this.#fail(id, `${to} does not answer`);
-        else if (!to.endsWith('/any')) post.probe(to, id); // it may have been sent to a process that was dying
+        else post.probe(to, id); // it may have been sent to a process that was dying
       } else if (isNew) continue;
       else if ((this.#unanswered.get(peer) ?? 0) >= vigilance.missed)
         this.#fail(id, `the process that works for ${to} does not answer any more`);
