@@ -29,6 +29,8 @@ export interface Ingesters {
   replicasOf(tenant: string, hash: StreamHash): readonly Replica[];
   /** Copies that make an entry durable. */
   readonly quorum: number;
+  /** Copies that there are of an entry, until it is in storage. */
+  readonly copies: number;
   /** All that may have entries that storage lacks. */
   groups(): readonly IngesterGroup[];
   /** Of the processes that others named, those that may be there: not those that have left since. */
@@ -46,6 +48,7 @@ export function localIngesters(instances: readonly string[]): Ingesters {
   return {
     replicasOf: (_, hash) => single[shardOf(hash, single.length)],
     quorum: 1,
+    copies: 1,
     groups: () => groups,
     unknown: () => [],
     tolerated: 0,
@@ -63,6 +66,7 @@ export function ringIngesters(ring: Ring, replicationFactor: number): Ingesters 
         .replicas(placementHash(tenant, hash), replicationFactor)
         .map(({ id, incarnation, shards }) => ({ instance: shardInstance(id, shardOf(hash, shards)), incarnation })),
     quorum: quorumOf(replicationFactor),
+    copies: replicationFactor,
     groups() {
       if (version !== ring.version) {
         // One that is pending has nothing yet in this life, but may have had before.

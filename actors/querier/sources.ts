@@ -117,7 +117,8 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
       for (const slice of parts) {
         source++;
         const rows = fromHeadSlice(slice);
-        memory.take(UNIT_BYTES + ownBytes(slice));
+        memory.take(UNIT_BYTES);
+        memory.takeCopies(ownBytes(slice), deps.ingesters.copies);
         stats.headRows += rows.rows;
         const { units } = streamOf(hash, labels);
         units.push({ kind: 'head', source, ...timesOf(rows.baseNs, rows.minOffset, rows.maxOffset), rows });

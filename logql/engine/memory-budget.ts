@@ -39,6 +39,8 @@ export class SharedMemory implements MemoryPool {
 /** Memory of one piece of a query. What is taken is about what V8 and the buffers hold, not to the byte; `close` gives all of it back. */
 export class MemoryBudget {
   #held = 0;
+  /** Of the pool, beside what is held: other copies of it. */
+  #copies = 0;
   #most = 0;
   #closed = false;
   readonly #limitBytes: number;
@@ -61,6 +63,17 @@ export class MemoryBudget {
 
   /** Throws Fault limit_exceeded, what the pool throws, or cancelled once it is closed: nobody would give it back. */
   take(bytes: number): void {
+    this.#take(bytes, 0);
+  }
+
+  /** Of the same content in so many copies, of which one counts for the query: how many there are is nothing that who asks could do anything about. All count for the pool. Throws as
+   *  `take` does. */
+  takeCopies(bytes: number, copies: number): void {
+    const one = Math.ceil(bytes / copies);
+    this.#take(one, bytes - one);
+  }
+
+  #take(bytes: number, copiesBytes: number): void {
     if (this.#closed) throw new Fault('cancelled', 'the query that needs memory has ended');
     if (this.#held + bytes > this.#limitBytes) {
       throw new Fault(
@@ -69,8 +82,9 @@ export class MemoryBudget {
           'ask for less of the time, for fewer lines, or group by labels with fewer values',
       );
     }
-    this.#pool?.take(bytes);
+    this.#pool?.take(bytes + copiesBytes);
     this.#held += bytes;
+    this.#copies += copiesBytes;
     if (this.#held > this.#most) this.#most = this.#held;
   }
 
@@ -83,6 +97,7 @@ export class MemoryBudget {
   /** Gives back what is held. */
   close(): void {
     this.give(this.#held);
+    if (!this.#closed) this.#pool?.give(this.#copies);
     this.#closed = true;
   }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { askIngesters } from '../../actors/ingesters.ts';
+import { numbers } from '../support/checks.ts';
 import type { ProcessParts } from './cluster-process.ts';
-import { ClusterRig } from './cluster-rig.ts';
+import { ClusterRig, RECENT_OBJECTS_MS } from './cluster-rig.ts';
 import { START_NS } from './sent-entries.ts';
 
 const LATE_MS = 60_000;
@@ -59,6 +60,24 @@ test('with two of three away a query is refused, or answered with a warning if o
   rig.regain('b');
   await rig.world.advance(20_000);
   for (const ask of [logs, counts]) assert.equal((await rig.soon(store.ask({ ...ask, partial: true }))).warnings, undefined);
+});
+
+test('the copies of heads count once for a query that may hold so much', async () => {
+  const rig = new ClusterRig();
+  rig.objects.clock = rig.world.clock;
+  // Thrice to be merged, once to be held; not thrice for both.
+  const lineBytes = 300_000;
+  const limits = { maxQueryMemory: 4.8 * lineBytes };
+  for (const id of ['a', 'b', 'c']) await rig.start(id, id, { options: { shards: 1, limits, recentObjectsMs: RECENT_OBJECTS_MS } });
+  const entries = numbers(3).map((number) => {
+    return { labels: { app: 'a' }, timeNs: START_NS + BigInt(number), line: `${number} ${'x'.repeat(lineBytes / 3)}` };
+  });
+  const { store } = rig.of('a');
+  for (const entry of entries) assert.equal((await rig.soon(store.push([entry]))).fault, undefined);
+  assert.deepEqual(
+    (await rig.soon(store.lines('{app="a"}'))).map((line) => line[0]),
+    ['0', '1', '2'],
+  );
 });
 
 const broken: [what: string, parts: Partial<ProcessParts>][] = [

@@ -28,6 +28,7 @@ async function send(replies: readonly Reply[], { quorum = 2, copies = 3 } = {}) 
     replicasOf: (_, hash) =>
       (hash === 'first' ? names.slice(0, copies) : names.slice(-copies)).map((instance) => ({ instance, incarnation: `of ${instance}` })),
     quorum,
+    copies,
     groups: () => [],
     unknown: () => [],
     tolerated: 1,

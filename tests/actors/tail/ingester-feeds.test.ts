@@ -85,6 +85,7 @@ function rig({
   const ingesters: Ingesters = {
     replicasOf: () => [],
     quorum: 2,
+    copies: 3,
     unknown: () => [],
     tolerated: 1,
     groups: () =>

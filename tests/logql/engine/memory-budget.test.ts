@@ -30,3 +30,16 @@ test('what others hold is refused, to be tried again, and nothing of it is taken
   one.close();
   other.take(900);
 });
+
+test('of copies one counts for the query, all for the others', () => {
+  const pool = new SharedMemory('querier 1', 1_000);
+  const budget = new MemoryBudget(300, pool);
+  budget.takeCopies(600, 3);
+  assert.deepEqual([budget.heldBytes, pool.heldBytes], [200, 600]);
+  assert.throws(() => budget.takeCopies(303, 3), { code: 'limit_exceeded' });
+  budget.take(100);
+  assert.throws(() => new MemoryBudget(0, pool).takeCopies(301, 3), { code: 'overloaded' });
+  budget.close();
+  budget.close();
+  assert.equal(pool.heldBytes, 0);
+});
