@@ -3,7 +3,6 @@
 // question over NATS takes longer than one between threads), `kill` (from a kill -9 of each kind of process to the first push and the first whole count), `handoff` (what an ingester has is
 // handed over), `idle` (CPU time of a cluster that nobody asks for anything).
 // Each cluster is the one that `millrace cluster` starts: a process for each part, and a NATS server, all on this machine beside the load.
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { LocalMember } from '../../ops/cluster/local-cluster.ts';
@@ -14,7 +13,7 @@ import { TestServer } from '../support/server.ts';
 import { hopTimes } from './hop.ts';
 import { LIFTED } from './lifted.ts';
 import { NOT_COMPACTING, pushAll } from './load.ts';
-import { mb, median, p99, percentile, round, timed } from './measure.ts';
+import { cpuSeconds, mb, median, p99, percentile, round, timed } from './measure.ts';
 import { bodiesOf, steadyPushes } from './steady.ts';
 
 const { values: options } = parseArgs({
@@ -30,7 +29,6 @@ const { values: options } = parseArgs({
 const rate = { pushBytes: Number(options['push-kb']) * 1e3, mbPerS: Number(options['mb-per-s']) };
 const seconds = Number(options.seconds);
 const WARM_MS = 5_000;
-const TICKS_PER_S = 100;
 const HOPS = 2_000;
 /** As a cluster has them unless told otherwise; those of tests come more often. */
 const HEARTBEATS = ['-common.storage.ring.heartbeat-period=5s', '-common.storage.ring.heartbeat-timeout=1m'];
@@ -133,16 +131,4 @@ async function idle(): Promise<void> {
   const share = (s: number): string => `${round((100 * s) / seconds)} %`;
   console.log(`idle for ${seconds} s: ${share(total)} of a core for ${cluster.pids.length} processes, NATS among them`);
   console.log(`  ${members.map(({ instance }: LocalMember, index) => `${instance} ${share(after[index] - before[index])}`).join(', ')}`);
-}
-
-/** Of processes, since they began. */
-function cpuSeconds(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / TICKS_PER_S;
 }

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** Milliseconds that `work` takes. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
@@ -22,4 +24,18 @@ export const mb = (bytes: number): number => round(bytes / 1e6);
 export function goal(what: string, isKept: boolean): void {
   console.log(`${what}: ${isKept ? 'kept' : 'MISSED'}`);
   if (!isKept) process.exitCode = 1;
+}
+
+const TICKS_PER_S = 100;
+
+/** CPU time of processes, since they began. */
+export function cpuSeconds(pids: readonly number[]): number {
+  let ticks = 0;
+  for (const pid of pids) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / TICKS_PER_S;
 }

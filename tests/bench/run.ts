@@ -36,6 +36,11 @@ const MODES: Readonly<Record<string, { options: string; what: string; run: () =>
     what: 'what several processes cost, and how they fail',
     run: () => import('./cluster.ts'),
   },
+  source: {
+    options: '[--mib 256] [--partitions 4]',
+    what: 'a backlog in a topic of Kafka',
+    run: () => import('./source.ts'),
+  },
   stored: { options: '[--mib 256] [--logs FOLDER]', what: 'what is stored, beside zstd -3', run: () => import('./stored.ts') },
   micro: { options: '[--mib 32] [--rounds 7]', what: 'single stages beside what the machine can do', run: () => import('./micro.ts') },
 };
