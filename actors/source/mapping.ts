@@ -1,10 +1,10 @@
 import { formatLabels, toLabels } from '../../logql/model.ts';
 import { parseRfc3339 } from '../../ops/base/rfc3339.ts';
+import { checkTenant, SINGLE_TENANT } from '../tenants.ts';
 import { type Fields, jsonFields, logfmtFields, type ReadFields } from './fields.ts';
 import type { KafkaSourceOptions } from './options.ts';
 import type { Mapped, MappedBody, Poison, SourceRecord } from './record.ts';
 
-const NO_TENANTS = 'fake';
 const NO_FIELDS: Fields = { text: () => undefined };
 const OPEN_BRACE = 0x7b;
 const SPACE = 0x20;
@@ -24,7 +24,13 @@ export function mapRecords(source: KafkaSourceOptions): (record: SourceRecord) =
     const { value } = record;
     if (value === null) return poison('the record has no value');
     const tenant = tenantOf(record);
-    return tenant === undefined ? poison('the record does not say whose it is') : map(record, value, tenant);
+    if (tenant === undefined) return poison('the record does not say whose it is');
+    try {
+      checkTenant(tenant);
+    } catch (error) {
+      return poison((error as Error).message);
+    }
+    return map(record, value, tenant);
   };
 }
 
@@ -33,7 +39,7 @@ type MapValue = (record: SourceRecord, value: Buffer, tenant: string) => Mapped;
 const poison = (why: string): Poison => ({ kind: 'poison', why });
 
 function tenants({ tenant, tenantHeader, tenantFromKey }: KafkaSourceOptions): (record: SourceRecord) => string | undefined {
-  const usual = tenant !== '' ? tenant : tenantHeader === '' && !tenantFromKey ? NO_TENANTS : undefined;
+  const usual = tenant !== '' ? tenant : tenantHeader === '' && !tenantFromKey ? SINGLE_TENANT : undefined;
   if (tenantFromKey) return ({ key }) => key?.toString('utf8') || usual;
   if (tenantHeader !== '') return ({ headers }) => headers.get(tenantHeader)?.toString('utf8') || usual;
   return () => usual;

@@ -1,4 +1,5 @@
-import { bool, choice, duration, list, map, maps, type OptionsOf, section, string } from '../../ops/base/options.ts';
+import { bool, choice, duration, list, map, maps, type OptionsOf, section, snakeCase, string } from '../../ops/base/options.ts';
+import { checkTenant } from '../tenants.ts';
 
 export const FORMATS = ['text', 'json', 'logfmt', 'otlp', 'loki-push'] as const;
 export const TIMESTAMP_FORMATS = ['rfc3339', 'unix', 'unix_ms', 'unix_us', 'unix_ns'] as const;
@@ -59,13 +60,18 @@ export function checkSource(source: KafkaSourceOptions, index: number, authEnabl
     problem('names no tenant: tenant, tenant_header or tenant_from_key is to say whose the entries are');
   if (!authEnabled && (tenant !== '' || tenantHeader !== '' || tenantFromKey))
     problem('names a tenant, but there are none: auth_enabled is false');
+  try {
+    if (tenant !== '') checkTenant(tenant);
+  } catch (error) {
+    problem((error as Error).message);
+  }
   if (tenantHeader !== '' && tenantFromKey) problem('takes the tenant from a header and from the key');
   const isWhole = format === 'otlp' || format === 'loki-push';
   const unused = isWhole ? MAPPINGS : format === 'text' ? FIELD_MAPPINGS : [];
   for (const name of unused) {
     const value = source[name];
     if (value === '' || value === false || (typeof value === 'object' && Object.keys(value).length === 0)) continue;
-    problem(isWhole ? `a record of ${format} says all of this itself: ${name}` : `a text has no fields: ${name}`);
+    problem(isWhole ? `a record of ${format} says all of this itself: ${snakeCase(name)}` : `a text has no fields: ${snakeCase(name)}`);
   }
   const names = [...labelNamesOf(source)];
   if (!isWhole && names.length === 0) problem('gives entries no label');

@@ -1,10 +1,6 @@
-import { TENANT_SEPARATOR } from '../../actors/tenants.ts';
+import { checkTenant, SINGLE_TENANT, TENANT_SEPARATOR } from '../../actors/tenants.ts';
 import { Fault } from '../base/fault.ts';
 
-/** Whose every request is when authentication is off. */
-export const SINGLE_TENANT = 'fake';
-
-const MAX_LENGTH = 150;
 /** Each is asked for itself. */
 const MOST_TENANTS = 256;
 
@@ -18,12 +14,4 @@ export function tenantOf(header: string, { authEnabled, several }: { authEnabled
   if (tenants.length > 1 && !several) throw new Fault('bad_request', 'multiple org IDs present');
   if (tenants.length > MOST_TENANTS) throw new Fault('bad_request', `${tenants.length} tenants in one query: max ${MOST_TENANTS}`);
   return tenants.join(TENANT_SEPARATOR);
-}
-
-function checkTenant(tenant: string): void {
-  if (tenant === '') throw new Fault('bad_request', 'tenant ID is empty');
-  const wrong = /[^a-zA-Z0-9!\-_.*'()]/u.exec(tenant);
-  if (wrong !== null) throw new Fault('bad_request', `tenant ID '${tenant}' contains unsupported character '${wrong[0]}'`);
-  if (tenant.length > MAX_LENGTH) throw new Fault('bad_request', `tenant ID is too long: max ${MAX_LENGTH} characters`);
-  if (tenant === '.' || tenant === '..') throw new Fault('bad_request', `tenant ID is '.' or '..'`);
 }

@@ -1,4 +1,5 @@
 import { type NatsConnection, headers as newHeaders, type ServiceMsg } from 'nats';
+import { SINGLE_TENANT } from '../../actors/tenants.ts';
 import { subjectToken, tokenText } from '../../topology/nats/subjects.ts';
 import { KiB, lengthOf, MiB, release } from '../base/bytes.ts';
 import { asFault, Fault } from '../base/fault.ts';
@@ -7,7 +8,7 @@ import type { World } from '../base/world.ts';
 import { BodyBudget } from '../http/body.ts';
 import { faultReply, isHidden } from '../http/fault-reply.ts';
 import type { HttpReply, HttpRequest, Route, SocketRoute } from '../http/route.ts';
-import { SINGLE_TENANT, tenantOf } from '../http/tenant.ts';
+import { tenantOf } from '../http/tenant.ts';
 
 export interface NatsServicesDeps {
   readonly connection: NatsConnection;

@@ -98,6 +98,12 @@ const cases: [what: string, options: Record<string, unknown>, record: RecordPart
   ['the tenant of a header', { ...LABELS, tenant_header: 'x' }, { headers: { x: 't2' } }, row({ tenant: 't2' })],
   ['the usual tenant where the header is not there', { ...LABELS, tenant: 't1', tenant_header: 'x' }, {}, row({ tenant: 't1' })],
   ['no tenant', { ...LABELS, tenant_header: 'x' }, {}, { kind: 'poison', why: 'the record does not say whose it is' }],
+  ...['a|b', 'a/b', '..', 'x'.repeat(151)].map((tenant): (typeof cases)[number] => [
+    `a tenant that none can be: ${tenant.slice(0, 10)}`,
+    { ...LABELS, tenant_from_key: true },
+    { key: tenant },
+    { kind: 'poison' },
+  ]),
   ['the tenant of a key', { ...LABELS, tenant_from_key: true }, { key: 't3' }, row({ tenant: 't3' })],
   [
     'records that are to be told apart',
