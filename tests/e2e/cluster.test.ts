@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SOAK } from '../support/check-sent.ts';
 import { get, nowNs, push } from '../support/client.ts';
 import { HEARTBEAT_TIMEOUT_MS, TestCluster } from '../support/cluster.ts';
 import { LOAD_TIMEOUT_MS, ROUNDS, underLoad } from '../support/cluster-load.ts';
 import { withoutNats } from '../support/nats.ts';
 import type { TestServer } from '../support/server.ts';
 
-const disturbances: [what: string, disturb: (cluster: TestCluster, random: () => number) => Promise<void>][] = [
+type Disturbance = [what: string, disturb: (cluster: TestCluster, random: () => number) => Promise<void>];
+
+/** `roles.test.ts` does the same to single parts: only the soak does it to whole processes too. */
+const inSoak: Disturbance[] = [
   [
     'each process is killed and started again',
     async ({ servers }, random) => {
@@ -20,6 +24,19 @@ const disturbances: [what: string, disturb: (cluster: TestCluster, random: () =>
     },
   ],
   [
+    'each process is stopped and started again',
+    async ({ servers }) => {
+      for (const server of rounds(servers)) {
+        const { code } = await server.stop();
+        assert.equal(code, 0, server.process.output);
+        await server.restart();
+      }
+    },
+  ],
+];
+
+const disturbances: Disturbance[] = [
+  [
     'each process stands still for longer than its heartbeats may be away',
     async ({ servers }) => {
       for (const server of rounds(servers)) {
@@ -27,16 +44,6 @@ const disturbances: [what: string, disturb: (cluster: TestCluster, random: () =>
         await sleep(HEARTBEAT_TIMEOUT_MS + 1_000);
         server.process.signal('SIGCONT');
         await sleep(500);
-      }
-    },
-  ],
-  [
-    'each process is stopped and started again',
-    async ({ servers }) => {
-      for (const server of rounds(servers)) {
-        const { code } = await server.stop();
-        assert.equal(code, 0, server.process.output);
-        await server.restart();
       }
     },
   ],
@@ -57,7 +64,7 @@ function rounds(servers: readonly TestServer[]): TestServer[] {
   return Array.from({ length: ROUNDS }, () => servers).flat();
 }
 
-for (const [what, disturb] of disturbances) {
+for (const [what, disturb] of SOAK ? [...inSoak, ...disturbances] : disturbances) {
   test(`cluster: ${what}: no answer is short, every acknowledged entry is found exactly once`, {
     skip: withoutNats,
     timeout: LOAD_TIMEOUT_MS,
