@@ -94,9 +94,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
       lines.add(decoded.lines, { tenant });
       bytes.add(decoded.bytes, { tenant });
       for (const item of decoded.discarded) discard(tenant, item.reason, item.lines, item.bytes);
-      const { refused } = decoded;
-      if (decoded.batches.length === 0)
-        return { acceptedLines: 0, acceptedBytes: 0, ...faultPart(decoded.fault?.toWire()), ...(refused.length > 0 && { refused }) };
+      if (decoded.batches.length === 0) return { acceptedLines: 0, acceptedBytes: 0, ...refusedParts(decoded, decoded.fault?.toWire()) };
       const rate = deps.shared.takeBytes(
         deps.shared.tenantCell(tenant),
         decoded.bytes,
@@ -120,8 +118,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         discard(tenant, refusal.reason, refusal.lines, refusal.bytes);
         fault = worse(fault, refusal.fault);
       }
-      const { refused } = decoded;
-      return { acceptedLines, acceptedBytes, ...faultPart(fault), ...(refused.length > 0 && { refused }) };
+      return { acceptedLines, acceptedBytes, ...refusedParts(decoded, fault) };
     };
 
     const handlers: Handlers<DistributorAsk, DistributorReply> = { push };
@@ -142,8 +139,8 @@ function worse(known: WireFault | undefined, next: WireFault): WireFault {
   return known === undefined || (new Fault(next.code, '').retry && !new Fault(known.code, '').retry) ? next : known;
 }
 
-function faultPart(fault: WireFault | undefined): { fault?: WireFault } {
-  return fault === undefined ? {} : { fault };
+function refusedParts({ refused }: DecodedPush, fault: WireFault | undefined): Pick<PushOutcome, 'fault' | 'refused'> {
+  return { ...(fault && { fault }), ...(refused.length > 0 && { refused }) };
 }
 
 const mebibytes = (count: number): number => count * MiB;

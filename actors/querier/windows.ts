@@ -18,9 +18,12 @@ export function inWindows(group: ScanGroup): ScanGroup[] {
     const inside = units.filter(({ minNs, maxNs }) => maxNs >= fromNs && minNs < toNs);
     if (inside.length === 0) return;
     const middleNs = fromNs + (toNs - fromNs) / 2n;
-    const most = WIDE_SHARE * readWithin(inside, fromNs, toNs);
-    const isWide = readWithin(inside, fromNs, middleNs) > most && readWithin(inside, middleNs, toNs) > most;
-    if (rowsMemory(inside, fromNs, toNs) > (isWide ? WIDE_WINDOW_BYTES : WINDOW_BYTES) && middleNs > fromNs) {
+    const isWide = (): boolean => {
+      const most = WIDE_SHARE * readWithin(inside, fromNs, toNs);
+      return readWithin(inside, fromNs, middleNs) > most && readWithin(inside, middleNs, toNs) > most;
+    };
+    const bytes = rowsMemory(inside, fromNs, toNs);
+    if (bytes > WINDOW_BYTES && middleNs > fromNs && (bytes > WIDE_WINDOW_BYTES || !isWide())) {
       cut(inside, fromNs, middleNs);
       cut(inside, middleNs, toNs);
       return;

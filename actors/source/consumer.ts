@@ -3,7 +3,7 @@ import { asFault, Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { DeadLetter, Delivered } from './delivery.ts';
-import type { SourceRecord } from './record.ts';
+import { type Place, placeOf, type SourceRecord } from './record.ts';
 
 export interface GroupOptions {
   readonly topics: readonly string[];
@@ -18,7 +18,7 @@ export interface ConsumerListener {
   /** Why nothing is read; undefined: it is, or will be as soon as there is something. */
   waits(why: string | undefined): void;
   /** The partitions that are this consumer's from now on. */
-  assigned(partitions: readonly { readonly topic: string; readonly partition: number }[]): void;
+  assigned(partitions: readonly Place[]): void;
   /** So many records of the partition follow those that were read. */
   lag(topic: string, partition: number, records: number): void;
   delivered(topic: string, delivered: Delivered): void;
@@ -46,7 +46,6 @@ const [LEAST_RESTART_MS, MOST_RESTART_MS] = [200, 10_000];
 const LONGEST_FETCH_MS = 500;
 /** A topic that is made while the consumer runs is noticed after this. */
 const METADATA_AGE_MS = 30_000;
-const { GROUP_JOIN, CRASH, FETCH } = { GROUP_JOIN: 'consumer.group_join', CRASH: 'consumer.crash', FETCH: 'consumer.fetch' } as const;
 
 /** Reads topics as one of a consumer group until the signal is aborted, whatever happens to the brokers. Offsets are committed once the records before them are delivered or are dead
  *  letters; what was delivered and not committed is delivered again by whoever gets the partition next. */
@@ -121,6 +120,7 @@ class Member {
     // Where the wanted offset is gone, the client goes on at this end by itself: so nothing is passed over.
     await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true });
     const over = Promise.withResolvers<void>();
+    const { CRASH, FETCH, GROUP_JOIN } = this.#consumer.events;
     this.#consumer.on(CRASH, ({ payload }) => over.reject(payload.error));
     this.#consumer.on(FETCH, onWork);
     this.#consumer.on(GROUP_JOIN, ({ payload: { memberAssignment } }) => {
@@ -170,7 +170,7 @@ class Member {
         if (end === undefined) continue;
         if (offset < 0n) {
           if (startAt === 'latest') this.#consumer.seek({ topic, partition, offset: end.high });
-        } else this.#next.set(placeOf(topic, partition), offset);
+        } else this.#next.set(placeOf({ topic, partition }), offset);
         this.#findLost(topic, partition, BigInt(end.low));
       }
     }
@@ -178,7 +178,7 @@ class Member {
 
   /** `low`: the first record of the partition that is still there. */
   #findLost(topic: string, partition: number, low: bigint): void {
-    const place = placeOf(topic, partition);
+    const place = placeOf({ topic, partition });
     const next = this.#next.get(place);
     if (next === undefined || low <= next) return;
     this.#next.set(place, low);
@@ -190,7 +190,7 @@ class Member {
     const { topic, partition, messages } = batch;
     await this.#placed;
     if (!isRunning() || isStale() || messages.length === 0) return;
-    const place = placeOf(topic, partition);
+    const place = placeOf({ topic, partition });
     const next = this.#next.get(place);
     if (next !== undefined && BigInt(messages[0].offset) > next) {
       // Compaction and transactions leave gaps too.
@@ -246,7 +246,7 @@ class Member {
 
   #pause({ batch: { topic, partition }, pause }: EachBatchPayload, fault: Fault): void {
     const { world, listener } = this.#deps;
-    const place = placeOf(topic, partition);
+    const place = placeOf({ topic, partition });
     const failures = this.#failures.get(place) ?? 0;
     this.#failures.set(place, failures + 1);
     const ms = Math.max((fault.retryAfterS ?? 0) * 1_000, Math.min(MOST_PAUSE_MS, LEAST_PAUSE_MS * 2 ** Math.min(failures, 10)));
@@ -279,8 +279,6 @@ class Member {
     }
   }
 }
-
-const placeOf = (topic: string, partition: number): string => `${topic}/${partition}`;
 
 function recordOf(topic: string, partition: number, { offset, timestamp, key, value, headers = {} }: KafkaMessage): SourceRecord {
   const byName = new Map<string, Buffer>();

@@ -7,6 +7,7 @@ import { type ConsumerListener, consumeGroup } from './consumer.ts';
 import { Delivery } from './delivery.ts';
 import { mapRecords } from './mapping.ts';
 import type { KafkaSourceOptions } from './options.ts';
+import { type Place, placeOf } from './record.ts';
 
 export interface KafkaSourceDeps {
   readonly kafka: KafkaOptions;
@@ -39,7 +40,8 @@ class RunningSource {
   readonly #source: KafkaSourceOptions;
   #waitsFor = 'connects to Kafka';
   readonly #lags = new Map<string, number>();
-  #partitions = 0;
+  /** Those that are this process's. */
+  #partitions: readonly Place[] = [];
   #taken = 0;
   #deadLetters = 0;
   /** Once the incarnation has ended, and the group was left. */
@@ -71,7 +73,7 @@ class RunningSource {
     return {
       topics: this.#source.topics,
       waitsFor: this.#waitsFor,
-      partitions: this.#partitions,
+      partitions: this.#partitions.length,
       lagRecords: [...this.#lags.values()].reduce((sum, lag) => sum + lag, 0),
       taken: this.#taken,
       deadLetters: this.#deadLetters,
@@ -95,18 +97,17 @@ class RunningSource {
         this.#waitsFor = why ?? '';
       },
       assigned: (partitions) => {
-        log.info('reads partitions', { group, partitions: partitions.map(({ topic, partition }) => `${topic}/${partition}`) });
-        this.#partitions = partitions.length;
-        const own = new Set(partitions.map(({ topic, partition }) => `${topic}/${partition}`));
-        for (const place of this.#lags.keys()) {
-          if (own.has(place)) continue;
-          this.#lags.delete(place);
-          const at = place.lastIndexOf('/');
-          lags.remove({ topic: place.slice(0, at), partition: place.slice(at + 1) });
+        const own = new Set(partitions.map(placeOf));
+        log.info('reads partitions', { group, partitions: [...own] });
+        for (const before of this.#partitions) {
+          if (own.has(placeOf(before))) continue;
+          this.#lags.delete(placeOf(before));
+          lags.remove({ topic: before.topic, partition: String(before.partition) });
         }
+        this.#partitions = partitions;
       },
       lag: (topic, partition, count) => {
-        this.#lags.set(`${topic}/${partition}`, count);
+        this.#lags.set(placeOf({ topic, partition }), count);
         lags.set(count, { topic, partition: String(partition) });
       },
       delivered: (topic, { taken, dead }) => {

@@ -89,14 +89,30 @@ function rows(source: KafkaSourceOptions): MapValue {
   };
 }
 
-/** A value that no field of is asked for need not be read. */
+/** Of a text nothing need be read. */
 function fieldsOf(source: KafkaSourceOptions): ReadFields {
-  const { format, labelsFromFields, metadataFromFields, lineField, timestampField, timestampFormat } = source;
+  const { format, timestampField, timestampFormat } = source;
   if (format === 'json') return jsonFields(timestampField !== '' && timestampFormat === 'unix_ns' ? timestampField : undefined);
   if (format === 'logfmt') return logfmtFields();
-  if (lineField !== '' || timestampField !== '' || Object.keys({ ...labelsFromFields, ...metadataFromFields }).length > 0)
-    throw new Error(`${format} has no fields`);
-  return () => NO_FIELDS;
+  return () => NO_FIELDS; // `checkSource` lets none be asked for
+}
+
+/** Tells of what a record has under the names: values of headers, of fields, and the key; not of those that are not there, or empty. */
+function gatherer(
+  headersByName: Readonly<Record<string, string>>,
+  fieldsByName: Readonly<Record<string, string>>,
+  nameOfKey: string,
+): (record: SourceRecord, fields: Fields, take: (name: string, value: string) => void) => void {
+  const fromHeaders = Object.entries(headersByName);
+  const fromFields = Object.entries(fieldsByName);
+  return ({ key, headers }, fields, take) => {
+    const tell = (name: string, value: string | undefined): void => {
+      if (value !== undefined && value !== '') take(name, value);
+    };
+    for (const [name, header] of fromHeaders) tell(name, headers.get(header)?.toString('utf8'));
+    for (const [name, field] of fromFields) tell(name, fields.text(field));
+    if (nameOfKey !== '') tell(nameOfKey, key?.toString('utf8'));
+  };
 }
 
 /** Text by label sets that were seen lately: most records have those of others. */
@@ -104,18 +120,11 @@ const MOST_KNOWN_LABELS = 1_024;
 
 function labels(source: KafkaSourceOptions): (record: SourceRecord, fields: Fields) => string {
   const fixed = Object.entries(source.labels);
-  const fromHeaders = Object.entries(source.labelsFromHeaders);
-  const fromFields = Object.entries(source.labelsFromFields);
-  const { labelFromKey } = source;
+  const gather = gatherer(source.labelsFromHeaders, source.labelsFromFields, source.labelFromKey);
   const known = new Map<string, string>();
-  return ({ key, headers }, fields) => {
+  return (record, fields) => {
     const pairs = [...fixed];
-    const take = (name: string, value: string | undefined): void => {
-      if (value !== undefined && value !== '') pairs.push([name, value]);
-    };
-    for (const [name, header] of fromHeaders) take(name, headers.get(header)?.toString('utf8'));
-    for (const [name, field] of fromFields) take(name, fields.text(field));
-    if (labelFromKey !== '') take(labelFromKey, key?.toString('utf8'));
+    gather(record, fields, (name, value) => void pairs.push([name, value]));
     const id = JSON.stringify(pairs);
     let text = known.get(id);
     if (text === undefined) {
@@ -128,17 +137,12 @@ function labels(source: KafkaSourceOptions): (record: SourceRecord, fields: Fiel
 }
 
 function metadata(source: KafkaSourceOptions): (record: SourceRecord, fields: Fields) => string[] {
-  const fromHeaders = Object.entries(source.metadataFromHeaders);
-  const fromFields = Object.entries(source.metadataFromFields);
-  const { metadataFromKey, distinct } = source;
-  return ({ topic, partition, offset, key, headers }, fields) => {
+  const gather = gatherer(source.metadataFromHeaders, source.metadataFromFields, source.metadataFromKey);
+  const { distinct } = source;
+  return (record, fields) => {
     const pairs: string[] = [];
-    const take = (name: string, value: string | undefined): void => {
-      if (value !== undefined && value !== '') pairs.push(name, value);
-    };
-    for (const [name, header] of fromHeaders) take(name, headers.get(header)?.toString('utf8'));
-    for (const [name, field] of fromFields) take(name, fields.text(field));
-    if (metadataFromKey !== '') take(metadataFromKey, key?.toString('utf8'));
+    gather(record, fields, (name, value) => void pairs.push(name, value));
+    const { topic, partition, offset } = record;
     if (distinct) pairs.push('kafka_topic', topic, 'kafka_partition', String(partition), 'kafka_offset', String(offset));
     return pairs;
   };

@@ -1,7 +1,13 @@
-/** A record of a topic, as whoever wrote it meant it. */
-export interface SourceRecord {
+/** A partition of a topic. */
+export interface Place {
   readonly topic: string;
   readonly partition: number;
+}
+
+export const placeOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
+
+/** A record of a topic, as whoever wrote it meant it. */
+export interface SourceRecord extends Place {
   readonly offset: number;
   /** Milliseconds since 1970, as Kafka has it; negative if it has none. */
   readonly timestampMs: number;

@@ -57,16 +57,7 @@ export async function kafkaServer(): Promise<KafkaServer> {
   return {
     tool,
     broker: (file) => [...JAVA_FLAGS, ...classPath, 'kafka.Kafka', file],
-    format: (file, clusterId) => [
-      '-XX:TieredStopAtLevel=1',
-      ...classPath,
-      'kafka.tools.StorageTool',
-      'format',
-      '-t',
-      clusterId,
-      '-c',
-      file,
-    ],
+    format: (file, clusterId) => tool('kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', file]),
   };
 }
 

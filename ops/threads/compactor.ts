@@ -1,4 +1,5 @@
 import { compactor } from '../../actors/compactor/compactor.ts';
+import { ONLY_INSTANCE } from './peers.ts';
 import type { ThreadParts } from './worker.ts';
 
 /** One is enough for all shards. Each of its steps takes some 20 ms, for which whoever shared its thread would wait. */
@@ -6,5 +7,5 @@ export async function spawnActors({ system, data, peers, activity, blobs, recent
   const { compactor: options } = data.options;
   const isChosen = await peers.isChosen('compactor');
   const deps = { options, blobs, recentObjectsMs, busy: () => activity.busy(), isChosen };
-  await system.spawn(compactor, deps, { instance: data.cluster?.instance ?? '0' });
+  await system.spawn(compactor, deps, { instance: data.cluster?.instance ?? ONLY_INSTANCE });
 }

@@ -1,4 +1,5 @@
 import { kafkaSource } from '../../actors/source/kafka-source.ts';
+import { ONLY_INSTANCE } from './peers.ts';
 import type { ThreadParts } from './worker.ts';
 
 /** One is enough for all shards, which take what it reads in turn. */
@@ -6,5 +7,5 @@ export async function spawnActors({ system, data, reachOwn }: ThreadParts): Prom
   const { kafka, sources } = data.options;
   const own = await reachOwn('distributor');
   const deps = { kafka, sources: sources.kafka, asker: system, distributors: own.length > 0 ? own : ['any'] };
-  await system.spawn(kafkaSource, deps, { instance: data.cluster?.instance ?? '0' });
+  await system.spawn(kafkaSource, deps, { instance: data.cluster?.instance ?? ONLY_INSTANCE });
 }

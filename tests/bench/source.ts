@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Kafka } from 'kafkajs';
-import { get } from '../support/client.ts';
+import { metric } from '../support/client.ts';
 import { KafkaCluster } from '../support/kafka.ts';
 import { TestServer } from '../support/server.ts';
 import { lineMaker } from './corpus.ts';
@@ -36,7 +36,7 @@ for (const [format, { value, options }] of Object.entries(formats)) {
   const flags = [...LIFTED, ...NOT_COMPACTING, `-kafka.brokers=${brokers.addresses()}`, `-sources.kafka=${JSON.stringify([source])}`];
   await using server = await TestServer.start({ flags });
   const ms = await timed(async () => {
-    while ((await taken(server.url)) < records) await sleep(POLL_MS);
+    while ((await metric(server.url, 'millrace_kafka_source_records_total')) < records) await sleep(POLL_MS);
   });
   tell(`${format}: ${records} records, ${mb(lineBytes)} MB of lines`, ms, lineBytes, server);
 }
@@ -51,14 +51,6 @@ function tell(what: string, ms: number, lineBytes: number, { process }: TestServ
   const cpuS = cpuSeconds([process.pid]);
   console.log(
     `${what}: ${round(lineBytes / 1e3 / ms)} MB/s, ${round(cpuS / (lineBytes / 1e9))} CPU s per GB, peak memory ${mb(process.peakMemory())} MB`,
-  );
-}
-
-async function taken(url: string): Promise<number> {
-  const { text } = await get(url, '/metrics');
-  return [...text.matchAll(/^millrace_kafka_source_records_total\{[^}]*outcome="taken"[^}]*\} (\d+)$/gm)].reduce(
-    (sum, [, count]) => sum + Number(count),
-    0,
   );
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seed } from '../support/check-sent.ts';
-import { allEntries, get } from '../support/client.ts';
+import { allEntries, firstValue, get } from '../support/client.ts';
 import { LOAD_TIMEOUT_MS, ROUNDS } from '../support/cluster-load.ts';
 import { KafkaCluster, withoutKafka } from '../support/kafka.ts';
 import { KafkaLoad, valuesIn } from '../support/kafka-load.ts';
@@ -80,9 +80,7 @@ test('sources, distributors, ingesters and the broker are killed, sources and th
   const count = async (): Promise<number> => {
     const params = { query: `sum(count_over_time({app="${TOPIC}"}[1d]))`, time: String(toNs) };
     const { status, text } = await get(gateway, '/loki/api/v1/query', params);
-    return status === 200
-      ? Number((JSON.parse(text) as { data: { result: { value: [number, string] }[] } }).data.result[0]?.value[1] ?? 0)
-      : 0;
+    return status === 200 ? firstValue(text) : 0;
   };
   let counted = await count();
   while (counted < load.lines.length && Date.now() < untilMs) {

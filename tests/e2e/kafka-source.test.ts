@@ -15,8 +15,9 @@ import { realWorld } from '../../ops/base/world.ts';
 import { kafkaServer } from '../../ops/cluster/kafka-server.ts';
 import { kafkaClient } from '../../storage/kafka/client.ts';
 import { type KafkaOptions, kafkaOptions } from '../../storage/kafka/options.ts';
-import { allEntries, get, secondsNs } from '../support/client.ts';
+import { allEntries, get } from '../support/client.ts';
 import { KafkaCluster, withoutKafka } from '../support/kafka.ts';
+import { readTopic } from '../support/kafka-load.ts';
 import { kafkaFlags } from '../support/kafka-secured.ts';
 import { TestServer } from '../support/server.ts';
 
@@ -55,7 +56,7 @@ let kafka: Kafka;
 let server: TestServer;
 let folder: string;
 const startMs = Date.now();
-const range = { fromNs: secondsNs(0) + BigInt(startMs - 3_600_000) * 1_000_000n, toNs: BigInt(startMs + 3_600_000) * 1_000_000n };
+const range = { fromNs: BigInt(startMs - 3_600_000) * 1_000_000n, toNs: BigInt(startMs + 3_600_000) * 1_000_000n };
 
 if (!withoutKafka) {
   before(async () => {
@@ -115,7 +116,7 @@ test('records of JSON become entries, with what is mapped; those that never can 
   ]);
   assert.ok(entries.every(({ timeNs }) => timeNs === BigInt(startMs) * 1_000_000n));
 
-  const dead = await read('json.dead-letters', 2);
+  const dead = await readTopic(kafka, 'json.dead-letters', 2);
   assert.deepEqual(
     dead.map(({ value }) => value?.toString()).sort(),
     [value({ msg: 'too old', at: startMs - 30 * 86_400_000 }), 'no JSON'].sort(),
@@ -126,25 +127,6 @@ test('records of JSON become entries, with what is mapped; those that never can 
   assert.match(headers['millrace-reason'], /^not json: /);
   assert.deepEqual([headers.own, headers['millrace-topic'], headers['millrace-offset']], ['mine', 'app-json', '2']);
 });
-
-/** Messages of a topic, from its start. */
-async function read(topic: string, count: number): Promise<Message[]> {
-  const consumer = kafka.consumer({ groupId: `test-${topic}` });
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  const messages: Message[] = [];
-  await new Promise<void>((resolve, reject) => {
-    consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
-    void consumer.run({
-      eachMessage: async ({ message }) => {
-        messages.push(message);
-        if (messages.length === count) resolve();
-      },
-    });
-  });
-  await consumer.disconnect();
-  return messages;
-}
 
 for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
   test(`records of a producer in Java, compressed with ${codec}, are found`, { skip: withoutKafka }, async () => {
@@ -206,7 +188,7 @@ test('requests of OTLP and pushes of Loki are taken as they are', { skip: withou
   const streams = [{ stream: { app: 'pushed' }, values: [[String(startMs * 1e6), 'pushed']] }];
   await produce('app-loki', [{ value: JSON.stringify({ streams }) }, { value: 'nothing' }]);
   assert.equal((await found('{app="pushed"}', 1)).length, 1);
-  const [dead] = await read('loki.dead-letters', 1);
+  const [dead] = await readTopic(kafka, 'loki.dead-letters', 1);
   assert.equal(dead.value?.toString(), 'nothing');
 });
 

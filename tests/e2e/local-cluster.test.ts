@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { LocalClusterState, LocalMember } from '../../ops/cluster/local-cluster.ts';
-import { get, nowNs, push } from '../support/client.ts';
+import { firstValue, get, nowNs, push } from '../support/client.ts';
 import { withoutNats } from '../support/nats.ts';
 import { CLUSTER_PORTS, freePorts } from '../support/ports.ts';
 
@@ -82,9 +82,7 @@ class RunningCluster {
 /** How many entries are found; undefined: no answer. */
 async function count(gateway: string): Promise<number | undefined> {
   const { status, text } = await get(gateway, '/loki/api/v1/query', { query: 'sum(count_over_time({app="a"}[1h]))' });
-  if (status !== 200) return undefined;
-  const { result } = (JSON.parse(text) as { data: { result: { value: [number, string] }[] } }).data;
-  return Number(result[0]?.value[1] ?? 0);
+  return status === 200 ? firstValue(text) : undefined;
 }
 
 const pushOne = (gateway: string) => push(gateway, [{ stream: { app: 'a' }, values: [[String(nowNs()), 'line']] }]);

@@ -10,10 +10,18 @@ const LATE_MS = 60_000;
 const NEVER_MS = 10 * LATE_MS;
 const HEAVENS = { fromNs: 0n, toNs: 2n ** 62n };
 
+/** How many streams a reader finds in heads, by asking ingesters. */
+async function streamsFound(rig: ClusterRig, reader: string): Promise<number> {
+  const { ingesters, store } = rig.of(reader);
+  const question = { kind: 'select' as const, matchers: [], ...HEAVENS, shard: { index: 0, of: 1 } };
+  const options = { tenant: 'fake', deadlineMs: rig.world.clock.monotonicMs() + LATE_MS };
+  const replies = await rig.soon(askIngesters(ingesters, store.system, question, options));
+  return new Set(replies.flatMap(({ streams }) => streams.map(({ labels }) => labels))).size;
+}
+
 /** How many of thirty streams a reader finds whose news of the ring is late. A process joins, and takes with one other what a third one missed; then that other one is gone. `broken`: of all processes. */
 async function foundByLateReader(broken: Partial<ProcessParts>): Promise<number> {
   const rig = new ClusterRig();
-  rig.objects.clock = rig.world.clock;
   const { timers } = rig.world;
   // Those who push by `b` hear of everything at once, the ingesters of others a minute later, and those who read at `a` long after that.
   let [latenessMs, readersLatenessMs] = [0, 0];
@@ -28,12 +36,14 @@ async function foundByLateReader(broken: Partial<ProcessParts>): Promise<number>
   await rig.push('b');
   rig.regain('c');
   rig.lose('b');
-  const { ingesters, store } = rig.of('a');
-  assert.ok(!ingesters.groups().some(({ name }) => name === 'd'), 'the reader has heard of it');
-  const question = { kind: 'select' as const, matchers: [], ...HEAVENS, shard: { index: 0, of: 1 } };
-  const options = { tenant: 'fake', deadlineMs: rig.world.clock.monotonicMs() + LATE_MS };
-  const replies = await rig.soon(askIngesters(ingesters, store.system, question, options));
-  return new Set(replies.flatMap(({ streams }) => streams.map(({ labels }) => labels))).size;
+  assert.ok(
+    !rig
+      .of('a')
+      .ingesters.groups()
+      .some(({ name }) => name === 'd'),
+    'the reader has heard of it',
+  );
+  return streamsFound(rig, 'a');
 }
 
 test('a reader that has not heard of a process that joined finds what it took all the same', async () => {
@@ -64,7 +74,6 @@ test('with two of three away a query is refused, or answered with a warning if o
 
 test('the copies of heads count once for a query that may hold so much', async () => {
   const rig = new ClusterRig();
-  rig.objects.clock = rig.world.clock;
   // Thrice to be merged, once to be held; not thrice for both.
   const lineBytes = 300_000;
   const limits = { maxQueryMemory: 4.8 * lineBytes };
@@ -96,7 +105,6 @@ for (const [what, parts] of broken) {
  *  it was cut off. `broken`: of all processes. */
 async function takenByZombie(broken: Partial<ProcessParts>): Promise<{ acknowledged: boolean; found: number }> {
   const rig = new ClusterRig();
-  rig.objects.clock = rig.world.clock;
   for (const id of ['a', 'b']) await rig.start(id, id, broken);
   const zombie = await rig.start('c', 'c', broken);
   rig.lose('c');
@@ -114,11 +122,7 @@ async function takenByZombie(broken: Partial<ProcessParts>): Promise<{ acknowled
   rig.regain('b');
   rig.lose('a');
   await rig.world.advance(20_000);
-  const question = { kind: 'select' as const, matchers: [], ...HEAVENS, shard: { index: 0, of: 1 } };
-  const { ingesters, store } = rig.of('b');
-  const options = { tenant: 'fake', deadlineMs: rig.world.clock.monotonicMs() + LATE_MS };
-  const replies = await rig.soon(askIngesters(ingesters, store.system, question, options));
-  return { acknowledged, found: new Set(replies.flatMap(({ streams }) => streams.map(({ labels }) => labels))).size };
+  return { acknowledged, found: await streamsFound(rig, 'b') };
 }
 
 test('the first start of a process that was started elsewhere takes nothing', async () => {

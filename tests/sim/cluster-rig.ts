@@ -25,10 +25,13 @@ export class ClusterRig {
   readonly #isolated = new Set<string>();
   readonly #bus = new FakeBus(this.world, { lossRatio: 0, delayMs: [0, 1], isolated: this.#isolated });
 
+  constructor() {
+    this.objects.clock = this.world.clock;
+  }
+
   /** Starts one process after the other. */
   static async start(zones: Record<string, string>): Promise<ClusterRig> {
     const rig = new ClusterRig();
-    rig.objects.clock = rig.world.clock;
     for (const [id, zone] of Object.entries(zones)) await rig.start(id, zone);
     return rig;
   }

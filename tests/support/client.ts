@@ -76,5 +76,11 @@ export async function metric(url: string, name: string): Promise<number> {
   return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
+/** The number of the first series that an instant query was answered with; 0 without any. */
+export function firstValue(text: string): number {
+  const { result } = (JSON.parse(text) as { data: { result: { value: [number, string] }[] } }).data;
+  return Number(result[0]?.value[1] ?? 0);
+}
+
 export const nowNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
 export const secondsNs = (seconds: number): bigint => BigInt(Math.round(seconds * 1_000)) * 1_000_000n;

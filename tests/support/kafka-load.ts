@@ -63,28 +63,32 @@ export class KafkaLoad {
   }
 }
 
-/** Values of all records that a topic has now. */
-export async function valuesIn(kafka: Kafka, topic: string): Promise<string[]> {
-  const admin = kafka.admin();
-  await admin.connect();
-  const ends = new Map((await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, BigInt(high)]));
-  await admin.disconnect();
-  const left = new Set([...ends].filter(([, high]) => high > 0n).map(([partition]) => partition));
-  const values: string[] = [];
-  if (left.size === 0) return values;
+/** So many messages of a topic, from its start; waits for them. */
+export async function readTopic(kafka: Kafka, topic: string, count: number): Promise<Message[]> {
+  const messages: Message[] = [];
+  if (count === 0) return messages;
   const consumer = kafka.consumer({ groupId: `reads-${topic}-${Date.now()}` });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   await new Promise<void>((resolve, reject) => {
-    consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
+    consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
     void consumer.run({
-      eachMessage: async ({ partition, message }) => {
-        values.push(String(message.value));
-        if (BigInt(message.offset) + 1n >= ends.get(partition)!) left.delete(partition);
-        if (left.size === 0) resolve();
+      eachMessage: async ({ message }) => {
+        messages.push(message);
+        if (messages.length === count) resolve();
       },
     });
   });
   await consumer.disconnect();
-  return values;
+  return messages;
+}
+
+/** Values of all records that a topic has now. */
+export async function valuesIn(kafka: Kafka, topic: string): Promise<string[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  const ends = await admin.fetchTopicOffsets(topic);
+  await admin.disconnect();
+  const count = ends.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+  return (await readTopic(kafka, topic, count)).map(({ value }) => String(value));
 }

@@ -7,22 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { type KafkaServer, kafkaServer } from '../../ops/cluster/kafka-server.ts';
+import { endsWithTest, lacking } from './children.ts';
 import { ADD_USER, type SecuredListener, securedListeners } from './kafka-secured.ts';
 import { freePorts } from './ports.ts';
 
 const run = promisify(execFile);
 
-/** For the `skip` option of tests that need a Kafka broker: false, or why there is none. The totals tell of skips that begin like this. */
-export const withoutKafka: string | false = await kafkaServer().then(
-  () => false as const,
-  (error: Error) => `lacks a Kafka broker: ${error.message}`,
-);
-
-/** A test that dies leaves none behind. */
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
+/** See lacking. */
+export const withoutKafka = await lacking('a Kafka broker', kafkaServer());
 
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 50;
@@ -105,8 +97,7 @@ export class KafkaCluster {
       });
     }
     this.#children[index] = child;
-    running.add(child);
-    child.once('exit', () => running.delete(child));
+    endsWithTest(child);
     const untilMs = Date.now() + START_LIMIT_MS;
     while (!(await this.#answers())) {
       if (child.exitCode !== null || Date.now() > untilMs) throw new Error(`the Kafka broker does not start\n${this.#output[index] ?? ''}`);

@@ -6,19 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { natsServerBinary } from '../../ops/cluster/nats-server.ts';
+import { endsWithTest, lacking } from './children.ts';
 import { freePort } from './ports.ts';
 
-/** For the `skip` option of tests that need a NATS server: false, or why there is none. The totals tell of skips that begin like this. */
-export const withoutNats: string | false = await natsServerBinary().then(
-  () => false as const,
-  (error: Error) => `lacks a NATS server: ${error.message}`,
-);
-
-/** A test that dies leaves none behind. */
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
+/** See lacking. */
+export const withoutNats = await lacking('a NATS server', natsServerBinary());
 
 const START_LIMIT_MS = 10_000;
 const POLL_MS = 10;
@@ -68,8 +60,7 @@ export class NatsServer {
     let output = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (output += text));
     this.#child = child;
-    running.add(child);
-    child.once('exit', () => running.delete(child));
+    endsWithTest(child);
     const untilMs = Date.now() + START_LIMIT_MS;
     while (!(await accepts(this.port))) {
       if (child.exitCode !== null || Date.now() > untilMs) throw new Error(`nats-server does not start\n${output}`);
