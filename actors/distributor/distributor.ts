@@ -6,6 +6,7 @@ import { type AskContext, type Asker, defineActor, type Handlers } from '../kern
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import type { DistributorAsk, DistributorReply, PushOutcome } from '../protocol/ingest.ts';
 import { type DecodedPush, decodePush, type PushRequest } from './decode-push.ts';
+import type { OpenBufferDeps } from './open-buffer.ts';
 import { type CopyListener, type Replicated, Replicator } from './replicate.ts';
 import { StreamCache } from './stream-cache.ts';
 
@@ -43,6 +44,8 @@ export const otlpOptions = section('distributor.otlp_config', 'distributor.otlp'
 export interface DistributorDeps {
   readonly asker: Asker;
   readonly ingesters: Ingesters;
+  /** Where Kafka is in front of ingesters. */
+  readonly buffer?: Omit<OpenBufferDeps, 'limits' | 'shared'> | undefined;
   readonly limits: (tenant: string) => TenantLimits;
   readonly shared: SharedLimits;
   readonly otlp: OptionsOf<typeof otlpOptions>;
@@ -53,8 +56,11 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
   // A push holds its body, its decompressed text and its batches at once: few are decoded at a time, the rest wait.
   mailbox: { messages: 1_024, bytes: 64 * MiB, concurrency: 16, whenFull: 'refuse' },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 50, max: 1_000 } },
-  async start(deps, { world, instruments }) {
+  async start(deps, context) {
+    const { world, instruments } = context;
     const streams = new StreamCache();
+    // Loaded by who has one only.
+    const buffer = deps.buffer && (await import('./open-buffer.ts')).openBuffer({ ...deps, ...deps.buffer }, context);
     const replicator = new Replicator(deps.ingesters, deps.asker, world);
     const otlp = { indexLabels: new Set(deps.otlp.defaultResourceAttributesAsIndexLabels) };
     const lines = instruments.counter('loki_distributor_lines_received_total', 'Lines received.', ['tenant']);
@@ -106,7 +112,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
         discard(tenant, 'rate_limited', decoded.lines, decoded.bytes);
         throw new Fault('rate_limited', rateText(tenant, limits, decoded), { retryAfterS: rate.retryAfterS });
       }
-      const replicated = await replicator.send(decoded.batches, context, copies);
+      const replicated = await (buffer?.send(decoded.batches, context) ?? replicator.send(decoded.batches, context, copies));
       return outcome(tenant, decoded, replicated);
     };
 
@@ -122,7 +128,7 @@ export const distributor = defineActor<DistributorAsk, DistributorReply, Distrib
     };
 
     const handlers: Handlers<DistributorAsk, DistributorReply> = { push };
-    return { handlers, observe: () => ({ knownStreams: streams.size }), stop: async () => {} };
+    return { handlers, observe: () => ({ knownStreams: streams.size, ...buffer?.observe() }), stop: async () => buffer?.stop() };
   },
 });
 

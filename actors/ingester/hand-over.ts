@@ -5,7 +5,7 @@ import { type Batch, batchesIn, shardOf } from '../../storage/batch/batch.ts';
 import { shardInstance } from '../ingesters.ts';
 import { type AskContext, type Asker, askOptions } from '../kernel/define.ts';
 import { type Giver, type IngesterProcess, type IngesterReply, ingesterProtocol } from '../protocol/ingest.ts';
-import type { LogHeads } from './log-heads.ts';
+import type { OwnLog } from './own-log.ts';
 
 export interface HandOverDeps {
   readonly asker: Asker;
@@ -26,7 +26,7 @@ const PATIENCE_MS = 30_000;
 const RETRY_MS = 250;
 
 /** Sends all that is in heads only to every successor, where it is durable when this resolves. Rejects if one of them does not take it, or if a log cannot be read. */
-export async function handOver(logs: readonly LogHeads[], deps: HandOverDeps): Promise<IngesterReply['hand_over']> {
+export async function handOver(logs: readonly OwnLog[], deps: HandOverDeps): Promise<IngesterReply['hand_over']> {
   const round = new Map<string, Buffer[]>();
   const handed = { entries: 0, bytes: 0 };
   let roundBytes = 0;

@@ -2,24 +2,24 @@ import { MiB } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Counter } from '../../ops/base/instruments.ts';
 import { bytes, duration, type OptionsOf, section } from '../../ops/base/options.ts';
-import { batchesIn, HOUR_NS, inShard } from '../../storage/batch/batch.ts';
+import { batchesIn } from '../../storage/batch/batch.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import type { Head } from '../../storage/chunk/head.ts';
-import { type HeadSlice, type MemoryBlock, toHeadSlice } from '../../storage/chunk/memory-block.ts';
 import { removeLocalLogs } from '../../storage/log/local-logs.ts';
+import { ActiveStreams } from '../active-streams.ts';
+import { every } from '../every.ts';
 import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
-import type { Giver, IngesterAsk, IngesterProcess, IngesterReply, LogCover, StreamShard, TailedBatches } from '../protocol/ingest.ts';
+import type { Giver, IngesterAsk, IngesterProcess, IngesterReply, StreamShard, TailedBatches } from '../protocol/ingest.ts';
+import { Refusals } from '../refusals.ts';
 import { Grant } from './grant.ts';
 import { handOver, sendOn } from './hand-over.ts';
-import { touches } from './head-set.ts';
+import { selected, seriesIn } from './head-reads.ts';
 import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
 import type { Neighbours } from './neighbours.ts';
+import type { OwnLog } from './own-log.ts';
 import { type RecoveredLogs, recoverLogs } from './recover.ts';
-import { Refusals } from './refusals.ts';
 import { Seal } from './seal.ts';
-import { ActiveStreams } from './streams.ts';
 import { Tails } from './tails.ts';
 
 export const ingesterOptions = section('ingester', 'ingester', {
@@ -134,29 +134,16 @@ class IngesterShard {
       context,
     );
     this.#recovered.ready.catch((error) => incarnation.fail(error));
-    this.#cancelTick = this.#every(options.flushCheckPeriod, () => {
+    this.#cancelTick = every(world.timers, options.flushCheckPeriod, () => {
       if (this.#seal.hasLeft) return;
-      for (const heads of this.#recovered.logs) heads.tick();
+      for (const heads of this.#heads()) heads.flushIfDue();
       if (this.#recovered.own !== undefined) this.tails.mark(this.#recovered.own.appliedTo);
       this.#streams.sweep();
     });
   }
 
-  /** Runs `action` every `periodMs` until what is returned is called. */
-  #every(periodMs: number, action: () => void): () => void {
-    let cancel = (): void => {};
-    const arm = (): void => {
-      cancel = this.#context.world.timers.after(periodMs, () => {
-        action();
-        arm();
-      });
-    };
-    arm();
-    return () => cancel();
-  }
-
   /** The log that takes pushes; throws unavailable while the logs are being replayed, when every answer would be short. */
-  #own(): LogHeads {
+  #own(): OwnLog {
     const { own, progress } = this.#recovered;
     if (this.#seal.hasLeft) throw new Fault('unavailable', 'this instance has left the ring', { retryAfterS: 1 });
     if (own === undefined) throw new Fault('unavailable', progress.waitsFor ?? 'the ingest log is being replayed', { retryAfterS: 1 });
@@ -172,11 +159,12 @@ class IngesterShard {
   }
 
   /** The log that takes pushes; throws unavailable if it has no room, or if what it takes might not be looked for here. */
-  #open(meantFor?: string): LogHeads {
+  #open(meantFor?: string): OwnLog {
     const own = this.#own();
     const closed = this.#deps.neighbours.whyNoWrites(meantFor);
     if (closed !== undefined) throw closed;
-    if (own.full) throw new Fault('unavailable', `heads hold ${own.bytes} bytes and storage does not take them`, { retryAfterS: 5 });
+    if (own.heads.full)
+      throw new Fault('unavailable', `heads hold ${own.heads.bytes} bytes and storage does not take them`, { retryAfterS: 5 });
     return own;
   }
 
@@ -212,7 +200,7 @@ class IngesterShard {
   }
 
   /** The shard's own log, if all that this process has is here; throws unavailable otherwise. */
-  #readable(meantFor?: string): LogHeads {
+  #readable(meantFor?: string): OwnLog {
     const closed = this.#deps.neighbours.whyNoReads(meantFor);
     if (closed !== undefined) throw closed;
     return this.#own();
@@ -220,47 +208,16 @@ class IngesterShard {
 
   async select(tenant: string, ask: Extract<IngesterAsk, { kind: 'select' }>): Promise<IngesterReply['select']> {
     this.#readable(ask.meantFor);
-    const matchers = compileMatchers(ask.matchers);
-    const streams = new Map<string, { labels: string; hash: string; slices: HeadSlice[] }>();
-    const cover: LogCover[] = [];
-    for (const heads of this.#recovered.logs) {
-      cover.push(heads.cover());
-      for (const set of heads.sets()) {
-        for (const stream of set.select(tenant, matchers)) {
-          if (!inShard(stream.hash, ask.shard)) continue;
-          const slices: HeadSlice[] = [];
-          if (!stream.touches(ask.fromNs, ask.toNs)) continue;
-          for (const head of stream.hours().flatMap(([, heads]) => heads)) {
-            const slice = sliceBetween(head, ask.fromNs, ask.toNs);
-            if (slice !== undefined) slices.push(toHeadSlice(slice));
-          }
-          if (slices.length === 0) continue;
-          const known = streams.get(stream.hash);
-          if (known === undefined) streams.set(stream.hash, { labels: stream.labels, hash: stream.hash, slices });
-          else known.slices.push(...slices);
-        }
-      }
-    }
-    return { cover, others: this.#deps.neighbours.beyond(ask.known), streams: [...streams.values()] };
+    return { ...selected(this.#heads(), tenant, ask), others: this.#deps.neighbours.beyond(ask.known) };
   }
 
   async series(tenant: string, ask: Extract<IngesterAsk, { kind: 'series' }>): Promise<IngesterReply['series']> {
     this.#readable(ask.meantFor);
-    const sets = ask.matcherSets.map(compileMatchers);
-    const labels = new Set<string>();
-    const cover: LogCover[] = [];
-    for (const heads of this.#recovered.logs) {
-      cover.push(heads.cover());
-      for (const set of heads.sets()) {
-        for (const matchers of sets) {
-          for (const stream of set.select(tenant, matchers)) {
-            if (!inShard(stream.hash, ask.shard)) continue;
-            if (stream.touches(ask.fromNs, ask.toNs)) labels.add(stream.labels);
-          }
-        }
-      }
-    }
-    return { cover, others: this.#deps.neighbours.beyond(ask.known), labels: [...labels] };
+    return { ...seriesIn(this.#heads(), tenant, ask), others: this.#deps.neighbours.beyond(ask.known) };
+  }
+
+  #heads(): LogHeads[] {
+    return this.#recovered.logs.map(({ heads }) => heads);
   }
 
   /** See Tails.listen. Adopted logs take in nothing, so only the shard's own is listened to. */
@@ -271,7 +228,7 @@ class IngesterShard {
   async flush(): Promise<IngesterReply['flush']> {
     this.#own();
     let objects = 0;
-    for (const heads of this.#recovered.logs) objects += await heads.flush();
+    for (const heads of this.#heads()) objects += await heads.flush();
     return { objects };
   }
 
@@ -288,7 +245,7 @@ class IngesterShard {
 
   async settle(): Promise<IngesterReply['settle']> {
     this.#own();
-    await Promise.all(this.#recovered.logs.map((heads) => heads.listed()));
+    await Promise.all(this.#heads().map((heads) => heads.listed()));
     return {};
   }
 
@@ -309,7 +266,7 @@ class IngesterShard {
     if (own === undefined) return { refusal: 'its ingest log is being replayed' };
     const closed = this.#deps.neighbours.whyNoWrites();
     if (closed !== undefined) return { refusal: closed.message };
-    if (own.full) return { refusal: `its heads hold ${own.bytes} bytes` };
+    if (own.heads.full) return { refusal: `its heads hold ${own.heads.bytes} bytes` };
     if (!this.#grant.give(giver)) return { refusal: 'another handoff to it is under way' };
     this.#context.instruments.log.info('takes over what another instance had', { from: giver.process, head_bytes: bytes });
     return { refusal: '' };
@@ -337,26 +294,17 @@ class IngesterShard {
       replayLeft: progress.logsLeft,
       waitsFor: progress.waitsFor ?? closed?.message ?? '',
       streams: this.#streams.count,
-      headBytes: logs.reduce((sum, heads) => sum + heads.bytes, 0),
+      headBytes: logs.reduce((sum, { heads }) => sum + heads.bytes, 0),
     };
   }
 
   async stop(): Promise<void> {
     this.#cancelTick();
     this.#streams.clear();
-    await Promise.all(this.#recovered.logs.map((heads) => heads.log.close()));
+    await Promise.all(this.#recovered.logs.map(({ log }) => log.close()));
   }
 }
 
 function leaving(): Fault {
   return new Fault('unavailable', 'this instance leaves the ring itself', { retryAfterS: 1 });
-}
-
-const HOUR = BigInt(HOUR_NS);
-
-function sliceBetween(head: Head, fromNs: bigint, toNs: bigint): MemoryBlock | undefined {
-  if (!touches(head, fromNs, toNs)) return undefined;
-  const base = BigInt(head.hour) * HOUR;
-  const clamp = (ns: bigint): number => Number(ns < 0n ? 0n : ns > HOUR ? HOUR : ns);
-  return head.slice(clamp(fromNs - base), clamp(toNs - base));
 }

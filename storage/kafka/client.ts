@@ -4,8 +4,8 @@ import type { Logger } from '../../ops/base/instruments.ts';
 import { registerCodecs } from './codecs.ts';
 import type { KafkaOptions } from './options.ts';
 
-/** A client of the Kafka cluster; connects when it is first used. Throws an Error if a file cannot be read. */
-export function kafkaClient(options: KafkaOptions, log: Logger): Kafka {
+/** A client of the Kafka cluster; connects when it is first used. `retries`: how often it tries once more by itself. Throws an Error if a file cannot be read. */
+export function kafkaClient(options: KafkaOptions, log: Logger, retries?: number): Kafka {
   registerCodecs();
   const { brokers, clientName, dialTimeout, requestTimeout } = options;
   return new kafkajs.Kafka({
@@ -16,6 +16,7 @@ export function kafkaClient(options: KafkaOptions, log: Logger): Kafka {
     requestTimeout,
     logLevel: kafkajs.logLevel.WARN,
     logCreator: () => (entry) => told(entry, log),
+    ...(retries !== undefined && { retry: { retries } }),
     ...securityOf(options),
   });
 }

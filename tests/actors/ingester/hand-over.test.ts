@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { handOver, sendOn } from '../../../actors/ingester/hand-over.ts';
-import type { LogHeads } from '../../../actors/ingester/log-heads.ts';
+import type { OwnLog } from '../../../actors/ingester/own-log.ts';
 import type { AskContext, Asker } from '../../../actors/kernel/define.ts';
 import type { IngesterAsk, IngesterReply, StreamRefusal } from '../../../actors/protocol/ingest.ts';
 import { Fault } from '../../../ops/base/fault.ts';
@@ -21,7 +21,7 @@ function rig(records: readonly Record[], answer: (instance: string, attempt: num
     async *unstored() {
       yield* records.map(([tenant, batches]) => ({ tenant, batches }));
     },
-  } as unknown as LogHeads;
+  } as unknown as OwnLog;
   const got = new Map<string, string[]>();
   const attempts = new Map<string, number>();
   const bytes = { now: 0, most: 0 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LogHeads } from '../../../actors/ingester/log-heads.ts';
+import { OwnLog } from '../../../actors/ingester/own-log.ts';
 import { ActiveIncarnation } from '../../../actors/kernel/incarnation.ts';
 import { noInstruments } from '../../../ops/base/instruments.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
@@ -57,8 +57,9 @@ function rig(position = (appends: number) => appends, kept: (item: LogRecord) =>
   };
   const incarnation = new ActiveIncarnation('ingester/0', 1, (error) => failures.push(error));
   const context = { world, instruments: noInstruments, incarnation, instance: '0', takesAny: () => {} };
-  const heads = new LogHeads(log, { end: 0, newest: undefined, isBroken: false }, { blobs, options: OPTIONS }, context);
-  const push = (line: string) => heads.push('a', batchOf([{ time: HOUR_START_NS, line, metadata: {} }], '{app="a"}', 'a').bytes);
+  const own = new OwnLog(log, { end: 0, newest: undefined, isBroken: false }, { blobs, options: OPTIONS }, context);
+  const { heads } = own;
+  const push = (line: string) => own.push('a', batchOf([{ time: HOUR_START_NS, line, metadata: {} }], '{app="a"}', 'a').bytes);
   const holdPuts = () => {
     puts = { started: 0, held: [] };
     return puts;
@@ -68,7 +69,7 @@ function rig(position = (appends: number) => appends, kept: (item: LogRecord) =>
     for await (const { key } of memory.list('')) found.push(key);
     return found;
   };
-  return { world, heads, push, holdPuts, keys, failures, trims, memory };
+  return { world, own, heads, push, holdPuts, keys, failures, trims, memory };
 }
 
 test('a record out of turn is a failure of the shard: the next incarnation applies it from the log', async () => {
@@ -80,11 +81,11 @@ test('a record out of turn is a failure of the shard: the next incarnation appli
 });
 
 test('a record that cannot be applied is one too', async () => {
-  const { heads, failures } = rig();
+  const { own, heads, failures } = rig();
   const damaged = Buffer.from(batchOf([{ time: HOUR_START_NS, line: 'x', metadata: {} }]).bytes);
   damaged[0] ^= 0xff;
   assert.throws(() => [...batchesIn(damaged)]);
-  await assert.rejects(heads.push('a', damaged));
+  await assert.rejects(own.push('a', damaged));
   assert.equal(failures.length, 1);
   assert.equal(heads.appliedTo, 0);
 });
@@ -147,9 +148,9 @@ test('an object is named for as long as a listing may lack it', async () => {
 });
 
 /** Lines that are in heads only, as the log has them. */
-async function unstoredLines(heads: LogHeads, looked = async (_line: string) => {}): Promise<string[]> {
+async function unstoredLines(own: OwnLog, looked = async (_line: string) => {}): Promise<string[]> {
   const found: string[] = [];
-  for await (const { batches } of heads.unstored()) {
+  for await (const { batches } of own.unstored()) {
     for (const batch of batches) {
       found.push(batch.lines().toString());
       await looked(found.at(-1)!);
@@ -159,12 +160,12 @@ async function unstoredLines(heads: LogHeads, looked = async (_line: string) => 
 }
 
 test('what is not in storage is read from the log as it was pushed, also before the first flush; what is flushed meanwhile may be left out', async () => {
-  const { heads, push } = rig();
+  const { own, heads, push } = rig();
   for (const line of ['first', 'second', 'third']) await push(line);
-  assert.deepEqual(await unstoredLines(heads), ['first', 'second', 'third']);
-  assert.deepEqual(await unstoredLines(heads, async () => void (await heads.flush())), ['first']);
+  assert.deepEqual(await unstoredLines(own), ['first', 'second', 'third']);
+  assert.deepEqual(await unstoredLines(own, async () => void (await heads.flush())), ['first']);
   await push('fourth');
-  assert.deepEqual(await unstoredLines(heads), ['fourth']);
+  assert.deepEqual(await unstoredLines(own), ['fourth']);
 });
 
 const damages: [what: string, kept: (item: LogRecord) => LogRecord | LogGap | undefined][] = [
@@ -178,11 +179,11 @@ const damages: [what: string, kept: (item: LogRecord) => LogRecord | LogGap | un
 ];
 for (const [what, kept] of damages) {
   test(`heads that the log lacks a part of cannot be read from it: ${what}`, async () => {
-    const { heads, push } = rig(undefined, kept);
+    const { own, heads, push } = rig(undefined, kept);
     for (const line of ['first', 'second', 'third']) await push(line);
-    await assert.rejects(unstoredLines(heads), isFault('corrupt'));
+    await assert.rejects(unstoredLines(own), isFault('corrupt'));
     await heads.flush();
-    assert.deepEqual(await unstoredLines(heads), []);
+    assert.deepEqual(await unstoredLines(own), []);
   });
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LogHeads } from '../../../actors/ingester/log-heads.ts';
+import { OwnLog } from '../../../actors/ingester/own-log.ts';
 import { ActiveIncarnation } from '../../../actors/kernel/incarnation.ts';
 import { type Instruments, noInstruments } from '../../../ops/base/instruments.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
@@ -51,16 +51,16 @@ async function replayed(items: readonly (LogRecord | LogGap)[], chainEnd: number
     instance: '0',
     takesAny: () => {},
   };
-  const heads = new LogHeads(
+  const own = new OwnLog(
     logOf(items, end),
     { end: chainEnd, newest: undefined, isBroken: false },
     { blobs: new MemoryBlobStore(world.clock), options: OPTIONS },
     context,
   );
-  await heads.replay(() => {});
+  await own.replay(() => {});
   assert.deepEqual(failures, []);
-  assert.equal(heads.appliedTo, end);
-  return { lost, rows: heads.sets().reduce((rows, set) => rows + set.rows, 0) };
+  assert.equal(own.appliedTo, end);
+  return { lost, rows: own.heads.sets().reduce((rows, set) => rows + set.rows, 0) };
 }
 
 test('what cannot be read is counted as lost, and the rest of the log is kept', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Refusals } from '../../../actors/ingester/refusals.ts';
-import { ActiveStreams } from '../../../actors/ingester/streams.ts';
+import { ActiveStreams } from '../../../actors/active-streams.ts';
 import { limitsOptions, SharedLimits } from '../../../actors/limits.ts';
+import { Refusals } from '../../../actors/refusals.ts';
 import { defaultsOf } from '../../../ops/base/options.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
 import { batchOf, HOUR_START_NS } from '../../storage/chunk/rows.ts';

@@ -1,6 +1,6 @@
-import type { World } from '../../ops/base/world.ts';
-import type { Batch } from '../../storage/batch/batch.ts';
-import { type SharedLimits, StreamRate, type TenantLimits } from '../limits.ts';
+import type { World } from '../ops/base/world.ts';
+import type { Batch } from '../storage/batch/batch.ts';
+import { type SharedLimits, StreamRate, type TenantLimits } from './limits.ts';
 import type { Refusals } from './refusals.ts';
 
 /** Streams that pushed lately, with what each may still send: who is over a limit is refused before anything is written. */

@@ -1,5 +1,5 @@
-import type { Batch } from '../../storage/batch/batch.ts';
-import type { StreamRefusal } from '../protocol/ingest.ts';
+import type { Batch } from '../storage/batch/batch.ts';
+import type { StreamRefusal } from './protocol/ingest.ts';
 
 /** What of one push was refused, by reason: a push may name a hundred thousand streams, and the client is told of one for each reason. */
 export class Refusals {

@@ -1,0 +1,62 @@
+/** What an error of the client means for a record that was to be written: `refused`: it is not in the log, and never will be; `moved`: nor is it, and another try may find it a place; `in_doubt`: nobody
+ *  knows. */
+export type WriteFailure = 'refused' | 'moved' | 'in_doubt';
+
+/** As brokers call them, where they say so before they write anything. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_TOPIC_EXCEPTION',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'CORRUPT_MESSAGE',
+  'POLICY_VIOLATION',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+]);
+const MOVED: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'NOT_ENOUGH_REPLICAS',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'THROTTLING_QUOTA_EXCEEDED',
+]);
+/** Of the client, where nothing was sent. */
+const UNSENT: ReadonlySet<string> = new Set([
+  'KafkaJSBrokerNotFound',
+  'KafkaJSMetadataNotLoaded',
+  'KafkaJSTopicMetadataNotLoaded',
+  'KafkaJSNoBrokerAvailableError',
+  'KafkaJSGroupCoordinatorNotFound',
+  'KafkaJSSASLAuthenticationError',
+]);
+
+/** Of a connection that was never made; one that broke, or was silent, may have carried the record. */
+const UNREACHED: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+interface ClientError {
+  readonly name?: string;
+  readonly type?: string;
+  readonly code?: string;
+  readonly cause?: unknown;
+}
+
+/** The error that the client has wrapped, with how often it tried. */
+export function causeOf(error: unknown): Error & ClientError {
+  const { cause } = error as ClientError;
+  return cause instanceof Error ? causeOf(cause) : (error as Error & ClientError);
+}
+
+export function writeFailure(error: unknown): WriteFailure {
+  const { name = '', type = '', code = '' } = causeOf(error);
+  if (REFUSED.has(type)) return 'refused';
+  return MOVED.has(type) || UNSENT.has(name) || UNREACHED.has(code) ? 'moved' : 'in_doubt';
+}
+
+/** Whether brokers say that there is no such topic. */
+export function isTopicMissing(error: unknown): boolean {
+  return causeOf(error).type === 'UNKNOWN_TOPIC_OR_PARTITION';
+}

@@ -1,0 +1,155 @@
+import kafkajs, { type Admin, type Kafka } from 'kafkajs';
+import { Fault } from '../../ops/base/fault.ts';
+import type { Logger } from '../../ops/base/instruments.ts';
+import type { World } from '../../ops/base/world.ts';
+import { causeOf, isTopicMissing } from './failures.ts';
+import type { KafkaOptions } from './options.ts';
+
+/** Records [low, high) of a partition are there. */
+export interface PartitionEnds {
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface TopicDeps {
+  readonly client: Kafka;
+  readonly options: KafkaOptions;
+  readonly world: World;
+  readonly log: Logger;
+  /** Whether to make the topic if it is not there. */
+  readonly mayCreate: boolean;
+}
+
+const LOOK_AGAIN_MS = 1_000;
+/** Of a batch of records, beside the records: a group of them, and what little compression may add. */
+const BATCH_ROOM_BYTES = 1024 * 1024;
+/** More copies than one are no use if one of them is enough for an acknowledgement. */
+const LEAST_IN_SYNC = 2;
+
+/** The topic that is the ingest log: made, checked, and asked how far it reaches. */
+export class IngestTopic {
+  readonly name: string;
+  readonly #deps: TopicDeps;
+  readonly #admin: Admin;
+  #isConnected = false;
+  /** Why it is not used; '' if nothing is known against it. */
+  #waitsFor = 'connects to Kafka';
+
+  constructor(deps: TopicDeps) {
+    this.#deps = deps;
+    this.name = deps.options.topic;
+    this.#admin = deps.client.admin();
+  }
+
+  get waitsFor(): string {
+    return this.#waitsFor;
+  }
+
+  /** Resolves with the number of partitions once the topic is there and is as it has to be, however long that takes. */
+  async ready(signal: AbortSignal): Promise<number> {
+    const { world, log, options } = this.#deps;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const partitions = await this.#look();
+        this.#waitsFor = '';
+        return partitions;
+      } catch (error) {
+        const why = isTopicMissing(error)
+          ? `there is no topic ${this.name}, and it is not to be made here`
+          : error instanceof Fault
+            ? error.message
+            : `Kafka at ${options.brokers.join(', ')}: ${causeOf(error).message}`;
+        if (why !== this.#waitsFor) log.warn('the ingest topic cannot be used, will be looked at again', { topic: this.name, error: why });
+        this.#waitsFor = why;
+      }
+      await world.timers.sleep(LOOK_AGAIN_MS, signal);
+    }
+  }
+
+  /** How many partitions there are. Throws what the client throws. */
+  async partitions(): Promise<number> {
+    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.name] });
+    return topics[0].partitions.length;
+  }
+
+  /** By partition. Throws what the client throws. */
+  async ends(): Promise<Map<number, PartitionEnds>> {
+    const ends = await this.#admin.fetchTopicOffsets(this.name);
+    return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.disconnect().catch(() => {});
+  }
+
+  async #look(): Promise<number> {
+    if (!this.#isConnected) await this.#admin.connect();
+    this.#isConnected = true;
+    try {
+      const partitions = await this.partitions();
+      await this.#check();
+      return partitions;
+    } catch (error) {
+      const { mayCreate, options } = this.#deps;
+      if (!isTopicMissing(error) || !mayCreate) throw error;
+      if (!options.autoCreateTopicEnabled)
+        throw new Fault('unavailable', `there is no topic ${this.name}, and -kafka.auto-create-topic-enabled=false`);
+      await this.#create();
+      return this.partitions();
+    }
+  }
+
+  async #create(): Promise<void> {
+    const { options, log } = this.#deps;
+    const { brokers } = await this.#admin.describeCluster();
+    const replicationFactor = Math.min(options.topicReplicationFactor, brokers.length);
+    const numPartitions = options.autoCreateTopicDefaultPartitions;
+    const settings = {
+      'cleanup.policy': 'delete',
+      'retention.ms': String(options.topicRetention),
+      'retention.bytes': '-1',
+      'max.message.bytes': String(mostBatchBytes(options)),
+      'message.timestamp.type': 'LogAppendTime',
+      'min.insync.replicas': String(Math.min(LEAST_IN_SYNC, replicationFactor)),
+      'unclean.leader.election.enable': 'false',
+    };
+    const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+    const topics = [{ topic: this.name, numPartitions, replicationFactor, configEntries }];
+    // Another one may have been faster.
+    if (await this.#admin.createTopics({ topics, waitForLeaders: true }))
+      log.info('made the ingest topic', { topic: this.name, partitions: numPartitions, copies: replicationFactor, ...settings });
+  }
+
+  /** Throws Fault unavailable with what has to be changed. */
+  async #check(): Promise<void> {
+    const { options } = this.#deps;
+    const { resources } = await this.#admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: this.name }],
+    });
+    const settings = new Map(resources[0].configEntries.map(({ configName, configValue }) => [configName, configValue]));
+    const wrong = wrongSettings(settings, options);
+    if (wrong.length > 0) throw new Fault('unavailable', `topic ${this.name} cannot be an ingest log: ${wrong.join('; ')}`);
+  }
+}
+
+/** What a topic's settings would lose or refuse, in words. */
+export function wrongSettings(settings: ReadonlyMap<string, string>, options: KafkaOptions): string[] {
+  const wrong: string[] = [];
+  const policy = settings.get('cleanup.policy');
+  if (policy !== 'delete') wrong.push(`cleanup.policy is ${policy}, which removes records that nobody has read: make it delete`);
+  const mostBytes = Number(settings.get('max.message.bytes'));
+  if (mostBytes < mostBatchBytes(options))
+    wrong.push(
+      `max.message.bytes is ${mostBytes}, and batches may have ${mostBatchBytes(options)}: raise it, or lower -kafka.producer-max-record-size-bytes`,
+    );
+  const times = settings.get('message.timestamp.type');
+  if (times !== 'LogAppendTime')
+    wrong.push(`message.timestamp.type is ${times}: make it LogAppendTime, by which it is known how far behind a reader is`);
+  return wrong;
+}
+
+function mostBatchBytes({ producerMaxRecordSizeBytes }: KafkaOptions): number {
+  return producerMaxRecordSizeBytes + BATCH_ROOM_BYTES;
+}
