@@ -89,6 +89,11 @@ export function ringIngesters(ring: Ring, replicationFactor: number): Ingesters 
   };
 }
 
+/** Those of a ring behind Kafka, where only its owner has what a partition took in lately. Their replies tell how complete an answer is, not their number. */
+export function bufferedIngesters(ring: Ring): Ingesters {
+  return { ...ringIngesters(ring, 1), tolerated: Number.POSITIVE_INFINITY };
+}
+
 /** Of the actor for one shard of a process in a cluster. */
 export function shardInstance(process: string, shard: number): string {
   return `${process}-${shard}`;

@@ -58,6 +58,11 @@ export const serverOptions = section('server', 'server', {
 
 export const commonOptions = section('common', 'common', {
   pathPrefix: string('./data', 'Folder that holds everything this process writes.'),
+  ingestLog: choice(
+    ['local', 'kafka'],
+    'local',
+    'Where entries are durable before they are in storage: in files of ingesters, or in a topic of Kafka (-kafka.brokers), from which ingesters read them; that is for processes of a cluster (-nats.servers).',
+  ),
 });
 
 export const filesystemOptions = section('common.storage.filesystem', 'common.storage.filesystem', {
@@ -91,6 +96,11 @@ export interface Configuration {
   /** A file that `-config.file` takes. */
   toYaml(mode?: ConfigMode): string;
   helpText(): string;
+}
+
+/** Whether Kafka is in front of ingesters. */
+export function isBuffered(configuration: Configuration): boolean {
+  return configuration.valuesOf(commonOptions).ingestLog === 'kafka';
 }
 
 /** Values from `-config.file`, environment and flags; the later overrides the earlier, and all override the defaults. What is wrong with them is added to

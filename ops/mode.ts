@@ -6,10 +6,14 @@ import { listSegments } from '../storage/log/segments.ts';
 import { readChain } from '../storage/segment/chain.ts';
 import { errno, type Files } from './base/world.ts';
 
-/** How entries are kept until they are in storage: by one process in its log, or by several, each of them a copy. */
-export type Mode = 'single' | 'replicated';
+/** How entries are kept until they are in storage: by one process in its log, by several, each of them a copy, or by Kafka. */
+export type Mode = 'single' | 'replicated' | 'buffered';
 
-const WORDS: Readonly<Record<Mode, string>> = { single: 'a process that was alone', replicated: 'one of several processes' };
+const WORDS: Readonly<Record<Mode, string>> = {
+  single: 'a process that was alone',
+  replicated: 'one of several processes',
+  buffered: 'one of several processes behind Kafka',
+};
 
 export interface ModeDeps {
   readonly files: Files;
@@ -39,7 +43,7 @@ export async function enterMode(mode: Mode, deps: ModeDeps): Promise<void> {
 async function writtenIn(files: Files, path: string): Promise<Mode | undefined> {
   try {
     const text = (await files.read(path)).toString().trim();
-    if (text === 'single' || text === 'replicated') return text;
+    if (Object.hasOwn(WORDS, text)) return text as Mode;
     throw new Error(`${path} says '${text}', which this version does not know`);
   } catch (error) {
     if (errno(error) === 'ENOENT') return undefined;

@@ -14,7 +14,7 @@ import { Memberships } from './cluster/memberships.ts';
 import { type ClusterSettings, ringPlace } from './cluster/options.ts';
 import type { ClusterReach } from './cluster/reach.ts';
 import { memoryRings } from './cluster/ring-store.ts';
-import { type Configuration, serverOptions } from './config.ts';
+import { type Configuration, isBuffered, serverOptions } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { Logs } from './log.ts';
 import { type WorkerOptions, workerOptions } from './sections.ts';
@@ -104,6 +104,7 @@ export class ServingProcess {
         overrides,
         limitsMemory: new SharedLimits().memory,
         cluster: settings,
+        isBuffered: isBuffered(configuration),
       },
       onFailed: (error) => fail('worker threads cannot be kept running', error),
     });
@@ -116,6 +117,7 @@ export class ServingProcess {
       world,
       instruments: telemetry.instruments('ring'),
       isAlone: reach === undefined,
+      isBuffered: isBuffered(configuration),
     });
     const serving = new ServingProcess(parts, { options, system, workers, memberships, tenantLimits, router, reach });
     await serving.#spawn(parts);

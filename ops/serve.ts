@@ -4,7 +4,7 @@ import type { LimitOverrides } from '../actors/tenant-limits.ts';
 import { kafkaOptions } from '../storage/kafka/options.ts';
 import { realWorld } from './base/world.ts';
 import { clusterSettings, natsServicesConnection } from './cluster/options.ts';
-import { generalOptions, serverOptions } from './config.ts';
+import { generalOptions, isBuffered, serverOptions } from './config.ts';
 import { type BuildInfo, describeProcess, exposition } from './exposition.ts';
 import { adminRoutes } from './http/admin.ts';
 import { createHttpServer } from './http/server.ts';
@@ -33,6 +33,13 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     throw new Error(
       `-target=${target.join(',')} is a part of a cluster, whose processes meet at NATS: -nats.servers has to name its servers`,
     );
+  if (isBuffered(configuration)) {
+    if (settings === undefined)
+      throw new Error(
+        '-common.ingest-log=kafka is for the processes of a cluster: -nats.servers has to name the servers at which they meet',
+      );
+    if (configuration.valuesOf(kafkaOptions).brokers.length === 0) throw new Error('-common.ingest-log=kafka needs -kafka.brokers');
+  }
   const servicesNats = natsServicesConnection(configuration);
   if (servicesNats !== undefined && !components.has('gateway')) throw new Error('-nats.services.enabled needs a gateway in -target');
 

@@ -1,7 +1,7 @@
 import { openFsBlobStore } from '../storage/blob/fs.ts';
 import { makeDurableDirectory } from './base/durable-directory.ts';
 import type { World } from './base/world.ts';
-import { type Configuration, commonOptions, filesystemOptions } from './config.ts';
+import { type Configuration, commonOptions, filesystemOptions, isBuffered } from './config.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { enterMode } from './mode.ts';
 import { type Component, usesStorage } from './targets.ts';
@@ -21,7 +21,7 @@ export async function openStorage(
   await makeDurableDirectory(world.files, folder.logs);
   if (chunksDirectory !== '') await makeDurableDirectory(world.files, folder.objects);
   const blobs = await openFsBlobStore({ root: folder.objects, world });
-  if (components.has('ingester'))
-    await enterMode(shared ? 'replicated' : 'single', { files: world.files, root: folder.root, logRoot: folder.logs, blobs });
+  const mode = isBuffered(configuration) ? 'buffered' : shared ? 'replicated' : 'single';
+  if (components.has('ingester')) await enterMode(mode, { files: world.files, root: folder.root, logRoot: folder.logs, blobs });
   return folder;
 }

@@ -21,7 +21,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** The one file that knows a package; another one beside it needs a reason. Tests may use what they like. */
 const EDGES: Record<string, readonly string[]> = {
   fastify: ['ops/http/server.ts'],
-  kafkajs: ['actors/source/consumer.ts', 'storage/kafka/client.ts', 'storage/kafka/codecs.ts'], // consumers, connections, and what batches are compressed with
+  kafkajs: [
+    'actors/source/consumer.ts',
+    'storage/kafka/client.ts',
+    'storage/kafka/codecs.ts',
+    'storage/kafka/topic.ts',
+    'storage/log/kafka-group.ts',
+    'storage/log/kafka.ts',
+  ], // consumers, connections, what batches are compressed with; the ingest topic, who reads it and who writes to it
   'lz4-napi': ['storage/kafka/codecs.ts'],
   msgpackr: ['topology/transport/wire.ts'],
   nats: ['ops/nats/services.ts', 'topology/nats/connect.ts', 'topology/ring/kv-nats.ts'], // connections, and what micro services and JetStream need of one

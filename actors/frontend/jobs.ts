@@ -9,6 +9,7 @@ import { type AskContext, askOptions, type Messenger } from '../kernel/define.ts
 import type { TenantLimits } from '../limits.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
 import {
+  addScanStats,
   type JobAsk,
   type JobLimits,
   noScanStats,
@@ -86,6 +87,21 @@ export interface JobsOptions {
 }
 
 const PARTIAL = 'this answer may be short: ingesters that may have more entries did not answer';
+
+/** Kafka may be behind by so much without a word of it. */
+const MOST_BEHIND_MS = 5_000;
+
+function behindWarnings({ behindMs, watermarkMs, unread }: ScanStats): string[] {
+  const warnings: string[] = [];
+  if (behindMs > MOST_BEHIND_MS) {
+    const since = watermarkMs > 0 ? `since ${new Date(watermarkMs).toISOString()}` : 'lately';
+    const how = watermarkMs > 0 ? `are ${(behindMs / 1_000).toFixed(1)} s behind Kafka` : 'have only begun to read Kafka';
+    warnings.push(`what was taken in ${since} may be missing: ingesters ${how}`);
+  }
+  if (unread > 0)
+    warnings.push(`what was taken in lately may be missing: ${unread} partitions of Kafka are read by no ingester at the moment`);
+  return warnings;
+}
 
 /** The jobs of one query, and what they cost together. */
 export class Jobs {
@@ -216,7 +232,7 @@ export class Jobs {
   }
 
   #add(stats: ScanStats): void {
-    for (const key of Object.keys(stats) as (keyof ScanStats)[]) this.#scan[key] += stats[key];
+    addScanStats(this.#scan, stats);
   }
 
   /** Of all jobs together. */
@@ -226,7 +242,7 @@ export class Jobs {
 
   /** What an answer is told with; `partial`: why it may be short. */
   frame(): { stats: QueryStats; warnings: readonly string[] } {
-    return { stats: this.stats(), warnings: this.#scan.short > 0 ? [PARTIAL] : [] };
+    return { stats: this.stats(), warnings: [...(this.#scan.short > 0 ? [PARTIAL] : []), ...behindWarnings(this.#scan)] };
   }
 
   stats(): QueryStats {

@@ -3,7 +3,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import type { Position } from '../../storage/log/ingest-log.ts';
+import type { LevelZeroInfo } from '../../storage/segment/footer.ts';
 import { levelZeroKey } from '../../storage/segment/keys.ts';
 import { SegmentWriter } from '../../storage/segment/writer.ts';
 import type { HeadSet } from './head-set.ts';
@@ -16,11 +16,7 @@ export interface LevelZeroObject {
 }
 
 /** Writes all heads of `set` as one object that covers records [from, to) of the log. */
-export async function writeObject(
-  set: HeadSet,
-  range: { log: string; from: Position; to: Position },
-  world: World,
-): Promise<LevelZeroObject> {
+export async function writeObject(set: HeadSet, range: LevelZeroInfo, world: World): Promise<LevelZeroObject> {
   const writer = new SegmentWriter(world);
   let chunks = 0;
   for (const stream of set.sorted()) {

@@ -12,6 +12,7 @@ import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
 import type { Giver, IngesterAsk, IngesterProcess, IngesterReply, StreamShard, TailedBatches } from '../protocol/ingest.ts';
 import { Refusals } from '../refusals.ts';
+import type { BufferedDeps } from './buffered-shard.ts';
 import { Grant } from './grant.ts';
 import { handOver, sendOn } from './hand-over.ts';
 import { selected, seriesIn } from './head-reads.ts';
@@ -55,6 +56,8 @@ export interface IngesterDeps {
   /** How long a querier may go on with a listing, plus the longest query. */
   readonly recentObjectsMs: () => number;
   readonly neighbours: Neighbours;
+  /** Where Kafka is in front of ingesters. */
+  readonly buffered?: BufferedDeps | undefined;
 }
 
 const CONTROL = ['status', 'introduce', 'flush', 'seal', 'hand_over', 'settle', 'let_go', 'offer', 'end_offer'] as const;
@@ -67,6 +70,12 @@ export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
   mailbox: { messages: 4_096, bytes: 64 * MiB, concurrency: 4_096, whenFull: 'refuse', control: CONTROL },
   restart: { strategy: 'one_for_one', max: 5, withinMs: 60_000, backoffMs: { min: 100, max: 5_000 } },
   async start(deps, context) {
+    if (deps.buffered !== undefined) {
+      // Loaded by who needs it only.
+      const { BufferedShard } = await import('./buffered-shard.ts');
+      const shard = new BufferedShard(deps, deps.buffered, context);
+      return { handlers: shard.handlers(), observe: () => ({ ...shard.status() }), stop: () => shard.stop() };
+    }
     const shard = new IngesterShard(deps, context);
     const handlers: Handlers<IngesterAsk, IngesterReply> = {
       push: (ask, asked) => shard.push(ask, asked),

@@ -41,7 +41,7 @@ export interface LogHeadsDeps {
 
 /** Where heads begin. */
 export interface LogHeadsStart {
-  readonly chain: Pick<Chain, 'end' | 'newest' | 'isBroken'>;
+  readonly chain: Pick<Chain, 'end' | 'lastMs' | 'newest' | 'isBroken'>;
   /** Of the log, now. */
   readonly end: Position;
 }
@@ -69,6 +69,7 @@ export class LogHeads {
   /** Every record below it is in the chain: `flushedTo`, but for what was read behind a broken chain and is not flushed yet. */
   #storedTo: Position;
   #appliedTo: Position;
+  #lastMs: number | undefined;
   #firstEntryMs: number | undefined;
   #recent: { key: string; atMs: number }[] = [];
   #flush: Promise<number> | undefined;
@@ -85,6 +86,7 @@ export class LogHeads {
     this.#flushedTo = chain.isBroken ? Math.max(chain.end, end) : chain.end;
     this.#storedTo = chain.end;
     this.#appliedTo = chain.end;
+    this.#lastMs = chain.lastMs;
     this.#deps = deps;
     this.#options = deps.options;
     this.#world = world;
@@ -103,6 +105,10 @@ export class LogHeads {
     return this.#current.memoryBytes + (this.#flushing?.memoryBytes ?? 0);
   }
 
+  get isFlushing(): boolean {
+    return this.#flush !== undefined;
+  }
+
   get full(): boolean {
     return this.bytes >= Math.max(this.#options.ceilingBytes, CEILING_RATIO * this.#current.dueBytes(this.#options.flushBytes));
   }
@@ -110,6 +116,11 @@ export class LogHeads {
   /** Records below it are in the heads or in the chain. */
   get appliedTo(): Position {
     return this.#appliedTo;
+  }
+
+  /** When the log took in the record before `appliedTo`; undefined where it does not say. */
+  get lastMs(): number | undefined {
+    return this.#lastMs;
   }
 
   /** Records below it are in the chain. */
@@ -134,6 +145,7 @@ export class LogHeads {
   /** Takes in what the log has next, as it is read; what is missing before it, or cannot be read, is told of as lost. */
   take(item: LogRecord | LogGap): void {
     this.missing(item.kind === 'gap' ? item.from : item.position);
+    if (item.kind === 'record') this.#lastMs = item.timeMs;
     if (item.kind === 'gap') {
       this.#lost(item.from, item.to, item.lostBytes, item.reason);
       this.#appliedTo = item.to;
@@ -212,11 +224,12 @@ export class LogHeads {
     const set = this.#current;
     const from = this.#flushedTo;
     const to = this.#appliedTo;
+    const lastMs = this.#lastMs;
     this.#flushing = set;
     this.#current = new HeadSet(set);
     this.#firstEntryMs = undefined;
     const started = this.#world.clock.monotonicMs();
-    const object = await writeObject(set, { log: this.log.id, from, to }, this.#world);
+    const object = await writeObject(set, { log: this.log.id, from, to, lastMs }, this.#world);
     await putObject(this.#deps.blobs, object, { world: this.#world, instruments: this.#instruments, signal: this.#deps.signal });
     // One turn: whoever asks from now on is told of the object and no longer given its entries.
     this.#flushedTo = to;

@@ -91,8 +91,17 @@ export interface LogCover {
   readonly recentObjects: readonly string[];
 }
 
+/** What a shard has of the partitions of the ingest topic, where Kafka is in front of ingesters. */
+export interface BufferCover {
+  /** Of the topic; 0: it is not known here yet. */
+  readonly partitions: number;
+  /** Those that are the shard's; `watermarkMs`: all that the partition took in before is in heads or in storage, ms since the epoch. */
+  readonly owned: readonly { readonly partition: number; readonly watermarkMs: number }[];
+}
+
 export interface SelectReply {
   readonly cover: readonly LogCover[];
+  readonly buffer?: BufferCover;
   /** Those that are known here and are not asked yet. */
   readonly others: readonly SeenProcess[];
   readonly streams: readonly { readonly labels: string; readonly hash: string; readonly slices: readonly HeadSlice[] }[];
@@ -119,6 +128,21 @@ export interface TailedBatches {
   readonly missed: readonly MissedEntries[];
 }
 
+/** A partition of the ingest topic at its owner. */
+export interface PartitionStatus {
+  readonly partition: number;
+  /** `stopped`: what is next is not what follows, and somebody has to say how to go on. */
+  readonly state: 'catching_up' | 'reading' | 'stopped';
+  /** Records below it are in heads or in storage. */
+  readonly position: number;
+  /** Records that are behind it. */
+  readonly lag: number;
+  /** See BufferCover. */
+  readonly watermarkMs: number;
+  /** Why nothing is read; '' if it is. */
+  readonly waitsFor: string;
+}
+
 export interface IngesterStatus {
   /** Whether pushes are taken; otherwise why not. */
   readonly state: 'replaying' | 'introducing' | 'ready';
@@ -128,12 +152,14 @@ export interface IngesterStatus {
   readonly waitsFor: string;
   readonly streams: number;
   readonly headBytes: number;
+  /** That are this shard's. */
+  readonly partitions?: readonly PartitionStatus[];
 }
 
 export type IngesterReply = {
   push: { acceptedLines: number; acceptedBytes: number; refusals: StreamRefusal[] };
   select: SelectReply;
-  series: { cover: readonly LogCover[]; others: readonly SeenProcess[]; labels: readonly string[] };
+  series: { cover: readonly LogCover[]; buffer?: BufferCover; others: readonly SeenProcess[]; labels: readonly string[] };
   tail: StreamOf<TailedBatches>;
   flush: { objects: number };
   status: IngesterStatus;

@@ -101,6 +101,12 @@ export type JobAsk =
 export interface ScanStats {
   /** How often it went on without ingesters that may have entries which are nowhere else. */
   short: number;
+  /** Everything that Kafka had taken in before this is in the answer, ms since the epoch; infinite where there is none in front of ingesters. */
+  watermarkMs: number;
+  /** By how much that is before now, if the times that were asked for reach beyond it. */
+  behindMs: number;
+  /** Partitions that no ingester reads. */
+  unread: number;
   lines: number;
   lineBytes: number;
   metadataBytes: number;
@@ -139,6 +145,9 @@ export interface ScanStats {
 export function noScanStats(): ScanStats {
   return {
     short: 0,
+    watermarkMs: Number.POSITIVE_INFINITY,
+    behindMs: 0,
+    unread: 0,
     lines: 0,
     lineBytes: 0,
     metadataBytes: 0,
@@ -164,6 +173,15 @@ export function noScanStats(): ScanStats {
     decompressMs: 0,
     scanMs: 0,
   };
+}
+
+/** Adds what one more job cost; of where Kafka is read up to the worst counts. */
+export function addScanStats(sum: ScanStats, more: ScanStats): void {
+  const before = { ...sum };
+  for (const key of Object.keys(more) as (keyof ScanStats)[]) sum[key] += more[key];
+  sum.watermarkMs = Math.min(before.watermarkMs, more.watermarkMs);
+  sum.behindMs = Math.max(before.behindMs, more.behindMs);
+  sum.unread = Math.max(before.unread, more.unread);
 }
 
 export type QuerierReply = {

@@ -18,6 +18,7 @@ import { compileMatchers } from '../matchers.ts';
 import type { LogCover, StreamShard } from '../protocol/ingest.ts';
 import type { ScanStats } from '../protocol/query.ts';
 import type { Slices } from '../turns.ts';
+import { noteWatermark } from './behind.ts';
 
 /** Where rows are: a block of an object, or a slice of a head that is here already. */
 export type SourceUnit = Unit &
@@ -78,6 +79,11 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   const question = { kind: 'select' as const, matchers: [...selection.matchers], fromNs, toNs, shard };
   const onShort = (): void => void stats.short++;
   const replies = await slices.waiting(askIngesters(deps.ingesters, deps.asker, question, deps.context, partial ? onShort : undefined));
+  noteWatermark(
+    replies.flatMap(({ buffer }) => buffer ?? []),
+    { toNs, nowMs: clock.nowMs() },
+    stats,
+  );
   const askedMs = clock.monotonicMs();
   stats.ingestersMs += askedMs - startMs;
   const covers = replies.flatMap(({ cover }) => cover);
@@ -184,7 +190,9 @@ export async function liveObjects(
   covers: readonly LogCover[],
   { catalog, context }: Pick<SourceDeps, 'catalog' | 'context'>,
 ): Promise<LiveObject[]> {
-  const flushedTo = new Map(covers.map(({ log, flushedTo }) => [log, flushedTo]));
+  const flushedTo = new Map<string, number>();
+  // Two may have a log's heads, where one has just taken it over from the other: entries that both have count once, and before the later one storage has all.
+  for (const cover of covers) flushedTo.set(cover.log, Math.max(cover.flushedTo, flushedTo.get(cover.log) ?? 0));
   const include = covers.flatMap(({ recentObjects }) => recentObjects);
   const objects = await catalog.objects({ tenant: context.tenant, fromNs: range.fromNs, toNs: range.toNs }, include);
   return objects.filter(({ footer }) => footer.from < (flushedTo.get(footer.log) ?? Number.POSITIVE_INFINITY));

@@ -20,6 +20,11 @@ export interface QueryStats {
   /** How often rows of a log query were left out because its limit was reached, and blocks. */
   readonly cutShort: number;
   readonly blocksSkipped: number;
+  /** Where entries wait in a buffer before they can be read: all that it had taken in before is in the answer, ms since the epoch, infinite where there is none; by how much that is before now, where the answer could reach beyond it; parts
+   *  of the buffer that nobody reads. */
+  readonly watermarkMs?: number;
+  readonly behindMs?: number;
+  readonly unread?: number;
 }
 
 /** The `stats` of an answer, under Loki's names, as its clients read them; `own` is ours, beside them in the summary. */
@@ -63,6 +68,7 @@ export function statsBody(stats: QueryStats, entriesReturned: number, own: Recor
       totalStructuredMetadataBytesProcessed: stats.metadataBytes,
       ...own,
     },
+    ...bufferBody(stats),
     querier: { store },
     ingester: {
       totalReached: stats.ingesters,
@@ -77,6 +83,12 @@ export function statsBody(stats: QueryStats, entriesReturned: number, own: Recor
     cache: Object.fromEntries(CACHES.map((cache) => [cache, NO_CACHE])),
     index: { totalChunks: stats.chunks, postFilterChunks: stats.chunks, shardsDuration: 0, usedBloomFilters: false },
   };
+}
+
+/** Without a buffer there is nothing to be told of it. */
+function bufferBody({ watermarkMs = Number.POSITIVE_INFINITY, behindMs = 0, unread = 0 }: QueryStats): Record<string, unknown> {
+  if (!Number.isFinite(watermarkMs)) return {};
+  return { buffer: { watermark: new Date(watermarkMs).toISOString(), behindSeconds: behindMs / 1e3, unreadPartitions: unread } };
 }
 
 const NO_CHUNK = {

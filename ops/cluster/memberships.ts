@@ -43,6 +43,8 @@ export interface MembershipsOptions {
   readonly instruments: Instruments;
   /** There are no other processes. */
   readonly isAlone: boolean;
+  /** Kafka is in front of ingesters: it gives out anew what one has that leaves. */
+  readonly isBuffered: boolean;
 }
 
 /** The places of this process in the rings of what it is made of, kept by the main thread. */
@@ -52,18 +54,20 @@ export class Memberships {
   readonly #world: World;
   readonly #instruments: Instruments;
   readonly #isAlone: boolean;
+  readonly #isBuffered: boolean;
   readonly #rings = new Map<Component, Promise<Ring>>();
   readonly #members = new Map<Component, Member>();
   readonly #forgetting: Subscription[] = [];
   /** From when on no place is taken any more. */
   #isLeaving = false;
 
-  constructor({ place, store, world, instruments, isAlone }: MembershipsOptions) {
+  constructor({ place, store, world, instruments, isAlone, isBuffered }: MembershipsOptions) {
     this.#place = place;
     this.#store = store;
     this.#world = world;
     this.#instruments = instruments;
     this.#isAlone = isAlone;
+    this.#isBuffered = isBuffered;
   }
 
   /** Of this process. */
@@ -163,6 +167,7 @@ export class Memberships {
     const { timers } = world;
     const { instance } = this.#place;
     const { log } = this.#instruments;
+    const isBuffered = this.#isBuffered;
     return {
       ...(placed && {
         introduce: (registration, signal) => introduce({ asker, ring: placed, world, log, instance }, registration, signal),
@@ -171,7 +176,10 @@ export class Memberships {
       async catchUp(signal) {
         while (!(await ready()).ready) await timers.sleep(READY_POLL_MS, signal);
       },
-      handOver: async (signal) => departure?.handOver(signal),
+      async handOver(signal) {
+        if (isBuffered) throw new Fault('unsupported', 'what is behind Kafka is not handed over');
+        await departure?.handOver(signal);
+      },
       flush: async (signal) => departure?.flush(signal),
     };
   }

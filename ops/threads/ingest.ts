@@ -10,16 +10,19 @@ export async function spawnActors(parts: ThreadParts): Promise<void> {
   const limits = sharedLimits(parts.limits, await peers.limitShares());
   const shard = { index: data.place.index, of: data.shards };
   const countedStreams = new Int32Array(data.countedStreams);
-  const { ingester: options, otlp } = data.options;
+  const { ingester: options, kafka, otlp } = data.options;
   if (data.components.has('ingester')) {
     const { logRoot } = data;
     const neighbours = await peers.neighbours();
-    const deps = { options, asker: system, logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs, neighbours };
+    const buffered = data.isBuffered ? { kafka, ring: await peers.ingesterRing(), process: data.cluster!.instance } : undefined;
+    const deps = { options, asker: system, logRoot, blobs, shard, limits, shared, countedStreams, recentObjectsMs, neighbours, buffered };
     await system.spawn(ingester, deps, { instance });
   }
   if (data.components.has('distributor')) {
     const ingesters = await peers.ingesters();
     await parts.reachOwn('ingester');
-    await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters, limits, shared, otlp }, { instance });
+    const { streamIdlePeriod } = options;
+    const buffer = data.isBuffered ? { kafka, countedStreams, streamIdlePeriod } : undefined;
+    await system.spawn(countedAsActivity(distributor, activity), { asker: system, ingesters, buffer, limits, shared, otlp }, { instance });
   }
 }

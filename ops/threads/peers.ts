@@ -1,5 +1,5 @@
 import { type Neighbours, noNeighbours, ringNeighbours } from '../../actors/ingester/neighbours.ts';
-import { type Ingesters, localIngesters, ringIngesters } from '../../actors/ingesters.ts';
+import { bufferedIngesters, type Ingesters, localIngesters, ringIngesters } from '../../actors/ingesters.ts';
 import type { LimitShares } from '../../actors/limit-shares.ts';
 import { localSchedulers, ringSchedulers, type Schedulers } from '../../actors/schedulers.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
@@ -15,6 +15,8 @@ export interface Peers {
   ingesters(): Promise<Ingesters>;
   /** Of this process's own ingesters. */
   neighbours(): Promise<Neighbours>;
+  /** Of the ingesters of a cluster. */
+  ingesterRing(): Promise<Ring>;
   schedulers(): Promise<Schedulers>;
   /** What part of its tenants' limits this process keeps. */
   limitShares(): Promise<LimitShares>;
@@ -28,6 +30,7 @@ export function ownPeers(ingesters: readonly string[]): Peers {
   return {
     ingesters: async () => localIngesters(ingesters),
     neighbours: async () => noNeighbours,
+    ingesterRing: () => Promise.reject(new Error('a process that is alone has no ring')),
     schedulers: async () => localSchedulers([ONLY_INSTANCE]),
     limitShares: async () => ({ rate: () => 1, streams: () => 1 }),
     isChosen: async () => () => true,
@@ -35,8 +38,8 @@ export function ownPeers(ingesters: readonly string[]): Peers {
   };
 }
 
-/** Those that the rings of a cluster tell of. */
-export function clusterPeers(reach: ClusterReach, settings: ClusterSettings): Peers {
+/** Those that the rings of a cluster tell of. `isBuffered`: Kafka is in front of ingesters. */
+export function clusterPeers(reach: ClusterReach, settings: ClusterSettings, isBuffered: boolean): Peers {
   const rings = new Map<Component, Promise<Ring>>();
   const ringOf = (component: Component): Promise<Ring> => {
     const known = rings.get(component) ?? reach.ring(component);
@@ -44,7 +47,11 @@ export function clusterPeers(reach: ClusterReach, settings: ClusterSettings): Pe
     return known;
   };
   return {
-    ingesters: async () => ringIngesters(await ringOf('ingester'), settings.ring.replicationFactor),
+    async ingesters() {
+      const ring = await ringOf('ingester');
+      return isBuffered ? bufferedIngesters(ring) : ringIngesters(ring, settings.ring.replicationFactor);
+    },
+    ingesterRing: () => ringOf('ingester'),
     neighbours: async () => ringNeighbours(await ringOf('ingester'), settings.instance, settings.incarnation),
     schedulers: async () => ringSchedulers(await ringOf('query-scheduler')),
     async limitShares() {
@@ -52,7 +59,8 @@ export function clusterPeers(reach: ClusterReach, settings: ClusterSettings): Pe
       const [distributors, ingesters] = await Promise.all([ringOf('distributor'), ringOf('ingester')]);
       return {
         rate: whileUnchanged(distributors, () => 1 / activeIn(distributors)),
-        streams: whileUnchanged(ingesters, () => Math.min(1, replicationFactor / activeIn(ingesters))),
+        // Behind Kafka nobody sees all streams but who takes them in, which is any distributor.
+        streams: isBuffered ? () => 1 : whileUnchanged(ingesters, () => Math.min(1, replicationFactor / activeIn(ingesters))),
       };
     },
     async isChosen(component) {

@@ -44,6 +44,8 @@ export interface WorkerData {
   readonly port: MessagePort;
   /** Of a process that is one of several. */
   readonly cluster: ClusterSettings | undefined;
+  /** Kafka is in front of ingesters. */
+  readonly isBuffered: boolean;
 }
 
 /** What it tells the main thread, and is told: everything else goes between actors. */
@@ -128,7 +130,7 @@ const nice = NICENESS[place.role];
 if (nice > 0 && !lowerThreadPriority(nice))
   logs.of(name).info('this system does not give threads priorities of their own: this one has that of the process');
 const instances = shardInstances(data.shards, data.cluster?.instance);
-const peers = reach && data.cluster ? clusterPeers(reach, data.cluster) : ownPeers(instances);
+const peers = reach && data.cluster ? clusterPeers(reach, data.cluster, data.isBuffered) : ownPeers(instances);
 await spawnActors({
   system,
   data,

@@ -34,6 +34,8 @@ export interface LogRecord {
   readonly kind: 'record';
   readonly position: Position;
   readonly bytes: Buffer;
+  /** When the log took it in, by its own clock, ms since the epoch; absent where it does not say. */
+  readonly timeMs?: number;
 }
 
 /** Records [from, to) cannot be read. */

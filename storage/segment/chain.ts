@@ -9,6 +9,8 @@ import { readFooter } from './reader.ts';
 export interface Chain {
   /** Where reading the log resumes: up to there the chain reaches. 0 without objects. */
   readonly end: Position;
+  /** See LevelZeroInfo: of the record before `end`. */
+  readonly lastMs?: number | undefined;
   /** No record may get a position below it. */
   readonly floor: Position;
   /** Key of its last object that can be read. */
@@ -39,8 +41,8 @@ export async function readChain(blobs: BlobStore, log: string): Promise<Chain> {
   if (last === undefined) return { end: 0, floor: 0, newest, isBroken: true, givenUp };
   if (last.isGivenUp) return { end: links[whole + 1].from, floor: last.from + 1, newest, isBroken: true, givenUp };
   try {
-    const { to } = await readFooter(blobs, last.key, last.sizeBytes);
-    return { end: to, floor: to, newest, isBroken: false, givenUp };
+    const { to, lastMs } = await readFooter(blobs, last.key, last.sizeBytes);
+    return { end: to, lastMs, floor: to, newest, isBroken: false, givenUp };
   } catch (fault) {
     if (fault instanceof Fault && fault.code === 'not_found') throw new Fault('unavailable', fault.message, { cause: fault }); // it was moved just now
     if (!isOfObject(fault)) throw fault;

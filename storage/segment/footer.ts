@@ -11,8 +11,8 @@ import { type LogCover, readSegmentInfo, type SegmentInfo, writeSegmentInfo } fr
 import { type SegmentSeries, TenantSection } from './tenant-section.ts';
 
 const MAGIC = 0x3153524d;
-/** Of the footers of level-0 objects, and of those of segments. */
-const VERSIONS = { levelZero: 1, segment: 3 };
+/** Of the footers of level-0 objects, without and with the time of the last record, and of those of segments. */
+const VERSIONS = { levelZero: 1, levelZeroWithTime: 4, segment: 3 };
 /** Segments of this version do not say which of the level-0 objects was the first. */
 const SEGMENT_WITHOUT_FIRST = 2;
 export const TAIL_BYTES = 24;
@@ -36,6 +36,8 @@ export interface LevelZeroInfo {
   readonly log: string;
   readonly from: Position;
   readonly to: Position;
+  /** When the log took in the last of them, by its own clock, ms since the epoch; undefined where it does not say. */
+  readonly lastMs?: number | undefined;
 }
 
 export interface TenantContents {
@@ -46,9 +48,11 @@ export interface TenantContents {
 }
 
 /** The footer and the tail that end a level-0 object. */
-export function writeLevelZeroFooter({ log, from, to }: LevelZeroInfo, tenants: readonly TenantContents[]): Buffer[] {
+export function writeLevelZeroFooter({ log, from, to, lastMs }: LevelZeroInfo, tenants: readonly TenantContents[]): Buffer[] {
   const out = new ByteWriter(4096);
-  out.text(log).varint(from).varint(to).varint(0);
+  out.text(log).varint(from).varint(to);
+  if (lastMs !== undefined) out.varint(lastMs);
+  out.varint(0);
   out.varint(1).text(log).varint(to);
   out.varint(0);
   out.varint(tenants.length);
@@ -57,7 +61,7 @@ export function writeLevelZeroFooter({ log, from, to }: LevelZeroInfo, tenants: 
     for (const part of parts) writePart(out, part);
   }
   for (const { section } of tenants) out.raw(section);
-  return closed(out, VERSIONS.levelZero);
+  return closed(out, lastMs === undefined ? VERSIONS.levelZero : VERSIONS.levelZeroWithTime);
 }
 
 /** The footer and the tail that end a segment: `contents` has one part. */
@@ -110,7 +114,7 @@ export function readTail(tail: Buffer, key: string): Tail {
   if (tail.length !== TAIL_BYTES || tail.readUInt32LE(20) !== MAGIC || crc32(tail.subarray(0, 16)) !== tail.readUInt32LE(16))
     throw new Fault('corrupt', `object ${key} does not end as a segment does`);
   const version = tail.readUInt32LE(12);
-  const known = [VERSIONS.levelZero, SEGMENT_WITHOUT_FIRST, VERSIONS.segment];
+  const known = [...Object.values(VERSIONS), SEGMENT_WITHOUT_FIRST].sort();
   if (!known.includes(version))
     throw new Fault('unsupported', `object ${key} has segment version ${version}, this program knows ${known.join(', ')}`);
   const rawBytes = tail.readUInt32LE(4);
@@ -143,6 +147,8 @@ export class Footer {
   readonly log: string;
   readonly from: Position;
   readonly to: Position;
+  /** See LevelZeroInfo. */
+  readonly lastMs: number | undefined;
   readonly deletesApplied: number;
   /** Of a segment: see Arrival. A level-0 object does not know when it was created: 0. */
   readonly oldestMs: number;
@@ -159,11 +165,12 @@ export class Footer {
     const reader = new ByteReader(bytes);
     this.#key = key;
     this.sizeBytes = bytes.length;
-    if (version === VERSIONS.levelZero) {
+    if (version === VERSIONS.levelZero || version === VERSIONS.levelZeroWithTime) {
       this.level = 0;
       this.log = reader.text();
       this.from = reader.varint();
       this.to = reader.varint();
+      this.lastMs = version === VERSIONS.levelZeroWithTime ? reader.varint() : undefined;
       this.deletesApplied = reader.varint();
       this.oldestMs = 0;
       this.first = key;
@@ -180,6 +187,7 @@ export class Footer {
       this.closure = info.closure;
       this.cover = info.cover;
       [this.log, this.from, this.to] = ['', 0, 0];
+      this.lastMs = undefined;
       this.#readTenant(reader);
     }
     if (reader.left !== 0) throw new RangeError(`${reader.left} bytes after the last tenant`);

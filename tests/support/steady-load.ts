@@ -9,6 +9,8 @@ const SPREAD_NS = secondsNs(2 * 3_600);
 export interface SentEntry {
   timeNs: bigint;
   line: string;
+  /** When it was acknowledged, ms since the epoch. */
+  acknowledgedMs?: number;
 }
 
 /** A seeded generator (mulberry32): the same seed, the same load. */
@@ -94,9 +96,10 @@ export class SteadyLoad {
           }),
         ),
       );
+      const acknowledgedMs = Date.now();
       for (const { stream, entries } of batch) {
         if (!this.#acknowledged.has(stream)) this.#acknowledged.set(stream, []);
-        this.#acknowledged.get(stream)?.push(...entries);
+        this.#acknowledged.get(stream)?.push(...entries.map((entry) => ({ ...entry, acknowledgedMs })));
       }
       this.#pushes += 1;
       await sleep(20);

@@ -22,16 +22,24 @@ export class Placement {
     return length === 0 ? 0 : lowerBound(this.#tokens, 0, length, hash + 1) % length;
   }
 
+  /** The owners of the tokens from a place on, around the ring. */
+  *ownersFrom(first: number): Generator<string, void, void> {
+    const told = new Set<string>();
+    const { length } = this.#tokens;
+    for (let step = 0; step < length; step++) {
+      const id = this.#owners[(first + step) % length];
+      if (told.has(id)) continue;
+      told.add(id);
+      yield id;
+    }
+  }
+
   /** Up to `count` instances in zones of their own, the owners of the tokens from a place on, around the ring. `eligible`: the instance of this id, if it may be chosen. */
   replicas(first: number, count: number, eligible: (id: string) => Instance | undefined): Instance[] {
     const chosen: Instance[] = [];
     const zones = new Set<string>();
-    const asked = new Set<string>();
-    const { length } = this.#tokens;
-    for (let step = 0; step < length && chosen.length < count; step++) {
-      const id = this.#owners[(first + step) % length];
-      if (asked.has(id)) continue;
-      asked.add(id);
+    for (const id of this.ownersFrom(first)) {
+      if (chosen.length === count) break;
       const instance = eligible(id);
       if (instance === undefined || zones.has(instance.zone)) continue;
       zones.add(instance.zone);

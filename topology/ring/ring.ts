@@ -157,6 +157,12 @@ export class Ring {
     return known;
   }
 
+  /** Ids of those that own tokens, in the order in which theirs follow a hash. */
+  owners(hash: number): string[] {
+    this.#placement ??= new Placement([...this.#sets.values()].map(({ set }) => set));
+    return [...this.#placement.ownersFrom(this.#placement.firstAt(hash))];
+  }
+
   #takesWrites(id: string): Instance | undefined {
     const known = this.#instances.get(id);
     if (known === undefined || (known.instance.state !== 'JOINING' && known.instance.state !== 'ACTIVE')) return undefined;

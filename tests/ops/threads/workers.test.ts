@@ -37,6 +37,7 @@ test('a stop does not wait for a thread that has ended and is not started again 
       options: unstartable,
       overrides: [],
       cluster: undefined,
+      isBuffered: false,
       limitsMemory: new SharedLimits().memory,
     },
     onFailed: (error) => assert.fail(error),
@@ -66,6 +67,7 @@ test('limits that change while a thread is starting are those that it goes by', 
     options,
     overrides: [],
     cluster: undefined,
+    isBuffered: false,
     limitsMemory: shared.memory,
   };
   mkdirSync(data.logRoot);

@@ -1,0 +1,353 @@
+import { Fault } from '../../ops/base/fault.ts';
+import type { KafkaOptions } from '../../storage/kafka/options.ts';
+
+import type { LogRecord } from '../../storage/log/ingest-log.ts';
+import type { Discontinuity } from '../../storage/log/kafka-group.ts';
+import type { Ring } from '../../topology/ring/ring.ts';
+import { every } from '../every.ts';
+import type { Handlers, StartContext } from '../kernel/define.ts';
+import type { BufferCover, IngesterAsk, IngesterReply, PartitionStatus } from '../protocol/ingest.ts';
+import { placePartitions } from './assignment.ts';
+import { selected, seriesIn } from './head-reads.ts';
+import type { IngesterDeps } from './ingester.ts';
+import type { LogHeads } from './log-heads.ts';
+import { OpenTopic } from './open-topic.ts';
+import { OwnedPartition } from './owned-partition.ts';
+
+export interface BufferedDeps {
+  readonly kafka: KafkaOptions;
+  /** Of ingesters: partitions are placed by its tokens. */
+  readonly ring: Ring;
+  /** Of this process in the ring. */
+  readonly process: string;
+}
+
+/** What was a shard's stays readable for so long after it became another's, which mostly has it again by then. Seen twice it counts once. */
+const FORMER_MS = 30_000;
+const ENDS_MS = 1_000;
+const RETRY_MS = 250;
+/** Of the ceiling: the largest heads are flushed before they are due, and reading goes on after a pause. */
+const [FLUSH_AT, RESUME_AT] = [0.5, 0.75];
+
+/** One start of an ingester behind Kafka: the partitions that the group gives it, and their heads. It takes no pushes: distributors write to Kafka, from where it reads what they wrote. */
+export class BufferedShard {
+  readonly #deps: IngesterDeps;
+  readonly #buffer: BufferedDeps;
+  readonly #context: StartContext;
+  readonly #owned = new Map<number, OwnedPartition>();
+  #former: { readonly partition: OwnedPartition; readonly untilMs: number }[] = [];
+  /** Ends when the shard leaves the group, before the incarnation does or with it. */
+  readonly #leaving = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #cancelTick: () => void;
+  #topic: OpenTopic | undefined;
+  #waitsFor = 'is not in the group of ingesters yet';
+  #hasJoined = false;
+  /** Once everything was caught up. */
+  #isReady = false;
+  #isSealed = false;
+  /** Heads are as large as they may be: nothing is read. */
+  #isFull = false;
+  #records = 0;
+  #rate = { records: 0, atMs: 0, perS: 0 };
+
+  constructor(deps: IngesterDeps, buffer: BufferedDeps, context: StartContext) {
+    const { world, incarnation } = context;
+    this.#deps = deps;
+    this.#buffer = buffer;
+    this.#context = context;
+    const signal = AbortSignal.any([incarnation.signal, this.#leaving.signal]);
+    this.#running = this.#run(signal).catch((error) => {
+      if (!signal.aborted) incarnation.fail(error);
+    });
+    this.#cancelTick = every(world.timers, deps.options.flushCheckPeriod, () => this.#tick());
+  }
+
+  handlers(): Handlers<IngesterAsk, IngesterReply> {
+    const unsupported = async (): Promise<never> => {
+      throw new Fault('unsupported', 'this ingester reads from Kafka: nothing is pushed to it, or handed over');
+    };
+    return {
+      push: unsupported,
+      hand_over: unsupported,
+      take_over: unsupported,
+      tail: () => {
+        throw new Fault('unsupported', 'tails are not served where Kafka is in front of ingesters');
+      },
+      select: async (ask, { tenant }) => this.#select(tenant, ask),
+      series: async (ask, { tenant }) => this.#series(tenant, ask),
+      flush: async () => ({ objects: await this.#flush() }),
+      status: async () => this.status(),
+      introduce: async (ask) => this.#introduce(ask),
+      seal: async () => this.#seal(),
+      settle: async () => this.#settle(),
+      let_go: async () => ({}),
+      offer: async () => ({ refusal: 'partitions are given out by Kafka' }),
+      end_offer: async () => ({}),
+    };
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { world } = this.#context;
+    const { neighbours, blobs } = this.#deps;
+    const { kafka, ring, process } = this.#buffer;
+    // What it has, some might not look for here before that.
+    for (let why = neighbours.whyNoWrites(); why !== undefined; why = neighbours.whyNoWrites()) {
+      this.#waitsFor = why.message;
+      await world.timers.sleep(RETRY_MS, signal);
+    }
+    const topic = new OpenTopic({ kafka, blobs, context: this.#context });
+    try {
+      this.#topic = topic;
+      await topic.open(signal);
+      const looking = this.#lookAtEnds(topic, signal);
+      await topic.read(
+        {
+          name: `${process}/${this.#deps.shard.index}`,
+          place: (partitions, members) =>
+            placePartitions(
+              partitions,
+              members.map(({ id, name }) => memberOf(id, name)),
+              ring,
+            ),
+          listener: {
+            assigned: (partitions) => this.#assigned(partitions),
+            records: (partition, records) => this.#take(partition, records),
+            broken: (partition, why) => this.#broken(partition, why),
+            waits: (why) => {
+              this.#waitsFor = why ?? '';
+            },
+          },
+        },
+        signal,
+      );
+      await looking;
+    } finally {
+      await topic.close();
+    }
+  }
+
+  async #lookAtEnds(topic: OpenTopic, signal: AbortSignal): Promise<void> {
+    const { world, instruments } = this.#context;
+    while (!signal.aborted) {
+      const atMs = world.clock.nowMs();
+      try {
+        const ends = await topic.ends();
+        for (const [partition, owned] of this.#owned) {
+          const end = ends.get(partition);
+          if (end !== undefined) owned.sawEnd(atMs, end);
+        }
+      } catch (error) {
+        instruments.log.debug('Kafka does not say where partitions end', { error: String(error) });
+      }
+      await world.timers.sleep(ENDS_MS, signal).catch(() => {});
+    }
+  }
+
+  #assigned(partitions: readonly number[]): void {
+    const { world, instruments } = this.#context;
+    this.#hasJoined = partitions.length > 0 || this.#waitsFor === '';
+    const own = new Set(partitions);
+    const untilMs = world.clock.monotonicMs() + FORMER_MS;
+    for (const [partition, owned] of [...this.#owned]) {
+      if (own.has(partition)) continue;
+      owned.end();
+      this.#owned.delete(partition);
+      this.#former.push({ partition: owned, untilMs });
+    }
+    const gained = partitions.filter((partition) => !this.#owned.has(partition));
+    instruments.log.info('partitions are given out', { partitions: [...own].sort((a, b) => a - b), gained });
+    for (const partition of gained) this.#open(partition);
+  }
+
+  #open(partition: number): void {
+    const topic = this.#topic!;
+    const { incarnation } = this.#context;
+    const owned = new OwnedPartition(partition, {
+      ...topic.partitionDeps,
+      blobs: incarnation.fence(this.#deps.blobs),
+      options: {
+        flushBytes: this.#deps.options.flushBytes,
+        maxHeadAgeMs: this.#deps.options.maxChunkAge,
+        ceilingBytes: this.#deps.options.headCeiling,
+        recentObjectsMs: this.#deps.recentObjectsMs,
+      },
+      context: this.#context,
+      fenced: (fenced) => this.#fenced(fenced),
+    });
+    this.#owned.set(partition, owned);
+    this.#settled(owned, owned.open());
+  }
+
+  /** Its end is no failure, whatever it was about. */
+  #settled(owned: OwnedPartition, work: Promise<void>): void {
+    work.catch((error) => {
+      if (this.#owned.get(owned.partition) === owned) this.#context.incarnation.fail(error);
+    });
+  }
+
+  #fenced(partition: number): void {
+    this.#context.instruments
+      .counter('millrace_kafka_fenced_flushes_total', 'Flushes that came after another owner’s: the heads were given up, and read again.')
+      .add(1);
+    this.#context.instruments.log.warn('another owner of a partition has flushed: it is read again from there', { partition });
+    this.#owned.get(partition)?.end();
+    this.#open(partition);
+  }
+
+  #take(partition: number, records: readonly LogRecord[]): void {
+    const owned = this.#owned.get(partition);
+    if (owned === undefined) return;
+    owned.take(records);
+    if (this.#isFull) this.#topic?.setPaused(partition, true); // it was given out meanwhile
+    this.#records += records.length;
+    this.#limitMemory();
+  }
+
+  #broken(partition: number, why: Discontinuity): void {
+    const owned = this.#owned.get(partition);
+    if (owned !== undefined) this.#settled(owned, owned.broken(why));
+  }
+
+  get #bytes(): number {
+    const former = this.#former.reduce((sum, { partition }) => sum + partition.bytes, 0);
+    return [...this.#owned.values()].reduce((sum, { bytes }) => sum + bytes, former);
+  }
+
+  /** Partitions share the memory of one shard. */
+  #limitMemory(): void {
+    const { headCeiling } = this.#deps.options;
+    let bytes = this.#bytes;
+    while (this.#former.length > 0 && bytes >= FLUSH_AT * headCeiling) bytes -= this.#former.shift()!.partition.bytes;
+    if (bytes >= FLUSH_AT * headCeiling) {
+      const [largest] = [...this.#owned.values()].sort((a, b) => b.bytes - a.bytes);
+      if (largest?.heads?.isFlushing === false) largest.heads.flush().catch(() => {}); // told by then
+    }
+    if (bytes >= headCeiling) this.#setFull(true);
+    else if (bytes < RESUME_AT * headCeiling) this.#setFull(false);
+  }
+
+  #setFull(isFull: boolean): void {
+    if (isFull === this.#isFull || this.#isSealed) return;
+    this.#isFull = isFull;
+    if (isFull)
+      this.#context.instruments.log.warn('heads are full and storage does not take them: nothing is read', { bytes: this.#bytes });
+    for (const partition of this.#owned.keys()) this.#topic?.setPaused(partition, isFull);
+  }
+
+  #tick(): void {
+    const nowMs = this.#context.world.clock.monotonicMs();
+    this.#former = this.#former.filter(({ untilMs }) => untilMs > nowMs);
+    for (const { heads } of this.#owned.values()) heads?.flushIfDue();
+    this.#limitMemory();
+    this.#isReady ||= this.#isCaughtUp;
+    const seconds = (nowMs - this.#rate.atMs) / 1_000;
+    this.#rate = { records: this.#records, atMs: nowMs, perS: (this.#records - this.#rate.records) / seconds };
+    this.#topic?.show([...this.#owned.values()].map(({ status }) => status));
+  }
+
+  get #isCaughtUp(): boolean {
+    return this.#hasJoined && [...this.#owned.values()].every(({ isCaughtUp }) => isCaughtUp);
+  }
+
+  #heads(): LogHeads[] {
+    const all = [...this.#former.map(({ partition }) => partition), ...this.#owned.values()];
+    return all.flatMap(({ heads }) => heads ?? []);
+  }
+
+  #cover(): BufferCover {
+    const owned = [...this.#owned.values()].filter(({ heads }) => heads !== undefined);
+    return {
+      partitions: this.#topic?.partitions ?? 0,
+      owned: owned.map(({ partition, watermarkMs }) => ({ partition, watermarkMs })),
+    };
+  }
+
+  #readable(meantFor: string | undefined): void {
+    const closed = this.#deps.neighbours.whyNoReads(meantFor);
+    if (closed !== undefined) throw closed;
+  }
+
+  #select(tenant: string, ask: Extract<IngesterAsk, { kind: 'select' }>): IngesterReply['select'] {
+    this.#readable(ask.meantFor);
+    return { ...selected(this.#heads(), tenant, ask), buffer: this.#cover(), others: this.#deps.neighbours.beyond(ask.known) };
+  }
+
+  #series(tenant: string, ask: Extract<IngesterAsk, { kind: 'series' }>): IngesterReply['series'] {
+    this.#readable(ask.meantFor);
+    return { ...seriesIn(this.#heads(), tenant, ask), buffer: this.#cover(), others: this.#deps.neighbours.beyond(ask.known) };
+  }
+
+  #introduce({ process, registration, meantFor }: Extract<IngesterAsk, { kind: 'introduce' }>): IngesterReply['introduce'] {
+    this.#readable(meantFor);
+    return { hasHeard: this.#deps.neighbours.hasHeardOf(process, registration) };
+  }
+
+  /** Of a shard that leaves for good, nothing is read after what is flushed last: the next owners begin there. */
+  async #flush(): Promise<number> {
+    let objects = await this.#flushOwned();
+    if (!this.#isSealed) return objects;
+    for (const partition of this.#owned.keys()) this.#topic?.setPaused(partition, true);
+    objects += await this.#flushOwned();
+    this.#leaving.abort(new Fault('cancelled', 'the shard has left the group'));
+    return objects;
+  }
+
+  async #flushOwned(): Promise<number> {
+    let objects = 0;
+    for (const { heads } of [...this.#owned.values()]) objects += (await heads?.flush()) ?? 0;
+    return objects;
+  }
+
+  #seal(): IngesterReply['seal'] {
+    const wasSealed = this.#isSealed;
+    this.#isSealed = true;
+    return { wasSealed };
+  }
+
+  async #settle(): Promise<IngesterReply['settle']> {
+    if (this.#isSealed) await this.#running;
+    await Promise.all(this.#heads().map((heads) => heads.listed()));
+    return {};
+  }
+
+  status(): IngesterReply['status'] {
+    const partitions = [...this.#owned.values()].map(({ status }) => status).sort((a, b) => a.partition - b.partition);
+    const closed = this.#deps.neighbours.whyNoWrites();
+    const stopped = partitions.filter(({ state }) => state === 'stopped');
+    const isReady = this.#isReady && stopped.length === 0;
+    return {
+      state: closed !== undefined ? 'introducing' : isReady ? 'ready' : 'replaying',
+      replayedRecords: this.#records,
+      replayLeft: partitions.filter(({ state }) => state !== 'reading').length,
+      waitsFor: closed?.message ?? (isReady ? '' : this.#reason(partitions)),
+      streams: 0,
+      headBytes: this.#bytes,
+      partitions,
+    };
+  }
+
+  #reason(partitions: readonly PartitionStatus[]): string {
+    const waiting = partitions
+      .filter(({ waitsFor }) => waitsFor !== '')
+      .map(({ partition, waitsFor }) => `partition ${partition}: ${waitsFor}`);
+    if (waiting.length > 0) return waiting.join('\n');
+    if (!this.#hasJoined) return this.#topic?.waitsFor || this.#waitsFor;
+    const lag = partitions.reduce((sum, one) => sum + one.lag, 0);
+    const { perS } = this.#rate;
+    const left = perS > 0 ? `, ${Math.ceil(lag / perS)} s left` : '';
+    return `catches up with Kafka: ${lag} records behind, ${Math.round(perS)} a second${left}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelTick();
+    for (const owned of this.#owned.values()) owned.end();
+    await this.#running;
+  }
+}
+
+/** `name`: as it was made for the group. */
+function memberOf(id: string, name: string): { id: string; process: string; shard: number } {
+  const at = name.lastIndexOf('/');
+  return { id, process: name.slice(0, at), shard: Number(name.slice(at + 1)) };
+}

@@ -1,0 +1,121 @@
+import { Fault } from '../../ops/base/fault.ts';
+import type { BlobStore } from '../../storage/blob/blob-store.ts';
+import { kafkaClient } from '../../storage/kafka/client.ts';
+import type { KafkaOptions } from '../../storage/kafka/options.ts';
+import { IngestTopic, type PartitionEnds } from '../../storage/kafka/topic.ts';
+import { currentGeneration, type TopicGeneration } from '../../storage/log/generation.ts';
+import { type GroupDeps, KafkaGroup } from '../../storage/log/kafka-group.ts';
+import type { StartContext } from '../kernel/define.ts';
+import type { PartitionStatus } from '../protocol/ingest.ts';
+import type { OwnedPartitionDeps } from './owned-partition.ts';
+import { retrying } from './readable-chain.ts';
+
+export interface OpenTopicDeps {
+  readonly kafka: KafkaOptions;
+  readonly blobs: BlobStore;
+  readonly context: StartContext;
+}
+
+/** The ingest topic at one shard: its generation, how far it reaches, and the shard's place in the group of those who read it. */
+export class OpenTopic {
+  readonly #deps: OpenTopicDeps;
+  readonly #client: ReturnType<typeof kafkaClient>;
+  readonly #topic: IngestTopic;
+  #generation: TopicGeneration | undefined;
+  #partitions = 0;
+  #group: KafkaGroup | undefined;
+  readonly #shown = new Set<number>();
+
+  constructor(deps: OpenTopicDeps) {
+    const { kafka, context } = deps;
+    const { world, instruments } = context;
+    this.#deps = deps;
+    this.#client = kafkaClient(kafka, instruments.log, 1);
+    this.#topic = new IngestTopic({ client: this.#client, options: kafka, world, log: instruments.log, mayCreate: true });
+  }
+
+  /** 0: not known yet. */
+  get partitions(): number {
+    return this.#partitions;
+  }
+
+  get waitsFor(): string {
+    return this.#topic.waitsFor;
+  }
+
+  /** Resolves once it is there, and it is known which it is. */
+  async open(signal: AbortSignal): Promise<void> {
+    const { blobs, kafka, context } = this.#deps;
+    const { world, instruments } = context;
+    this.#partitions = await this.#topic.ready(signal);
+    this.#generation = await retrying(() => currentGeneration(blobs, kafka.topic, world), context, signal);
+    instruments.log.info('reads the ingest topic', {
+      topic: kafka.topic,
+      partitions: this.#partitions,
+      generation: this.#generation.number,
+      log: this.#generation.id,
+    });
+  }
+
+  /** Takes part in the group until the signal is aborted. */
+  async read(own: Pick<GroupDeps, 'name' | 'place' | 'listener'>, signal: AbortSignal): Promise<void> {
+    const { kafka, context } = this.#deps;
+    const { world, instruments } = context;
+    this.#group = new KafkaGroup({ ...own, client: this.#client, options: kafka, world, log: instruments.log });
+    await this.#group.run(signal);
+  }
+
+  /** By partition. Rejects while Kafka is away. */
+  async ends(): Promise<Map<number, PartitionEnds>> {
+    const ends = await this.#topic.ends();
+    this.#partitions = Math.max(this.#partitions, ends.size);
+    return ends;
+  }
+
+  get partitionDeps(): Pick<OwnedPartitionDeps, 'topic' | 'generation' | 'ends' | 'start' | 'commit'> {
+    const group = this.#group!;
+    return {
+      topic: this.#deps.kafka.topic,
+      generation: this.#generation!,
+      ends: async (partition) => {
+        const end = (await this.ends()).get(partition);
+        if (end === undefined) throw new Fault('unavailable', `there is no partition ${partition}`);
+        return end;
+      },
+      start: (partition, place) => group.start(partition, place),
+      commit: (partition, position) => group.commit(partition, position),
+    };
+  }
+
+  setPaused(partition: number, isPaused: boolean): void {
+    if (isPaused) this.#group?.pause(partition);
+    else this.#group?.resume(partition);
+  }
+
+  /** In metrics. */
+  show(partitions: readonly PartitionStatus[]): void {
+    const { instruments, world } = this.#deps.context;
+    const lag = instruments.gauge('millrace_kafka_lag_records', 'Records of a partition that are behind what its owner has read.', [
+      'partition',
+    ]);
+    const age = instruments.gauge('millrace_kafka_watermark_age_seconds', 'Time up to which a partition is not known to be read.', [
+      'partition',
+    ]);
+    const gone = new Set(this.#shown);
+    for (const { partition, lag: records, watermarkMs } of partitions) {
+      const labels = { partition: String(partition) };
+      lag.set(records, labels);
+      if (watermarkMs > 0) age.set(Math.max(0, world.clock.nowMs() - watermarkMs) / 1_000, labels);
+      this.#shown.add(partition);
+      gone.delete(partition);
+    }
+    for (const partition of gone) {
+      for (const gauge of [lag, age]) gauge.remove({ partition: String(partition) });
+      this.#shown.delete(partition);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#topic.close();
+  }
+}
