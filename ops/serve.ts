@@ -7,6 +7,7 @@ import { clusterSettings, natsServicesConnection } from './cluster/options.ts';
 import { generalOptions, isBuffered, serverOptions } from './config.ts';
 import { type BuildInfo, describeProcess, exposition } from './exposition.ts';
 import { adminRoutes } from './http/admin.ts';
+import { ingestLogRoutes } from './http/ingest-log.ts';
 import { createHttpServer } from './http/server.ts';
 import type { LoadedConfig } from './load-config.ts';
 import { Logs } from './log.ts';
@@ -74,12 +75,14 @@ export async function serve({ configuration, source, overrides, overridesHash, w
   // NATS clients are served last.
   let isStarted = false;
   const { routes, sockets } = apiRoutes(serving, configuration, build);
+  const ingesters = workers.instancesOf('ingester');
+  const logRoutes = isBuffered(configuration) && ingesters.length > 0 ? ingestLogRoutes({ asker: system, world, ingesters }) : [];
   const admin = adminRoutes(
     {
       asker: system,
       world,
       build,
-      ingesters: workers.instancesOf('ingester'),
+      ingesters,
       flushTimeoutMs: FLUSH_TIMEOUT_MS,
       ready: async () => (isStarted ? serving.readiness() : { ready: false, reason: 'starting' }),
       metrics: async () => exposition([await telemetry.snapshot(), ...(await workers.metrics())]),
@@ -93,7 +96,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
         },
       },
     },
-    [...routes, ...sockets.map(({ path }) => ({ methods: ['GET' as const], path }))],
+    [...routes, ...logRoutes, ...sockets.map(({ path }) => ({ methods: ['GET' as const], path }))],
   );
   const { multiTenantQueriesEnabled } = serving.options.querier;
   const httpDeps = { world, instruments: telemetry.instruments('http'), options: { ...server, authEnabled, multiTenantQueriesEnabled } };
@@ -111,7 +114,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
       world,
       instruments: telemetry.instruments('nats'),
     }));
-  const http = createHttpServer([...routes, ...admin], httpDeps, sockets);
+  const http = createHttpServer([...routes, ...logRoutes, ...admin], httpDeps, sockets);
 
   const onChange = (changed: LimitOverrides): void => {
     tenantLimits.replace(changed);

@@ -1,6 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
-
+import type { TopicGeneration } from '../../storage/log/generation.ts';
 import type { LogRecord } from '../../storage/log/ingest-log.ts';
 import type { Discontinuity } from '../../storage/log/kafka-group.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
@@ -25,6 +25,8 @@ export interface BufferedDeps {
 /** What was a shard's stays readable for so long after it became another's, which mostly has it again by then. Seen twice it counts once. */
 const FORMER_MS = 30_000;
 const ENDS_MS = 1_000;
+/** Looks at ends between looks whether the topic is another one. */
+const RENEWED_TURNS = 30;
 const RETRY_MS = 250;
 /** Of the ceiling: the largest heads are flushed before they are due, and reading goes on after a pause. */
 const [FLUSH_AT, RESUME_AT] = [0.5, 0.75];
@@ -84,6 +86,8 @@ export class BufferedShard {
       let_go: async () => ({}),
       offer: async () => ({ refusal: 'partitions are given out by Kafka' }),
       end_offer: async () => ({}),
+      give_up: (ask) => this.#giveUpRecords(ask),
+      renew: () => this.#begin(),
     };
   }
 
@@ -129,54 +133,77 @@ export class BufferedShard {
 
   async #lookAtEnds(topic: OpenTopic, signal: AbortSignal): Promise<void> {
     const { world, instruments } = this.#context;
-    while (!signal.aborted) {
+    for (let turn = 1; !signal.aborted; turn++) {
       const atMs = world.clock.nowMs();
       try {
+        // Somebody may have said so elsewhere.
+        const later = turn % RENEWED_TURNS === 0 ? await topic.laterGeneration() : undefined;
+        if (later !== undefined) this.#renew(later);
         const ends = await topic.ends();
         for (const [partition, owned] of this.#owned) {
           const end = ends.get(partition);
           if (end !== undefined) owned.sawEnd(atMs, end);
         }
       } catch (error) {
-        instruments.log.debug('Kafka does not say where partitions end', { error: String(error) });
+        instruments.log.debug('the ingest topic cannot be looked at', { error: String(error) });
       }
       await world.timers.sleep(ENDS_MS, signal).catch(() => {});
     }
   }
 
   #assigned(partitions: readonly number[]): void {
-    const { world, instruments } = this.#context;
+    const { instruments } = this.#context;
     this.#hasJoined = partitions.length > 0 || this.#waitsFor === '';
     const own = new Set(partitions);
-    const untilMs = world.clock.monotonicMs() + FORMER_MS;
-    for (const [partition, owned] of [...this.#owned]) {
-      if (own.has(partition)) continue;
-      owned.end();
-      this.#owned.delete(partition);
-      this.#former.push({ partition: owned, untilMs });
-    }
+    for (const partition of [...this.#owned.keys()]) if (!own.has(partition)) this.#giveUp(partition);
     const gained = partitions.filter((partition) => !this.#owned.has(partition));
     instruments.log.info('partitions are given out', { partitions: [...own].sort((a, b) => a - b), gained });
     for (const partition of gained) this.#open(partition);
   }
 
-  #open(partition: number): void {
+  #open(partition: number, stoppedBy?: string): void {
     const topic = this.#topic!;
     const { incarnation } = this.#context;
-    const owned = new OwnedPartition(partition, {
+    const { flushBytes, maxChunkAge: maxHeadAgeMs, headCeiling: ceilingBytes } = this.#deps.options;
+    const deps = {
       ...topic.partitionDeps,
       blobs: incarnation.fence(this.#deps.blobs),
-      options: {
-        flushBytes: this.#deps.options.flushBytes,
-        maxHeadAgeMs: this.#deps.options.maxChunkAge,
-        ceilingBytes: this.#deps.options.headCeiling,
-        recentObjectsMs: this.#deps.recentObjectsMs,
-      },
+      options: { flushBytes, maxHeadAgeMs, ceilingBytes, recentObjectsMs: this.#deps.recentObjectsMs },
       context: this.#context,
-      fenced: (fenced) => this.#fenced(fenced),
-    });
+      reopen: (again: number, why?: string) => {
+        this.#giveUp(again);
+        this.#open(again, why);
+      },
+      renewed: (generation: TopicGeneration) => this.#renew(generation),
+    };
+    const owned = new OwnedPartition(partition, deps, stoppedBy);
     this.#owned.set(partition, owned);
     this.#settled(owned, owned.open());
+  }
+
+  /** What it has stays readable for a while. */
+  #giveUp(partition: number): void {
+    const owned = this.#owned.get(partition);
+    if (owned === undefined) return;
+    owned.end();
+    this.#owned.delete(partition);
+    this.#former.push({ partition: owned, untilMs: this.#context.world.clock.monotonicMs() + FORMER_MS });
+  }
+
+  /** The topic is another one: its partitions are other logs. What was read of those before is stored under their names first. */
+  #renew(generation: TopicGeneration): void {
+    if (this.#topic?.renew(generation) !== true) return;
+    for (const [partition, owned] of [...this.#owned]) {
+      const stored = owned.heads?.flush() ?? Promise.resolve(0);
+      this.#settled(
+        owned,
+        stored.then(() => {
+          if (this.#owned.get(partition) !== owned) return;
+          this.#giveUp(partition);
+          this.#open(partition);
+        }),
+      );
+    }
   }
 
   /** Its end is no failure, whatever it was about. */
@@ -184,15 +211,6 @@ export class BufferedShard {
     work.catch((error) => {
       if (this.#owned.get(owned.partition) === owned) this.#context.incarnation.fail(error);
     });
-  }
-
-  #fenced(partition: number): void {
-    this.#context.instruments
-      .counter('millrace_kafka_fenced_flushes_total', 'Flushes that came after another owner’s: the heads were given up, and read again.')
-      .add(1);
-    this.#context.instruments.log.warn('another owner of a partition has flushed: it is read again from there', { partition });
-    this.#owned.get(partition)?.end();
-    this.#open(partition);
   }
 
   #take(partition: number, records: readonly LogRecord[]): void {
@@ -297,6 +315,28 @@ export class BufferedShard {
     let objects = 0;
     for (const { heads } of [...this.#owned.values()]) objects += (await heads?.flush()) ?? 0;
     return objects;
+  }
+
+  async #giveUpRecords({ partition, from, to }: Extract<IngesterAsk, { kind: 'give_up' }>): Promise<IngesterReply['give_up']> {
+    const topic = this.#opened();
+    if (!(from >= 0 && to > from && partition >= 0 && partition < topic.partitions))
+      throw new Fault('bad_request', `there are no records ${from} to ${to - 1} of partition ${partition} to go on without`);
+    await topic.giveUp(partition, from, to);
+    return {};
+  }
+
+  async #begin(): Promise<IngesterReply['renew']> {
+    const topic = this.#opened();
+    const stopped = [...this.#owned.values()].filter(({ status }) => status.state === 'stopped');
+    if (stopped.length === 0) throw new Fault('bad_request', 'none of the partitions that are read here is stopped');
+    this.#renew(await topic.nextGeneration());
+    return {};
+  }
+
+  #opened(): OpenTopic {
+    if (this.#topic === undefined || this.#topic.partitions === 0)
+      throw new Fault('unavailable', 'the topic is not known yet', { retryAfterS: 1 });
+    return this.#topic;
   }
 
   #seal(): IngesterReply['seal'] {

@@ -60,7 +60,19 @@ export interface IngesterDeps {
   readonly buffered?: BufferedDeps | undefined;
 }
 
-const CONTROL = ['status', 'introduce', 'flush', 'seal', 'hand_over', 'settle', 'let_go', 'offer', 'end_offer'] as const;
+const CONTROL = [
+  'status',
+  'introduce',
+  'flush',
+  'seal',
+  'hand_over',
+  'settle',
+  'let_go',
+  'offer',
+  'end_offer',
+  'give_up',
+  'renew',
+] as const;
 
 /** One that fails and starts anew does not take what nobody would look for there: a seal is its deps'. */
 const seals = new WeakMap<IngesterDeps, Seal>();
@@ -92,10 +104,16 @@ export const ingester = defineActor<IngesterAsk, IngesterReply, IngesterDeps>({
       offer: async ({ giver, bytes }) => shard.offer(giver, bytes),
       take_over: (ask, { tenant }) => shard.takeOver(tenant, ask),
       end_offer: async ({ giver }) => shard.endOffer(giver),
+      give_up: notBehindKafka,
+      renew: notBehindKafka,
     };
     return { handlers, observe: () => ({ ...shard.status(), tails: shard.tails.count }), stop: () => shard.stop() };
   },
 });
+
+async function notBehindKafka(): Promise<never> {
+  throw new Fault('unsupported', 'this ingester has a log of its own: there is no Kafka in front of it');
+}
 
 /** One start of an ingester: its own log, adopted logs of shards that are no more, and the heads of both. */
 class IngesterShard {

@@ -3,8 +3,10 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { kafkaClient } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import { IngestTopic, type PartitionEnds } from '../../storage/kafka/topic.ts';
-import { currentGeneration, type TopicGeneration } from '../../storage/log/generation.ts';
+import { currentGeneration, latestGeneration, nextGeneration, partitionLog, type TopicGeneration } from '../../storage/log/generation.ts';
+import type { Position } from '../../storage/log/ingest-log.ts';
 import { type GroupDeps, KafkaGroup } from '../../storage/log/kafka-group.ts';
+import { giveUp } from '../../storage/log/skips.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { PartitionStatus } from '../protocol/ingest.ts';
 import type { OwnedPartitionDeps } from './owned-partition.ts';
@@ -87,6 +89,33 @@ export class OpenTopic {
     };
   }
 
+  /** Whether it is a later one than was in use; then it is in use. */
+  renew(generation: TopicGeneration): boolean {
+    if (this.#generation !== undefined && generation.number <= this.#generation.number) return false;
+    this.#generation = generation;
+    this.#deps.context.instruments.log.warn('the ingest topic is read as another log', { topic: this.#deps.kafka.topic, ...generation });
+    return true;
+  }
+
+  /** One that storage knows of by now. Throws what the store throws. */
+  async laterGeneration(): Promise<TopicGeneration | undefined> {
+    const { blobs, kafka } = this.#deps;
+    const latest = await latestGeneration(blobs, kafka.topic);
+    return latest !== undefined && latest.number > (this.#generation?.number ?? -1) ? latest : undefined;
+  }
+
+  /** Made here, unless another one was faster; not in use yet. Throws what the store throws. */
+  nextGeneration(): Promise<TopicGeneration> {
+    const { blobs, kafka, context } = this.#deps;
+    return nextGeneration(blobs, kafka.topic, this.#generation, context.world);
+  }
+
+  /** Throws what the store throws, and Fault exists. */
+  giveUp(partition: number, from: Position, to: Position): Promise<void> {
+    const { blobs, kafka } = this.#deps;
+    return giveUp(blobs, kafka.topic, { log: partitionLog(this.#generation!, partition), from, to });
+  }
+
   setPaused(partition: number, isPaused: boolean): void {
     if (isPaused) this.#group?.pause(partition);
     else this.#group?.resume(partition);
@@ -98,6 +127,8 @@ export class OpenTopic {
     const lag = instruments.gauge('millrace_kafka_lag_records', 'Records of a partition that are behind what its owner has read.', [
       'partition',
     ]);
+    const stopped = instruments.gauge('millrace_kafka_stopped_partitions', 'Partitions that cannot be read on until somebody says how.');
+    stopped.set(partitions.filter(({ state }) => state === 'stopped').length);
     const age = instruments.gauge('millrace_kafka_watermark_age_seconds', 'Time up to which a partition is not known to be read.', [
       'partition',
     ]);

@@ -1,14 +1,15 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { PartitionEnds } from '../../storage/kafka/topic.ts';
-import { partitionLog, type TopicGeneration } from '../../storage/log/generation.ts';
-import type { LogRecord, Position } from '../../storage/log/ingest-log.ts';
+import { latestGeneration, partitionLog, type TopicGeneration } from '../../storage/log/generation.ts';
+import type { LogGap, LogRecord, Position } from '../../storage/log/ingest-log.ts';
 import type { Discontinuity, ReadPlace } from '../../storage/log/kafka-group.ts';
+import { skippedTo } from '../../storage/log/skips.ts';
 import type { Chain } from '../../storage/segment/chain.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { PartitionStatus } from '../protocol/ingest.ts';
 import { LogHeads, type LogHeadsOptions } from './log-heads.ts';
-import { readableChain } from './readable-chain.ts';
+import { readableChain, retrying } from './readable-chain.ts';
 import { Watermark } from './watermark.ts';
 
 export interface OwnedPartitionDeps {
@@ -22,16 +23,21 @@ export interface OwnedPartitionDeps {
   /** Reads it from there on. */
   readonly start: (partition: number, place: ReadPlace) => void;
   readonly commit: (partition: number, position: Position) => Promise<void>;
-  /** Another one has written on where this one was to: what is here is to be given up, and read again. */
-  readonly fenced: (partition: number) => void;
+  /** It is to be given up, and opened anew. `stoppedBy`: why it could not be read on. */
+  readonly reopen: (partition: number, stoppedBy?: string) => void;
+  /** Storage knows of a later generation of the topic. */
+  readonly renewed: (generation: TopicGeneration) => void;
 }
 
 const LOOK_AGAIN_MS = 1_000;
+/** One that is stopped is looked at again, as somebody may have said how to go on. */
+const STOPPED_MS = 5_000;
 
 /** A partition that is this shard's: its heads, from its chain of objects on, until it is another's. */
 export class OwnedPartition {
   readonly partition: number;
   readonly #deps: OwnedPartitionDeps;
+  readonly #log: string;
   readonly #ended = new AbortController();
   #heads: LogHeads | undefined;
   #watermark: Watermark | undefined;
@@ -40,11 +46,14 @@ export class OwnedPartition {
   #lastEnd: Position = 0;
   /** Why nothing is read. */
   #waitsFor: string | undefined = 'its objects are looked for';
-  #isStopped = false;
+  /** Why it cannot be read on, as it was told of. */
+  #stoppedBy: string | undefined;
 
-  constructor(partition: number, deps: OwnedPartitionDeps) {
+  constructor(partition: number, deps: OwnedPartitionDeps, stoppedBy?: string) {
     this.partition = partition;
     this.#deps = deps;
+    this.#log = partitionLog(deps.generation, partition);
+    this.#stoppedBy = stoppedBy;
   }
 
   get heads(): LogHeads | undefined {
@@ -69,55 +78,88 @@ export class OwnedPartition {
     const position = this.#heads?.appliedTo ?? 0;
     return {
       partition: this.partition,
-      state: this.#isStopped ? 'stopped' : this.isCaughtUp ? 'reading' : 'catching_up',
+      state: this.#stoppedBy !== undefined ? 'stopped' : this.isCaughtUp ? 'reading' : 'catching_up',
       position,
       lag: Math.max(0, this.#lastEnd - position),
       watermarkMs: this.watermarkMs,
-      waitsFor: this.#waitsFor ?? '',
+      waitsFor: this.#stoppedBy ?? this.#waitsFor ?? '',
     };
   }
 
   /** Finds out where it goes on, and has it read from there. Rejects when the partition is another's by then. */
   async open(): Promise<void> {
-    const { blobs, generation, context, start } = this.#deps;
-    const { signal } = this.#ended;
-    const log = partitionLog(generation, this.partition);
-    const found = await readableChain(log, {
+    for (;;) {
+      const chain = await this.#chain();
+      const { position, lost } = await this.#skipped(chain.end);
+      const ends = await this.#ends();
+      this.#lastEnd = ends.high;
+      const wrong = whyNot(position, ends, this.partition);
+      if (wrong === undefined) return this.#begin(chain, { position, lost }, ends);
+      await this.#stopped(wrong);
+    }
+  }
+
+  #chain(): Promise<Chain> {
+    const { blobs, context } = this.#deps;
+    return readableChain(this.#log, {
       blobs,
       oldest: async () => (await this.#ends()).low,
       waits: (why) => {
         this.#waitsFor = why;
       },
       context,
-      signal,
+      signal: this.#ended.signal,
     });
-    const ends = await this.#ends();
-    signal.throwIfAborted();
-    this.#lastEnd = ends.high;
-    const wrong = whyNot(found, ends);
-    if (wrong !== undefined) return this.#stop(wrong);
-    this.#end = ends.high;
-    this.#heads = this.#headsFrom(log, found);
-    this.#watermark = new Watermark(found.lastMs ?? 0);
-    this.#waitsFor = undefined;
-    start(this.partition, { position: found.end, lastMs: found.lastMs });
   }
 
-  #headsFrom(log: string, found: Chain): LogHeads {
-    const { blobs, options, context, commit, fenced } = this.#deps;
-    // A log without objects begins with its first: unlike a file, its records are there for longer than a flush takes.
-    const isNew = found.end === 0 && found.floor === 0;
+  /** Where it goes on behind what was given up, each of which begins where the one before ended. */
+  async #skipped(end: Position): Promise<{ position: Position; lost: LogGap | undefined }> {
+    const { blobs, topic, context } = this.#deps;
+    let position = end;
+    for (;;) {
+      const from = position;
+      const to = await retrying(() => skippedTo(blobs, topic, { log: this.#log, from }), context, this.#ended.signal);
+      if (to === undefined) break;
+      position = to;
+    }
+    const reason = 'Kafka had deleted them, and they were given up';
+    return { position, lost: position > end ? { kind: 'gap', from: end, to: position, lostBytes: 0, doubtful: false, reason } : undefined };
+  }
+
+  #begin(chain: Chain, { position, lost }: { position: Position; lost: LogGap | undefined }, ends: PartitionEnds): void {
+    this.#ended.signal.throwIfAborted();
+    this.#end = ends.high;
+    this.#heads = this.#headsFrom(chain);
+    if (lost !== undefined) this.#heads.take(lost);
+    this.#watermark = new Watermark(chain.lastMs ?? 0);
+    this.#waitsFor = undefined;
+    // Only what is read says that it is the topic that it was.
+    this.#deps.start(this.partition, { position, lastMs: lost === undefined ? chain.lastMs : undefined });
+  }
+
+  #headsFrom(chain: Chain): LogHeads {
+    const { blobs, options, context, commit, reopen } = this.#deps;
+    const { instruments, incarnation } = context;
+    // A log without objects begins with its first: unlike a file's, its records are there for longer than a flush takes.
+    const isNew = chain.end === 0 && chain.floor === 0;
     return new LogHeads(
-      { id: log, trim: (upTo) => commit(this.partition, upTo) },
-      { chain: { ...found, isBroken: found.isBroken && !isNew }, end: found.floor },
+      { id: this.#log, trim: (upTo) => commit(this.partition, upTo) },
+      { chain: { ...chain, isBroken: chain.isBroken && !isNew }, end: chain.floor },
       {
         blobs,
         options,
         signal: this.#ended.signal,
         fail: (error) => {
           if (this.#ended.signal.aborted) return;
-          if (error instanceof Fault && error.code === 'stale_incarnation') fenced(this.partition);
-          else context.incarnation.fail(error);
+          if (!(error instanceof Fault) || error.code !== 'stale_incarnation') return incarnation.fail(error);
+          instruments
+            .counter(
+              'millrace_kafka_fenced_flushes_total',
+              'Flushes that came after another owner’s: the heads were given up, and read again.',
+            )
+            .add(1);
+          instruments.log.warn('another owner of a partition has flushed: it is read again from there', { partition: this.partition });
+          reopen(this.partition);
         },
       },
       context,
@@ -128,6 +170,7 @@ export class OwnedPartition {
   take(records: readonly LogRecord[]): void {
     const heads = this.#heads;
     if (heads === undefined) return;
+    this.#stoppedBy = undefined;
     for (const record of records) heads.take(record);
     this.#watermark?.applied(heads.appliedTo, heads.lastMs ?? 0);
     heads.flushIfDue();
@@ -136,33 +179,39 @@ export class OwnedPartition {
   /** It ended there some time after `atMs`. */
   sawEnd(atMs: number, { high }: PartitionEnds): void {
     this.#lastEnd = Math.max(this.#lastEnd, high);
-    if (this.#heads !== undefined) this.#watermark?.sawEnd(atMs, high, this.#heads.appliedTo);
+    if (this.#heads !== undefined && this.#stoppedBy === undefined) this.#watermark?.sawEnd(atMs, high, this.#heads.appliedTo);
   }
 
-  /** What was read next does not follow. */
+  /** What was read next does not follow. What is here is stored before the partition is opened anew: Kafka may not have it any more. */
   async broken(why: Discontinuity): Promise<void> {
     const heads = this.#heads;
     if (heads === undefined) return;
-    if (why.kind === 'other_record') {
-      this.#stop(
-        `the record before ${why.expected} was taken in at ${new Date(why.wantedMs).toISOString()}, and is one of ${new Date(why.foundMs).toISOString()} now: ${ANOTHER_TOPIC}`,
-      );
-      return;
+    const { reopen, start } = this.#deps;
+    if (why.kind === 'other_position') {
+      const wrong = whyNot(heads.appliedTo, await this.#ends(), this.partition);
+      this.#ended.signal.throwIfAborted();
+      // The client had gone elsewhere for a reason that is gone.
+      if (wrong === undefined) return start(this.partition, { position: heads.appliedTo, lastMs: heads.lastMs });
+      this.#stoppedBy = wrong;
+      await heads.flush();
+    } else {
+      await heads.flush();
+      await this.#stopped(anotherRecord(why, this.partition));
     }
-    const ends = await this.#ends();
     this.#ended.signal.throwIfAborted();
-    const wrong = whyNot({ end: heads.appliedTo }, ends);
-    // The client had gone elsewhere for a reason that is gone.
-    if (wrong === undefined) this.#deps.start(this.partition, { position: heads.appliedTo, lastMs: heads.lastMs });
-    else this.#stop(wrong);
+    reopen(this.partition, this.#stoppedBy);
   }
 
-  #stop(why: string): void {
-    const { instruments } = this.#deps.context;
-    this.#isStopped = true;
-    this.#waitsFor = why;
-    instruments.counter('millrace_kafka_log_gaps_total', 'Times that a partition could not be read on without losing records.').add(1);
-    instruments.log.error('log_gap: a partition is not read any more', { topic: this.#deps.topic, partition: this.partition, why });
+  /** Resolves when it is to be looked at again. */
+  async #stopped(why: string): Promise<void> {
+    const { context, topic, blobs, generation, renewed } = this.#deps;
+    const { signal } = this.#ended;
+    context.instruments.log.error('log_gap: a partition is not read any more', { topic, partition: this.partition, why });
+    this.#stoppedBy = why;
+    await context.world.timers.sleep(STOPPED_MS, signal);
+    const latest = await retrying(() => latestGeneration(blobs, topic), context, signal);
+    signal.throwIfAborted();
+    if (latest !== undefined && latest.number > generation.number) renewed(latest);
   }
 
   async #ends(): Promise<PartitionEnds> {
@@ -184,11 +233,19 @@ export class OwnedPartition {
   }
 }
 
-const ANOTHER_TOPIC = 'the topic was made anew, or its brokers have lost records';
+/** How to have it go on, for whoever reads why it does not. */
+const ANOTHER_TOPIC =
+  'the topic was made anew, or its brokers have lost records. POST /ingest-log with renew=true to read it from its begin, as another log';
 
-/** Why a partition cannot be read on from where its objects end; undefined: it can. */
-function whyNot({ end }: Pick<Chain, 'end'>, { low, high }: PartitionEnds): string | undefined {
-  if (low > end) return `Kafka has deleted ${low - end} records, ${end} to ${low - 1}, that are not in storage`;
-  if (high < end) return `the partition ends at ${high}, and ${end} records of it were read: ${ANOTHER_TOPIC}`;
+function anotherRecord({ expected, wantedMs, foundMs }: Extract<Discontinuity, { kind: 'other_record' }>, partition: number): string {
+  const [wanted, found] = [wantedMs, foundMs].map((ms) => new Date(ms).toISOString());
+  return `record ${expected - 1} of partition ${partition} was taken in at ${wanted}, and is one of ${found} now: ${ANOTHER_TOPIC}`;
+}
+
+/** Why a partition cannot be read on from `position`, and what is to be done; undefined: it can. */
+function whyNot(position: Position, { low, high }: PartitionEnds, partition: number): string | undefined {
+  if (low > position)
+    return `Kafka has deleted ${low - position} records of partition ${partition}, ${position} to ${low - 1}, that are not in storage. POST /ingest-log with partition=${partition}&from=${position}&to=${low} to go on without them`;
+  if (high < position) return `partition ${partition} ends at ${high}, and ${position} records of it were read: ${ANOTHER_TOPIC}`;
   return undefined;
 }

@@ -71,6 +71,9 @@ export type IngesterAsk =
   | { kind: 'hand_over'; giver: Giver; to: IngesterProcess[] } // resolves once all that is in heads is durable with each of them
   | { kind: 'settle' } // resolves once every query knows of each object that was flushed here
   | { kind: 'let_go' } // the process is in the ring no more: nothing is answered, and the logs go
+  // Of one behind Kafka:
+  | { kind: 'give_up'; partition: number; from: number; to: number } // records that Kafka has not any more: the partition goes on without them
+  | { kind: 'renew' } // the topic was made anew: it is read from its begin
   // Of a shard of one that takes over:
   | { kind: 'offer'; giver: Giver; bytes: number } // in its heads
   | { kind: 'take_over'; giver: Giver; batches: Uint8Array[] } // as a push, but what was acknowledged before is within every limit
@@ -173,5 +176,7 @@ export type IngesterReply = {
   offer: { refusal: string };
   take_over: Record<never, never>;
   end_offer: Record<never, never>;
+  give_up: Record<never, never>;
+  renew: Record<never, never>;
 };
 export const ingesterProtocol = protocol<IngesterAsk, IngesterReply>('ingester');

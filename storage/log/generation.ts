@@ -15,7 +15,8 @@ const PREFIX = '_kafka/';
 const DIGITS = 6;
 const NUMBER = /^\d{6}$/;
 
-function generationPrefix(topic: string): string {
+/** Of what storage knows of a topic. */
+export function generationPrefix(topic: string): string {
   return `${PREFIX}${keyPart(topic)}/`;
 }
 

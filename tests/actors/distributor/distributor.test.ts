@@ -42,6 +42,8 @@ async function rig(answers: readonly Push[]) {
           offer: unasked,
           take_over: unasked,
           end_offer: unasked,
+          give_up: unasked,
+          renew: unasked,
         },
         observe: () => ({}),
         stop: async () => {},
