@@ -113,6 +113,11 @@ export const limitsOptions = section('limits_config', 'limits', {
     'Log and metric queries are answered, with a warning, though so many ingesters are away that entries may be missing; without it they are refused, unless the request has X-Millrace-Partial: 1.',
     { flag: 'querier.allow-partial-answers' },
   ),
+  readAfterWrite: bool(
+    'false',
+    'Log and metric queries wait, for some seconds at most, until what was pushed before them can be read, where Kafka is in front of ingesters; without it requests do with X-Millrace-Read-After-Write: 1.',
+    { flag: 'querier.read-after-write' },
+  ),
   queryTimeout: duration('1m', 'How long a query may run.', { flag: 'querier.query-timeout' }),
   splitQueriesByInterval: duration(
     '1h',

@@ -21,6 +21,8 @@ export interface ModeDeps {
   readonly root: string;
   readonly logRoot: string;
   readonly blobs: BlobStore;
+  /** How many records of which ingest topic are not in storage. Rejects if that cannot be found out. */
+  readonly bufferedRecords: () => Promise<{ readonly topic: string; readonly records: number }>;
 }
 
 /** Takes down in which mode the ingest logs here are written. Throws an Error if they hold entries of another mode that storage lacks: alone a process would find none of the copies that others
@@ -30,7 +32,8 @@ export async function enterMode(mode: Mode, deps: ModeDeps): Promise<void> {
   const path = join(root, 'mode');
   const before = await writtenIn(files, path);
   if (before === mode) return;
-  if (before !== undefined && (await holdsUnflushed(deps))) {
+  if (before === 'buffered') await checkBuffer(mode, deps);
+  else if (before !== undefined && (await holdsUnflushed(deps))) {
     throw new Error(
       `the ingest logs in ${logRoot} are those of ${WORDS[before]}, and hold entries that storage lacks: start it as that once more, POST /flush to it, stop it, and start it as ${WORDS[mode]} then`,
     );
@@ -38,6 +41,20 @@ export async function enterMode(mode: Mode, deps: ModeDeps): Promise<void> {
   await files.write(`${path}.new`, Buffer.from(`${mode}\n`));
   await files.rename(`${path}.new`, path);
   await files.syncDirectory(root);
+}
+
+/** Throws an Error if Kafka has entries that storage lacks, or if that cannot be found out. */
+async function checkBuffer(mode: Mode, { root, bufferedRecords }: ModeDeps): Promise<void> {
+  const way = `start it as ${WORDS.buffered} once more, POST /flush to every ingester when nothing is pushed any more, stop it, and start it as ${WORDS[mode]} then`;
+  let found: { topic: string; records: number };
+  try {
+    found = await bufferedRecords();
+  } catch (error) {
+    throw new Error(
+      `what is in ${root} was written by ${WORDS.buffered}, and whether Kafka has entries that storage lacks cannot be found out (-kafka.brokers has to name its brokers): ${(error as Error).message}. If it may: ${way}`,
+    );
+  }
+  if (found.records > 0) throw new Error(`topic ${found.topic} has ${found.records} records that storage lacks: ${way}`);
 }
 
 async function writtenIn(files: Files, path: string): Promise<Mode | undefined> {

@@ -141,6 +141,7 @@ export async function serve({ configuration, source, overrides, overridesHash, w
     instancesOf: (component) => workers.instancesOf(component),
     url: `http://${isAnyAddress(server.httpListenAddress) ? hostname() : server.httpListenAddress}:${port}`,
     ready: () => workers.ready(),
+    partitions: () => workers.partitions(),
     onReplaced: () => fail('another process is this instance of the cluster now', undefined),
   });
   await clients?.start();

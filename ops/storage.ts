@@ -1,4 +1,6 @@
+import type { BlobStore } from '../storage/blob/blob-store.ts';
 import { openFsBlobStore } from '../storage/blob/fs.ts';
+import { type KafkaOptions, kafkaOptions } from '../storage/kafka/options.ts';
 import { makeDurableDirectory } from './base/durable-directory.ts';
 import type { World } from './base/world.ts';
 import { type Configuration, commonOptions, filesystemOptions, isBuffered } from './config.ts';
@@ -22,6 +24,21 @@ export async function openStorage(
   if (chunksDirectory !== '') await makeDurableDirectory(world.files, folder.objects);
   const blobs = await openFsBlobStore({ root: folder.objects, world });
   const mode = isBuffered(configuration) ? 'buffered' : shared ? 'replicated' : 'single';
-  if (components.has('ingester')) await enterMode(mode, { files: world.files, root: folder.root, logRoot: folder.logs, blobs });
+  const kafka = configuration.valuesOf(kafkaOptions);
+  if (components.has('ingester')) {
+    await enterMode(mode, {
+      files: world.files,
+      root: folder.root,
+      logRoot: folder.logs,
+      blobs,
+      bufferedRecords: () => bufferedRecords(kafka, blobs, world),
+    });
+  }
   return folder;
+}
+
+/** Loaded by who changes its mode only. */
+async function bufferedRecords(options: KafkaOptions, blobs: BlobStore, world: World): Promise<{ topic: string; records: number }> {
+  const { recordsNotStored } = await import('../storage/log/kafka-backlog.ts');
+  return { topic: options.topic, records: await recordsNotStored(options, blobs, world) };
 }

@@ -42,7 +42,7 @@ export async function explainQuery(
   services: FrontendServices,
   asked: AskContext,
 ): Promise<BodyReply> {
-  const jobs = new Jobs(services, asked, { explain: true, partial: query.partial === true });
+  const jobs = new Jobs(services, asked, { explain: true, partial: query.partial === true, afterWrite: query.afterWrite === true });
   await (query.kind === 'range' ? rangeQuery(query, services, asked, jobs) : instantQuery(query, services, asked, jobs));
   return { body: [Buffer.from(JSON.stringify({ status: 'success', data: explanation(query.query, jobs) }))] };
 }

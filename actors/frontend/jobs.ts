@@ -9,6 +9,7 @@ import { type AskContext, askOptions, type Messenger } from '../kernel/define.ts
 import type { TenantLimits } from '../limits.ts';
 import type { StreamShard } from '../protocol/ingest.ts';
 import {
+  type AnswerWishes,
   addScanStats,
   type JobAsk,
   type JobLimits,
@@ -79,11 +80,9 @@ function checkTogether(replies: readonly { readonly stats: ScanStats }[], most: 
   checkSelected({ streams: sum('streams'), chunks: sum('chunks'), bytes: 0 }, most, true);
 }
 
-export interface JobsOptions {
+export interface JobsOptions extends AnswerWishes {
   /** Whether stages are measured. */
   readonly explain?: boolean;
-  /** Whether an answer that may be short is wanted rather than none. */
-  readonly partial?: boolean;
 }
 
 const PARTIAL = 'this answer may be short: ingesters that may have more entries did not answer';
@@ -116,14 +115,14 @@ export class Jobs {
   readonly #failed = new AbortController();
   readonly #limits: TenantLimits;
   readonly #slots: Slots;
-  readonly #partial: boolean;
+  readonly #wishes: AnswerWishes;
   #count = 0;
   #waitedMs = 0;
 
   /** Throws Fault rate_limited if the tenant may not query at all. */
-  constructor(services: FrontendServices, asked: AskContext, { explain = false, partial = false }: JobsOptions = {}) {
+  constructor(services: FrontendServices, asked: AskContext, { explain = false, partial = false, afterWrite = false }: JobsOptions = {}) {
     this.profiles = explain ? [] : undefined;
-    this.#partial = partial;
+    this.#wishes = { ...(partial && { partial }), ...(afterWrite && { afterWrite }) };
     this.#services = services;
     this.#asked = asked;
     this.#startMs = services.world.clock.monotonicMs();
@@ -173,7 +172,7 @@ export class Jobs {
       const context = { ...askOptions(this.#asked), tenant, signal };
       const common = {
         ...own,
-        ...(this.#partial && { partial: true }),
+        ...this.#wishes,
         ...(most && { most }),
         ...(this.profiles && { profile: true }),
         maxMemory,

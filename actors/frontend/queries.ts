@@ -11,7 +11,7 @@ import { parseExpr } from '../../logql/syntax/parse.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { AskContext } from '../kernel/define.ts';
 import type { TenantLimits } from '../limits.ts';
-import type { BodyReply, FrontendAsk } from '../protocol/query.ts';
+import type { AnswerWishes, BodyReply, FrontendAsk } from '../protocol/query.ts';
 import { checkBytesRead } from './bytes-read.ts';
 import { type CursorScope, decodeCursor, encodeCursor } from './cursor.ts';
 import { type FrontendServices, Jobs } from './jobs.ts';
@@ -25,12 +25,12 @@ export async function rangeQuery(
   ask: RangeAsk,
   services: FrontendServices,
   asked: AskContext,
-  jobs = new Jobs(services, asked, partialIn(ask)),
+  jobs = new Jobs(services, asked, wishesIn(ask)),
 ): Promise<BodyReply> {
   const plan = planQuery(parseExpr(ask.query));
   const limits = services.limits(asked.tenant);
   checkRangeQuery(plan, ask, limits);
-  await checkBytesRead(plan, ask, services, asked, partialIn(ask));
+  await checkBytesRead(plan, ask, services, asked, wishesIn(ask));
   if (plan.kind === 'logs') {
     const { entries, ...page } = await logPage(ask, plan.expr, services, jobs, asked);
     if (ask.legacy) return { body: renderLegacyStreams(entries, jobs.stats()) };
@@ -49,7 +49,7 @@ export async function instantQuery(
   ask: InstantAsk,
   services: FrontendServices,
   asked: AskContext,
-  jobs = new Jobs(services, asked, partialIn(ask)),
+  jobs = new Jobs(services, asked, wishesIn(ask)),
 ): Promise<BodyReply> {
   const expr = parseExpr(ask.query);
   if (expr.kind === 'log') {
@@ -63,7 +63,7 @@ export async function instantQuery(
   checkInstantQuery(plan, limits);
   if (ask.notBeforeNs !== undefined && ask.timeNs < ask.notBeforeNs) return { body: renderVector([], ask.timeNs, jobs.frame()) };
   const times = { startNs: ask.timeNs, endNs: ask.timeNs, stepNs: 0, ...notBefore(ask) };
-  await checkBytesRead(plan, times, services, asked, partialIn(ask));
+  await checkBytesRead(plan, times, services, asked, wishesIn(ask));
   const bounds = boundsOf(limits);
   const result = await jobs.inTurns(evaluateInstant(plan, await leafResults(plan, times, jobs, bounds), bounds));
   const frame = jobs.frame();
@@ -76,8 +76,8 @@ function boundsOf({ maxQuerySeries, shardAggregations }: TenantLimits): Evaluati
   return { maxSeries: maxQuerySeries, approxTopk: shardAggregations.includes('approx_topk') };
 }
 
-function partialIn({ partial = false }: { partial?: boolean }): { partial: boolean } {
-  return { partial };
+function wishesIn({ partial = false, afterWrite = false }: AnswerWishes): AnswerWishes {
+  return { partial, afterWrite };
 }
 
 function notBefore({ notBeforeNs }: { notBeforeNs?: bigint }): { notBeforeNs?: bigint } {

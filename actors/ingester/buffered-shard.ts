@@ -1,11 +1,12 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
+import type { PartitionEnds } from '../../storage/kafka/topic.ts';
 import type { TopicGeneration } from '../../storage/log/generation.ts';
 import type { LogRecord } from '../../storage/log/ingest-log.ts';
 import type { Discontinuity } from '../../storage/log/kafka-group.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { every } from '../every.ts';
-import type { Handlers, StartContext } from '../kernel/define.ts';
+import type { AskContext, Handlers, StartContext } from '../kernel/define.ts';
 import type { BufferCover, IngesterAsk, IngesterReply, PartitionStatus } from '../protocol/ingest.ts';
 import { placePartitions } from './assignment.ts';
 import { selected, seriesIn } from './head-reads.ts';
@@ -28,6 +29,11 @@ const ENDS_MS = 1_000;
 /** Looks at ends between looks whether the topic is another one. */
 const RENEWED_TURNS = 30;
 const RETRY_MS = 250;
+/** Who wants to read what was just written waits for so long, and less where the answer is due. */
+const AFTER_WRITE_MS = 10_000;
+const AFTER_WRITE_MARGIN_MS = 500;
+const AFTER_WRITE_POLL_MS = 5;
+const NOWHERE: PartitionEnds = { low: 0, high: Number.POSITIVE_INFINITY };
 /** Of the ceiling: the largest heads are flushed before they are due, and reading goes on after a pause. */
 const [FLUSH_AT, RESUME_AT] = [0.5, 0.75];
 
@@ -76,7 +82,10 @@ export class BufferedShard {
       tail: () => {
         throw new Fault('unsupported', 'tails are not served where Kafka is in front of ingesters');
       },
-      select: async (ask, { tenant }) => this.#select(tenant, ask),
+      select: async (ask, asked) => {
+        if (ask.afterWrite) await this.#readUpToNow(asked);
+        return this.#select(asked.tenant, ask);
+      },
       series: async (ask, { tenant }) => this.#series(tenant, ask),
       flush: async () => ({ objects: await this.#flush() }),
       status: async () => this.status(),
@@ -157,7 +166,7 @@ export class BufferedShard {
     const own = new Set(partitions);
     for (const partition of [...this.#owned.keys()]) if (!own.has(partition)) this.#giveUp(partition);
     const gained = partitions.filter((partition) => !this.#owned.has(partition));
-    instruments.log.info('partitions are given out', { partitions: [...own].sort((a, b) => a - b), gained });
+    instruments.log.info('partitions are given out', { partitions: ascending(partitions), gained: ascending(gained) });
     for (const partition of gained) this.#open(partition);
   }
 
@@ -286,6 +295,19 @@ export class BufferedShard {
     if (closed !== undefined) throw closed;
   }
 
+  /** Resolves once all that Kafka has is in the heads, or when that takes too long: what is known of it then is in the reply. */
+  async #readUpToNow({ deadlineMs, signal }: AskContext): Promise<void> {
+    const { clock, timers } = this.#context.world;
+    const untilMs = Math.min(clock.monotonicMs() + AFTER_WRITE_MS, deadlineMs - AFTER_WRITE_MARGIN_MS);
+    const atMs = clock.nowMs();
+    const ends = await this.#topic?.ends().catch(() => undefined);
+    if (ends === undefined) return;
+    const owned = (): OwnedPartition[] => [...this.#owned.values()];
+    for (const one of owned()) one.sawEnd(atMs, ends.get(one.partition) ?? NOWHERE);
+    while (owned().some(({ watermarkMs }) => watermarkMs < atMs) && clock.monotonicMs() < untilMs)
+      await timers.sleep(AFTER_WRITE_POLL_MS, signal);
+  }
+
   #select(tenant: string, ask: Extract<IngesterAsk, { kind: 'select' }>): IngesterReply['select'] {
     this.#readable(ask.meantFor);
     return { ...selected(this.#heads(), tenant, ask), buffer: this.#cover(), others: this.#deps.neighbours.beyond(ask.known) };
@@ -385,6 +407,8 @@ export class BufferedShard {
     await this.#running;
   }
 }
+
+const ascending = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
 
 /** `name`: as it was made for the group. */
 function memberOf(id: string, name: string): { id: string; process: string; shard: number } {

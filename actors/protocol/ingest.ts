@@ -59,8 +59,8 @@ interface Meant {
 
 export type IngesterAsk =
   | ({ kind: 'push'; batches: Uint8Array[]; isSentOn?: true } & Meant) // `isSentOn`: by one that leaves, not to be sent on again
-  // `known`: processes that are asked too. [fromNs, toNs)
-  | ({ kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[] } & Meant)
+  // `known`: processes that are asked too; `afterWrite`: not before what is in Kafka now was read, within limits. [fromNs, toNs)
+  | ({ kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[]; afterWrite?: true } & Meant)
   | ({ kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[] } & Meant)
   | { kind: 'tail'; matchers: Matcher[]; shard: StreamShard; resume?: LogPlace } // what is taken in from now on, or from a place in the log
   | { kind: 'flush' } // every tenant; resolves once all is in object storage

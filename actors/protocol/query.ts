@@ -50,9 +50,7 @@ export type QuerierAsk =
       shard: StreamShard;
       /** Bytes of memory that the job may hold; absent or 0: no limit of its own. */
       maxMemory?: number;
-      /** Whether it is to go on without ingesters that may have what nobody else has: see ScanStats.short. */
-      partial?: boolean;
-    })
+    } & AnswerWishes)
   /** What the job of this name has not begun and can spare: about half, or nothing. Who asks takes it over; if the reply is lost, the query has to fail. */
   | { kind: 'spare_groups'; job: string };
 
@@ -97,6 +95,14 @@ export type JobAsk =
   | { kind: 'series'; selectors: string[]; fromNs: bigint; toNs: bigint; tenantLabel?: string }
   | { kind: 'stream_sizes'; matchers: Matcher[]; fromNs: bigint; toNs: bigint }
   | ({ kind: 'volumes' } & VolumeQuery);
+
+/** How complete an answer is to be. */
+export interface AnswerWishes {
+  /** One that may be short is wanted, with a warning, where there is no other: it goes on without ingesters that may have what nobody else has. */
+  readonly partial?: boolean;
+  /** What is in Kafka when the question comes is to be in the answer, if that does not take too long. */
+  readonly afterWrite?: boolean;
+}
 
 export interface ScanStats {
   /** How often it went on without ingesters that may have entries which are nowhere else. */
@@ -215,7 +221,7 @@ export const patternProtocol = protocol<PatternAsk, PatternReply>('pattern-inges
 
 /** Times as given by the client are resolved by the gateway; a range that ends before it begins is one that the tenant does not see. */
 export type FrontendAsk =
-  | {
+  | ({
       kind: 'range';
       query: string;
       startNs: bigint;
@@ -231,10 +237,8 @@ export type FrontendAsk =
       cursor?: string;
       /** A log query answered as it was under /api/prom. */
       legacy?: boolean;
-      /** An answer that may be short is wanted, with a warning, where there is no other. */
-      partial?: boolean;
-    }
-  | {
+    } & AnswerWishes)
+  | ({
       kind: 'instant';
       query: string;
       timeNs: bigint;
@@ -242,8 +246,7 @@ export type FrontendAsk =
       limit: number;
       direction: Direction;
       categorize: boolean;
-      partial?: boolean;
-    }
+    } & AnswerWishes)
   /** Runs the query and answers with how that went. */
   | { kind: 'explain'; query: Extract<FrontendAsk, { kind: 'range' | 'instant' }> }
   /** Entries of the streams around a time: all at it, and so many before and after it within [startNs, endNs). */

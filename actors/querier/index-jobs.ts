@@ -64,11 +64,11 @@ export async function volumes(ask: Ask<'volumes'>, tools: JobTools): Promise<Que
 
 /** How much of the selection there is to read, told without reading it. */
 export async function readSize(
-  { matchers, fromNs, toNs, shard, partial }: Ask<'read_size'>,
+  { matchers, fromNs, toNs, shard, partial, afterWrite }: Ask<'read_size'>,
   tools: JobTools,
 ): Promise<QuerierReply['read_size']> {
   const stats = noScanStats();
-  return { bytes: bytesIn(await tools.gather({ matchers, fromNs, toNs, shard, partial }, stats)), stats };
+  return { bytes: bytesIn(await tools.gather({ matchers, fromNs, toNs, shard, partial, afterWrite }, stats)), stats };
 }
 
 /** Counts the block if its outline told enough. */

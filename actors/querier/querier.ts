@@ -114,8 +114,8 @@ class QuerierJobs {
     const stats = noScanStats();
     const profile = this.#profileFor(ask);
     const execution = logExecution(ask.query, { ...ask, memory: tools.memory, profile });
-    const { fromNs, toNs, shard, partial, most } = ask;
-    const streams = await tools.gather({ matchers: execution.matchers, fromNs, toNs, shard, partial }, stats, most);
+    const { fromNs, toNs, shard, partial, afterWrite, most } = ask;
+    const streams = await tools.gather({ matchers: execution.matchers, fromNs, toNs, shard, partial, afterWrite }, stats, most);
     const groups = scanGroups(streams);
     const forward = ask.direction === 'forward';
     // Groups of a stream touch where its blocks were cut within one time: backward, the later one comes first.

@@ -31,7 +31,11 @@ export async function samples(ask: SamplesAsk, tools: JobTools, { profile, other
     ...(profile && { profile }),
   });
   const { matchers, fromNs, toNs } = execution;
-  const streams = await tools.gather({ matchers, fromNs, toNs, shard: ask.shard, partial: ask.partial }, stats, ask.most);
+  const streams = await tools.gather(
+    { matchers, fromNs, toNs, shard: ask.shard, partial: ask.partial, afterWrite: ask.afterWrite },
+    stats,
+    ask.most,
+  );
   const samplesOf = openedOnce((labels) => execution.stream(labelled(labels, ask)));
   const scanner: Scanner = {
     backward: false,

@@ -60,8 +60,9 @@ export interface Selection {
   readonly fromNs: bigint;
   readonly toNs: bigint;
   readonly shard: StreamShard;
-  /** See QuerierAsk. */
+  /** See AnswerWishes. */
   readonly partial?: boolean | undefined;
+  readonly afterWrite?: boolean | undefined;
 }
 
 /** A stream and one of its blocks, as they are listed. */
@@ -75,8 +76,15 @@ export async function gatherSources(selection: Selection, deps: SourceDeps): Pro
   const { stats, memory, slices } = deps;
   const { clock } = deps.world;
   const startMs = clock.monotonicMs();
-  const { fromNs, toNs, shard, partial = false } = selection;
-  const question = { kind: 'select' as const, matchers: [...selection.matchers], fromNs, toNs, shard };
+  const { fromNs, toNs, shard, partial = false, afterWrite = false } = selection;
+  const question = {
+    kind: 'select' as const,
+    matchers: [...selection.matchers],
+    fromNs,
+    toNs,
+    shard,
+    ...(afterWrite && { afterWrite: true as const }),
+  };
   const onShort = (): void => void stats.short++;
   const replies = await slices.waiting(askIngesters(deps.ingesters, deps.asker, question, deps.context, partial ? onShort : undefined));
   noteWatermark(

@@ -17,9 +17,11 @@ Starts a NATS server (NATS_SERVER_BIN, one on the PATH, or one that is built onc
 FLAGS go to each process. A running cluster is told to start one more of a role, to have one leave that hands over what it has, or to stop and start all of a role, one after the other.
 
   --ROLEs N          how many of a role: ${USUAL}
+  --kafka            a Kafka broker (Java, and Maven once, to fetch it) in front of the ingesters
   --data DIR         where they keep everything (./data/cluster)
-  --base-port N      HTTP ports from here on, the gateway's first, NATS on the one before (3101)
-  --state-file FILE  keep {gateway, nats, control, processes: [{role, instance, pid, http, state}]} there, as JSON
+  --base-port N      HTTP ports from here on, the gateway's first, NATS on the one before,
+                     Kafka on the two before that (3101)
+  --state-file FILE  keep {gateway, nats, kafka, control, processes: [{role, instance, pid, http, state}]} there, as JSON
   --no-table         do not show who is in which state
   --no-restart       leave a process that ends as it is
   -h, --help         show this`,
@@ -37,6 +39,7 @@ async function runCluster(args: string[], io: Io): Promise<number> {
       ...Object.fromEntries(COMPONENTS.map((role) => [plural(role), { type: 'string' as const }])),
       data: { type: 'string', default: './data/cluster' },
       'base-port': { type: 'string', default: '3101' },
+      kafka: { type: 'boolean', default: false },
       'state-file': { type: 'string' },
       'no-table': { type: 'boolean', default: false },
       'no-restart': { type: 'boolean', default: false },
@@ -52,7 +55,8 @@ async function runCluster(args: string[], io: Io): Promise<number> {
   const running = new LocalCluster({
     counts: Object.fromEntries(COMPONENTS.map((role) => [role, countOf(role)])) as Record<Component, number>,
     data: values.data,
-    basePort: number('base-port', values['base-port'], 2, 65_000),
+    basePort: number('base-port', values['base-port'], 4, 65_000),
+    kafka: values.kafka === true,
     flags: positionals,
     restarts: !values['no-restart'],
     onLine: (who, line) => io.stdout.write(`${who.padEnd(17)} ${line}\n`),

@@ -45,6 +45,42 @@ export interface KafkaServer {
   format(file: string, clusterId: string): string[];
 }
 
+/** One broker of a cluster, each of which votes for its controllers. */
+export interface BrokerPlace {
+  /** From 1. */
+  readonly id: number;
+  /** Of all brokers, where the controllers hear each other. */
+  readonly voters: readonly string[];
+  /** Where it is reached, and under which name and by which protocol; the first is for clients and for other brokers, one is called CONTROLLER. */
+  readonly listeners: readonly { readonly name: string; readonly protocol: string; readonly address: string }[];
+  readonly data: string;
+}
+
+/** The lines of its configuration. */
+export function brokerProperties({ id, voters, listeners, data }: BrokerPlace): string[] {
+  const at = ({ name, address }: BrokerPlace['listeners'][number]): string => `${name}://${address}`;
+  const copies = Math.min(3, voters.length);
+  const inSync = Math.min(2, voters.length);
+  return [
+    'process.roles=broker,controller',
+    `node.id=${id}`,
+    `controller.quorum.voters=${voters.map((address, other) => `${other + 1}@${address}`)}`,
+    `listeners=${listeners.map(at)}`,
+    `advertised.listeners=${listeners.filter(({ name }) => name !== 'CONTROLLER').map(at)}`,
+    'controller.listener.names=CONTROLLER',
+    `inter.broker.listener.name=${listeners[0].name}`,
+    `listener.security.protocol.map=${listeners.map(({ name, protocol }) => `${name}:${protocol}`)}`,
+    `log.dirs=${data}`,
+    `offsets.topic.replication.factor=${copies}`,
+    'offsets.topic.num.partitions=4',
+    `transaction.state.log.replication.factor=${copies}`,
+    `transaction.state.log.min.isr=${inSync}`,
+    `default.replication.factor=${copies}`,
+    `min.insync.replicas=${inSync}`,
+    'group.initial.rebalance.delay.ms=0',
+  ];
+}
+
 /** A Kafka broker's programs, which Maven fetches once into .cache. Throws with what could not be done. */
 export async function kafkaServer(): Promise<KafkaServer> {
   const jars = join(CACHE, `kafka-${VERSION}`);

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ringPath } from '../http/ring.ts';
 import { COMPONENTS, type Component } from '../targets.ts';
+import { startLocalKafka } from './local-kafka.ts';
 import { ended, LocalProcess, linesOf } from './local-process.ts';
 import { natsServerBinary } from './nats-server.ts';
 
@@ -12,8 +13,10 @@ export interface LocalClusterOptions {
   readonly counts: Readonly<Record<Component, number>>;
   /** Folder of everything that they write. */
   readonly data: string;
-  /** HTTP ports from here on, one for each process, the first gateway's first; the one before them is NATS'. */
+  /** HTTP ports from here on, one for each process, the first gateway's first; the one before them is NATS', and the two before that are Kafka's. */
   readonly basePort: number;
+  /** Whether there is a Kafka broker in front of ingesters too. */
+  readonly kafka: boolean;
   /** Of every process, after those that make it one of the cluster. */
   readonly flags: readonly string[];
   /** Whether a process that ends unasked is started again. */
@@ -38,6 +41,8 @@ export interface LocalClusterState {
   /** Takes pushes and queries. */
   readonly gateway: string;
   readonly nats: string;
+  /** Absent where there is none. */
+  readonly kafka?: string;
   readonly processes: readonly LocalMember[];
 }
 
@@ -64,6 +69,7 @@ export class LocalCluster {
   readonly #processes: LocalProcess[] = [];
   readonly #ended = new AbortController();
   #nats: ChildProcess | undefined;
+  #kafka: ChildProcess | undefined;
   #nextPort: number;
   #shown = '';
 
@@ -78,7 +84,12 @@ export class LocalCluster {
 
   get state(): LocalClusterState {
     const processes = this.#processes.map(({ role, instance, pid, http, state }): LocalMember => ({ role, instance, pid, http, state }));
-    return { gateway: this.#of('gateway')[0].http, nats: `${LOCALHOST}:${this.#natsPort}`, processes };
+    return {
+      gateway: this.#of('gateway')[0].http,
+      nats: `${LOCALHOST}:${this.#natsPort}`,
+      ...(this.#options.kafka && { kafka: this.#kafkaAddress }),
+      processes,
+    };
   }
 
   get natsPid(): number | undefined {
@@ -87,6 +98,14 @@ export class LocalCluster {
 
   get #natsPort(): number {
     return this.#options.basePort - 1;
+  }
+
+  get #kafkaPort(): number {
+    return this.#natsPort - 2;
+  }
+
+  get #kafkaAddress(): string {
+    return `${LOCALHOST}:${this.#kafkaPort}`;
   }
 
   #of(role: Component): LocalProcess[] {
@@ -113,6 +132,7 @@ export class LocalCluster {
         `-nats.servers=${LOCALHOST}:${this.#natsPort}`,
         `-common.storage.ring.instance-id=${instance}`,
         `-common.storage.ring.instance-availability-zone=${instance}`,
+        ...(this.#options.kafka ? ['-common.ingest-log=kafka', `-kafka.brokers=${this.#kafkaAddress}`] : []),
         ...this.#options.flags,
       ],
       restarts: this.#options.restarts,
@@ -123,7 +143,7 @@ export class LocalCluster {
     return made;
   }
 
-  /** Runs until `signal` is aborted; then everything has been stopped. Rejects if NATS cannot be started, or ends. */
+  /** Runs until `signal` is aborted; then everything has been stopped. Rejects if NATS or Kafka cannot be started, or ends. */
   async run(signal: AbortSignal): Promise<void> {
     const stop = (): void => this.#ended.abort();
     signal.addEventListener('abort', stop, { once: true });
@@ -134,12 +154,19 @@ export class LocalCluster {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#nats = nats;
-    linesOf(nats, (line) => this.#options.onLine('nats', line));
     let failure: Error | undefined;
-    nats.once('exit', (code, killed) => {
-      if (!this.#ended.signal.aborted) failure = new Error(`nats-server ended with ${code ?? killed}: is port ${this.#natsPort} free?`);
-      stop();
-    });
+    const watch = (name: string, child: ChildProcess, port: number): void => {
+      linesOf(child, (line) => this.#options.onLine(name, line));
+      child.once('exit', (code, killed) => {
+        if (!this.#ended.signal.aborted) failure = new Error(`${name} ended with ${code ?? killed}: is port ${port} free?`);
+        stop();
+      });
+    };
+    watch('nats', nats, this.#natsPort);
+    if (this.#options.kafka) {
+      this.#kafka = await startLocalKafka(join(this.#folder, 'kafka'), this.#kafkaPort);
+      watch('kafka', this.#kafka, this.#kafkaPort);
+    }
     for (const one of this.#processes) one.start();
     while (!this.#ended.signal.aborted) {
       await this.#look();
@@ -244,7 +271,7 @@ export class LocalCluster {
     const isIngester = ({ role }: LocalProcess): boolean => role === 'ingester';
     await Promise.all(this.#processes.filter((one) => !isIngester(one)).map((one) => one.stop()));
     await Promise.all(this.#processes.filter(isIngester).map((one) => one.stop()));
-    if (this.#nats !== undefined) await ended(this.#nats);
+    for (const child of [this.#kafka, this.#nats]) if (child !== undefined) await ended(child);
   }
 }
 

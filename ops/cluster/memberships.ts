@@ -1,4 +1,5 @@
 import { Departure } from '../../actors/departure.ts';
+import { every } from '../../actors/every.ts';
 import { introduce } from '../../actors/introduction.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
 import { forgetSilent } from '../../topology/ring/forget.ts';
@@ -24,6 +25,8 @@ export interface MembershipDeps {
   readonly instancesOf: (component: Component) => readonly string[];
   /** Where people and tools reach this process. */
   readonly url: string;
+  /** Of the ingest topic, those that this process reads. */
+  readonly partitions: () => Promise<readonly number[]>;
   /** Whether all threads of this process do their work. */
   readonly ready: () => Promise<Readiness>;
   /** Another process is this instance now: this one has to end. */
@@ -31,6 +34,7 @@ export interface MembershipDeps {
 }
 
 const READY_POLL_MS = 100;
+const PARTITIONS_MS = 1_000;
 /** A process that stops does not wait for longer to be taken out of rings that keep nothing for it. */
 const LEAVE_LIMIT_MS = 1_000;
 /** Time-outs after which an instance is forgotten that has nothing to come back for. */
@@ -114,6 +118,7 @@ export class Memberships {
     if (this.#isLeaving) return; // it was told to stop meanwhile
     const placed = component === 'ingester' ? seen : undefined;
     const departure = placed && this.#departure(deps, placed);
+    const partitions = placed && this.#isBuffered ? this.#watchPartitions(deps) : undefined;
     const member = new Member({
       kv,
       world: this.#world,
@@ -127,6 +132,7 @@ export class Memberships {
       tokenCount: placed === undefined ? 0 : ring.numTokens,
       heartbeatMs: ring.heartbeatPeriod,
       heartbeatTimeoutMs: ring.heartbeatTimeout,
+      ...(partitions && { partitions }),
       onState: (state) => {
         log[this.#isAlone ? 'debug' : 'info']('state in the ring', { ring: component, instance, state });
         if (last !== '') states.remove({ ring: component, state: last });
@@ -144,6 +150,21 @@ export class Memberships {
     member.start();
     const afterMs = placed === undefined ? FORGET_AFTER_TIMEOUTS * ring.heartbeatTimeout : ring.forgetAfter;
     if (afterMs > 0) this.#forgetting.push(forgetSilent({ ring: seen, kv, world: this.#world, log, afterMs }));
+  }
+
+  /** What the process's shards read, as of a moment ago. */
+  #watchPartitions({ partitions }: MembershipDeps): () => readonly number[] {
+    let known: readonly number[] = [];
+    const stop = every(this.#world.timers, PARTITIONS_MS, () => {
+      partitions().then(
+        (now) => {
+          known = now;
+        },
+        (error) => this.#instruments.log.debug('partitions are not known', { error: String(error) }),
+      );
+    });
+    this.#forgetting.push({ close: stop });
+    return () => known;
   }
 
   #departure({ asker, instancesOf }: MembershipDeps, own: Ring): Departure {

@@ -1,7 +1,7 @@
 import { tooLong } from '../../actors/frontend/query-limits.ts';
 import type { Asker } from '../../actors/kernel/define.ts';
 import type { TenantLimits } from '../../actors/limits.ts';
-import { type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
+import { type AnswerWishes, type BodyReply, type FrontendAsk, type FrontendReply, frontendProtocol } from '../../actors/protocol/query.ts';
 import { tenantsOf } from '../../actors/tenants.ts';
 import { parseExpr } from '../../logql/syntax/parse.ts';
 import { prettyPrint } from '../../logql/syntax/pretty.ts';
@@ -27,7 +27,13 @@ import { type HttpReply, type HttpRequest, JSON_TYPE, type Route } from './route
 
 export type QueryLimits = Pick<
   TenantLimits,
-  'allowPartialAnswers' | 'maxEntriesLimitPerQuery' | 'maxQueryLength' | 'maxQueryLookback' | 'maxStreamsMatchersPerQuery' | 'queryTimeout'
+  | 'allowPartialAnswers'
+  | 'readAfterWrite'
+  | 'maxEntriesLimitPerQuery'
+  | 'maxQueryLength'
+  | 'maxQueryLookback'
+  | 'maxStreamsMatchersPerQuery'
+  | 'queryTimeout'
 >;
 
 export interface QueryDeps {
@@ -112,7 +118,7 @@ export function range(
     intervalNs: interval(params),
     categorize: wantsCategories(request),
     ...cursorOf(params),
-    ...partialOf(request, limits),
+    ...wishesOf(request, limits),
   };
   checkEntries(ask.query, entries, limits);
   checkLength(between, limits);
@@ -133,13 +139,15 @@ function instant(
     limit: limit(params),
     direction: direction(params),
     categorize: wantsCategories(request),
-    ...partialOf(request, limits),
+    ...wishesOf(request, limits),
   };
 }
 
-/** Whether who asks would rather have an answer that may be short than none. */
-function partialOf(request: HttpRequest, { allowPartialAnswers }: QueryLimits): { partial?: true } {
-  return allowPartialAnswers || request.header('x-millrace-partial') === '1' ? { partial: true } : {};
+function wishesOf(request: HttpRequest, { allowPartialAnswers, readAfterWrite }: QueryLimits): AnswerWishes {
+  return {
+    ...((allowPartialAnswers || request.header('x-millrace-partial') === '1') && { partial: true }),
+    ...((readAfterWrite || request.header('x-millrace-read-after-write') === '1') && { afterWrite: true }),
+  };
 }
 
 /** With `time` the query is an instant one, as for /query; otherwise it is one for /query_range. */

@@ -74,34 +74,40 @@ interface ShownInstance {
   readonly url: string;
   readonly shards: number;
   readonly tokens: number;
+  /** Of the ingest topic; absent where there is no Kafka. */
+  readonly partitions?: readonly number[];
   readonly registered: string;
   /** Since its last heartbeat. */
   readonly silent_s: number;
 }
 
 function shown(ring: Ring): { ring: string; instances: ShownInstance[] } {
-  const instances = ring.instances().map(({ instance: { id, state, zone, url, shards, registeredMs }, isAlive, silentMs, tokens }) => ({
-    id,
-    state: isAlive ? state : 'UNHEALTHY',
-    zone,
-    url,
-    shards,
-    tokens,
-    registered: new Date(registeredMs).toISOString(),
-    silent_s: Math.round(silentMs / 100) / 10,
-  }));
+  const instances = ring
+    .instances()
+    .map(({ instance: { id, state, zone, url, shards, registeredMs, partitions }, isAlive, silentMs, tokens }) => ({
+      id,
+      state: isAlive ? state : 'UNHEALTHY',
+      zone,
+      url,
+      shards,
+      tokens,
+      ...(partitions && { partitions }),
+      registered: new Date(registeredMs).toISOString(),
+      silent_s: Math.round(silentMs / 100) / 10,
+    }));
   return { ring: ring.name, instances };
 }
 
 function page(ring: Ring): string {
   const rows = shown(ring).instances.map((one) => {
-    const cells = [one.id, one.state, one.zone, one.url, one.shards, one.tokens, one.registered, `${one.silent_s} s`].map(
+    const partitions = one.partitions?.join(' ') ?? '';
+    const cells = [one.id, one.state, one.zone, one.url, one.shards, one.tokens, partitions, one.registered, `${one.silent_s} s`].map(
       (cell) => `<td>${escaped(String(cell))}</td>`,
     );
     const buttons = ['drain', 'forget'].map((order) => `<button name="${order}" value="${escaped(one.id)}">${order}</button>`);
     return `<tr>${cells.join('')}<td><form method="post">${buttons.join(' ')}</form></td></tr>`;
   });
-  const heads = ['instance', 'state', 'zone', 'address', 'shards', 'tokens', 'registered', 'silent for', ''].map(
+  const heads = ['instance', 'state', 'zone', 'address', 'shards', 'tokens', 'partitions', 'registered', 'silent for', ''].map(
     (head) => `<th align="left">${head}</th>`,
   );
   return `<!doctype html><meta charset="utf-8"><title>Ring of ${escaped(ring.name)}s</title>

@@ -161,6 +161,15 @@ export class Workers {
     return { ready: reasons.length === 0, reason: reasons.join('\n') };
   }
 
+  /** Of the ingest topic, those that this process's ingesters read; rejects while one of them does not answer. */
+  async partitions(): Promise<readonly number[]> {
+    const { asker } = this.#deps;
+    const shards = await Promise.all(
+      this.instancesOf('ingester').map((instance) => asker.ask(ingesterProtocol, instance, { kind: 'status' }, this.#options())),
+    );
+    return shards.flatMap(({ partitions = [] }) => partitions.map(({ partition }) => partition)).sort((a, b) => a - b);
+  }
+
   /** Metrics of all threads; of those that have ended, the counts. */
   async metrics(): Promise<MetricsSnapshot[]> {
     const { asker } = this.#deps;

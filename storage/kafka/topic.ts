@@ -67,6 +67,12 @@ export class IngestTopic {
     }
   }
 
+  /** Before anything is asked, if not by `ready`. Throws what the client throws. */
+  async connect(): Promise<void> {
+    if (!this.#isConnected) await this.#admin.connect();
+    this.#isConnected = true;
+  }
+
   /** How many partitions there are. Throws what the client throws. */
   async partitions(): Promise<number> {
     const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.name] });
@@ -84,8 +90,7 @@ export class IngestTopic {
   }
 
   async #look(): Promise<number> {
-    if (!this.#isConnected) await this.#admin.connect();
-    this.#isConnected = true;
+    await this.connect();
     try {
       const partitions = await this.partitions();
       await this.#check();

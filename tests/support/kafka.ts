@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
-import { type KafkaServer, kafkaServer } from '../../ops/cluster/kafka-server.ts';
+import { brokerProperties, type KafkaServer, kafkaServer } from '../../ops/cluster/kafka-server.ts';
 import { endsWithTest, lacking } from './children.ts';
 import { ADD_USER, type SecuredListener, securedListeners } from './kafka-secured.ts';
 import { freePorts } from './ports.ts';
@@ -155,31 +155,14 @@ export class KafkaCluster {
   }
 
   #properties(index: number, own: readonly string[]): string[] {
-    const all = [
+    const listeners = [
       { name: 'CLIENTS', protocol: 'PLAINTEXT' },
       { name: 'CONTROLLER', protocol: 'PLAINTEXT' },
       ...this.secured.map(({ name, protocol }) => ({ name: name.toUpperCase(), protocol })),
-    ].map((listener, offset) => ({ ...listener, at: `${listener.name}://127.0.0.1:${this.#port(index) + offset}` }));
-    const copies = Math.min(3, this.#count);
-    const inSync = Math.min(2, this.#count);
-    const voters = Array.from({ length: this.#count }, (_, other) => `${other + 1}@127.0.0.1:${this.#port(other) + 1}`);
+    ].map((listener, offset) => ({ ...listener, address: `127.0.0.1:${this.#port(index) + offset}` }));
+    const voters = Array.from({ length: this.#count }, (_, other) => `127.0.0.1:${this.#port(other) + 1}`);
     return [
-      'process.roles=broker,controller',
-      `node.id=${index + 1}`,
-      `controller.quorum.voters=${voters.join(',')}`,
-      `listeners=${all.map(({ at }) => at)}`,
-      `advertised.listeners=${all.filter(({ name }) => name !== 'CONTROLLER').map(({ at }) => at)}`,
-      'controller.listener.names=CONTROLLER',
-      'inter.broker.listener.name=CLIENTS',
-      `listener.security.protocol.map=${all.map(({ name, protocol }) => `${name}:${protocol}`)}`,
-      `log.dirs=${join(this.#folder, `data-${index}`)}`,
-      `offsets.topic.replication.factor=${copies}`,
-      'offsets.topic.num.partitions=4',
-      `transaction.state.log.replication.factor=${copies}`,
-      `transaction.state.log.min.isr=${inSync}`,
-      `default.replication.factor=${copies}`,
-      `min.insync.replicas=${inSync}`,
-      'group.initial.rebalance.delay.ms=0',
+      ...brokerProperties({ id: index + 1, voters, listeners, data: join(this.#folder, `data-${index}`) }),
       'group.min.session.timeout.ms=1000',
       'log.segment.delete.delay.ms=1000',
       ...this.secured.flatMap(({ properties }) => properties),

@@ -35,6 +35,7 @@ export class RoleCluster implements LoadedCluster {
       counts: { ...USUAL_COUNTS, ...counts },
       data: folder,
       basePort,
+      kafka: false,
       flags: [...unlimited, ...HEARTBEATS, ...SHORT_LISTINGS, ...flags],
       restarts: true,
       onLine: (who, line) => {

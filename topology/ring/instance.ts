@@ -27,6 +27,8 @@ export interface Instance {
   readonly registeredMs: number;
   /** Counts its heartbeats. */
   readonly beat: number;
+  /** Of the ingest topic, those that it reads; absent where there is no Kafka. As of its last heartbeat. */
+  readonly partitions?: readonly number[];
 }
 
 /** Tokens of a ring: each owns the hashes between the token before it and itself. A set moves from one owner to another as a whole. */
@@ -76,6 +78,8 @@ export function readInstance(text: string): Instance | undefined {
   const texts = [read.id, read.incarnation, read.registration, read.zone, read.url];
   const numbers = [read.shards, read.leastVersion, read.mostVersion, read.registeredMs, read.beat];
   if (!texts.every(isText) || !numbers.every(isCount)) return undefined;
+  const { partitions = [] } = read;
+  if (!Array.isArray(partitions) || !partitions.every(isCount)) return undefined;
   return typeof read.introduced === 'boolean' ? (read as unknown as Instance) : undefined;
 }
 

@@ -37,6 +37,8 @@ export interface MemberOptions {
   readonly heartbeatMs: number;
   /** Heartbeats that do not land for half of it are told of as lost. */
   readonly heartbeatTimeoutMs: number;
+  /** Partitions of the ingest topic that it reads, to be told with each heartbeat. */
+  readonly partitions?: () => readonly number[];
   /** Called with every state that it comes to. */
   readonly onState?: (state: MemberState) => void;
   /** Called with every event that the machine is given, and the state that it is in then, as `LEAVING.flushing`. */
@@ -230,7 +232,7 @@ export class Member {
   }
 
   async #writeNow(state: InstanceState): Promise<void> {
-    const { kv, id, incarnation, zone, shards, url } = this.#options;
+    const { kv, id, incarnation, zone, shards, url, partitions } = this.#options;
     const key = instanceKey(id);
     const instance: Instance = {
       id,
@@ -245,6 +247,7 @@ export class Member {
       mostVersion: PROTOCOL_VERSION,
       registeredMs: this.#registeredMs,
       beat: ++this.#beat,
+      ...(partitions && { partitions: partitions() }),
     };
     const isFirst = this.#written === undefined;
     const revision = await kv.put(key, JSON.stringify(instance), this.#revision);

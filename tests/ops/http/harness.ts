@@ -59,6 +59,7 @@ export const DEFAULT_OPTIONS: HttpServerOptions = {
 
 export const LIMITS: QueryLimits = {
   allowPartialAnswers: false,
+  readAfterWrite: false,
   maxEntriesLimitPerQuery: 5_000,
   maxQueryLength: 721 * 3_600_000,
   maxQueryLookback: 0,
