@@ -1,3 +1,4 @@
+import type { ConnectKafka } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import { KafkaLog } from '../../storage/log/kafka.ts';
 import { ActiveStreams } from '../active-streams.ts';
@@ -21,14 +22,15 @@ export interface OpenBufferDeps {
   /** See ActiveStreams. */
   readonly countedStreams: Int32Array;
   readonly streamIdlePeriod: number;
+  readonly connect?: ConnectKafka | undefined;
 }
 
 const SWEEP_MS = 1_000;
 
 /** Connects in the background, for as long as the incarnation lasts. */
 export function openBuffer(deps: OpenBufferDeps, { world, instruments, incarnation }: StartContext): OpenBuffer {
-  const { kafka, limits, shared, countedStreams: counted, streamIdlePeriod: idleMs } = deps;
-  const log = new KafkaLog({ options: kafka, world, instruments });
+  const { kafka, limits, shared, countedStreams: counted, streamIdlePeriod: idleMs, connect } = deps;
+  const log = new KafkaLog({ options: kafka, world, instruments, connect });
   const streams = new ActiveStreams({ shared, counted, limits, world, idleMs });
   const buffer = new IngestBuffer({
     writers: () => log.writers,

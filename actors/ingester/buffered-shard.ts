@@ -1,4 +1,5 @@
 import { Fault } from '../../ops/base/fault.ts';
+import type { ConnectKafka } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import type { PartitionEnds } from '../../storage/kafka/topic.ts';
 import type { TopicGeneration } from '../../storage/log/generation.ts';
@@ -21,6 +22,7 @@ export interface BufferedDeps {
   readonly ring: Ring;
   /** Of this process in the ring. */
   readonly process: string;
+  readonly connect?: ConnectKafka | undefined;
 }
 
 /** What was a shard's stays readable for so long after it became another's, which mostly has it again by then. Seen twice it counts once. */
@@ -103,13 +105,13 @@ export class BufferedShard {
   async #run(signal: AbortSignal): Promise<void> {
     const { world } = this.#context;
     const { neighbours, blobs } = this.#deps;
-    const { kafka, ring, process } = this.#buffer;
+    const { kafka, ring, process, connect } = this.#buffer;
     // What it has, some might not look for here before that.
     for (let why = neighbours.whyNoWrites(); why !== undefined; why = neighbours.whyNoWrites()) {
       this.#waitsFor = why.message;
       await world.timers.sleep(RETRY_MS, signal);
     }
-    const topic = new OpenTopic({ kafka, blobs, context: this.#context });
+    const topic = new OpenTopic({ kafka, blobs, context: this.#context, connect });
     try {
       this.#topic = topic;
       await topic.open(signal);
@@ -335,7 +337,14 @@ export class BufferedShard {
 
   async #flushOwned(): Promise<number> {
     let objects = 0;
-    for (const { heads } of [...this.#owned.values()]) objects += (await heads?.flush()) ?? 0;
+    for (const { heads } of [...this.#owned.values()]) {
+      try {
+        objects += (await heads?.flush()) ?? 0;
+      } catch (error) {
+        // It is another's, who stores what this one had.
+        if (!(error instanceof Fault) || (error.code !== 'stale_incarnation' && error.code !== 'cancelled')) throw error;
+      }
+    }
     return objects;
   }
 

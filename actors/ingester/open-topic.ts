@@ -1,6 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
-import { kafkaClient } from '../../storage/kafka/client.ts';
+import { type ConnectKafka, kafkaClient } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import { IngestTopic, type PartitionEnds } from '../../storage/kafka/topic.ts';
 import { currentGeneration, latestGeneration, nextGeneration, partitionLog, type TopicGeneration } from '../../storage/log/generation.ts';
@@ -16,12 +16,13 @@ export interface OpenTopicDeps {
   readonly kafka: KafkaOptions;
   readonly blobs: BlobStore;
   readonly context: StartContext;
+  readonly connect?: ConnectKafka | undefined;
 }
 
 /** The ingest topic at one shard: its generation, how far it reaches, and the shard's place in the group of those who read it. */
 export class OpenTopic {
   readonly #deps: OpenTopicDeps;
-  readonly #client: ReturnType<typeof kafkaClient>;
+  readonly #client: ReturnType<ConnectKafka>;
   readonly #topic: IngestTopic;
   #generation: TopicGeneration | undefined;
   #partitions = 0;
@@ -29,10 +30,10 @@ export class OpenTopic {
   readonly #shown = new Set<number>();
 
   constructor(deps: OpenTopicDeps) {
-    const { kafka, context } = deps;
+    const { kafka, context, connect = kafkaClient } = deps;
     const { world, instruments } = context;
     this.#deps = deps;
-    this.#client = kafkaClient(kafka, instruments.log, 1);
+    this.#client = connect(kafka, instruments.log, 1);
     this.#topic = new IngestTopic({ client: this.#client, options: kafka, world, log: instruments.log, mayCreate: true });
   }
 

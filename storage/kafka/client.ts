@@ -4,6 +4,9 @@ import type { Logger } from '../../ops/base/instruments.ts';
 import { registerCodecs } from './codecs.ts';
 import type { KafkaOptions } from './options.ts';
 
+/** How clients of a Kafka cluster are made. */
+export type ConnectKafka = typeof kafkaClient;
+
 /** A client of the Kafka cluster; connects when it is first used. `retries`: how often it tries once more by itself. Throws an Error if a file cannot be read. */
 export function kafkaClient(options: KafkaOptions, log: Logger, retries?: number): Kafka {
   registerCodecs();

@@ -2,7 +2,7 @@ import kafkajs, { type Producer } from 'kafkajs';
 import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import { pushRecordHeader } from '../batch/push-record.ts';
-import { kafkaClient } from '../kafka/client.ts';
+import { type ConnectKafka, kafkaClient } from '../kafka/client.ts';
 import type { KafkaOptions } from '../kafka/options.ts';
 import { IngestTopic } from '../kafka/topic.ts';
 import type { Position } from './ingest-log.ts';
@@ -12,6 +12,7 @@ export interface KafkaLogDeps {
   readonly options: KafkaOptions;
   readonly world: World;
   readonly instruments: Instruments;
+  readonly connect?: ConnectKafka | undefined;
 }
 
 /** How often it is looked whether the topic has more partitions. */
@@ -25,9 +26,9 @@ export class KafkaLog {
   readonly #writers: PartitionWriter[] = [];
 
   constructor(deps: KafkaLogDeps) {
-    const { options, world, instruments } = deps;
+    const { options, world, instruments, connect = kafkaClient } = deps;
     // Tries of its own would go on behind an append that was answered.
-    const client = kafkaClient(options, instruments.log, 0);
+    const client = connect(options, instruments.log, 0);
     this.#deps = deps;
     this.#producer = client.producer({ allowAutoTopicCreation: false });
     this.#topic = new IngestTopic({ client, options, world, log: instruments.log, mayCreate: false });

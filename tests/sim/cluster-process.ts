@@ -4,15 +4,18 @@ import { type Ingesters, shardInstance } from '../../actors/ingesters.ts';
 import { introduce } from '../../actors/introduction.ts';
 import type { Messenger } from '../../actors/kernel/define.ts';
 import { ringSchedulers } from '../../actors/schedulers.ts';
+import { Fault } from '../../ops/base/fault.ts';
 import { type Instruments, noInstruments } from '../../ops/base/instruments.ts';
 import type { Files, Random } from '../../ops/base/world.ts';
 import type { FakeWorld } from '../../ops/base/world-fake.ts';
+import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import type { Kv } from '../../topology/ring/kv.ts';
 import { Member } from '../../topology/ring/member.ts';
 import { Ring, type SeenInstance } from '../../topology/ring/ring.ts';
 import { NatsTransport } from '../../topology/transport/nats.ts';
 import { Router } from '../../topology/transport/thread.ts';
 import type { FakeBus } from '../support/fake-broker.ts';
+import type { FakeKafka } from '../support/fake-kafka.ts';
 import { FlakyKv, type Lateness } from '../support/flaky-kv.ts';
 import type { CrashMode, PowerCutFiles } from '../support/power-cut-files.ts';
 import { SingleStore, type SingleStoreOptions } from '../support/single-store.ts';
@@ -36,6 +39,8 @@ export interface ProcessParts {
   /** How late news from the rings' store comes; to those who place and read, if not alike. */
   readonly late?: Lateness;
   readonly readersLate?: Lateness;
+  /** Where Kafka is in front of ingesters: how a process reaches it, by where it runs. */
+  readonly kafka?: { readonly options: KafkaOptions; readonly fake: FakeKafka } | undefined;
   readonly ingestersOf: (ring: Ring) => Ingesters;
   /** Told of its way out of the ring. */
   readonly instruments?: Instruments;
@@ -103,6 +108,7 @@ export class ClusterProcess {
       options,
       heartbeatMs,
       heartbeatTimeoutMs,
+      kafka,
     } = parts;
     const world = { ...parts.world, files: parts.diskOf(files) };
     files.clock = world.clock;
@@ -132,7 +138,16 @@ export class ClusterProcess {
     const neighbours = parts.neighbouring?.(right) ?? right;
     const store = await SingleStore.boot(world, {
       ...options,
-      among: { process: id, transport, ingesters, neighbours, schedulers, querying, objects: shared },
+      among: {
+        process: id,
+        transport,
+        ingesters,
+        neighbours,
+        schedulers,
+        querying,
+        objects: shared,
+        buffered: kafka && { kafka: kafka.options, ring, connect: () => kafka.fake.client(host, () => isOver) },
+      },
     });
     const departure = new Departure(
       departing({
@@ -165,7 +180,10 @@ export class ClusterProcess {
         async catchUp(signal) {
           while (!(await store.ready())) await world.timers.sleep(50, signal);
         },
-        handOver: (signal) => departure.handOver(signal),
+        async handOver(signal) {
+          if (kafka !== undefined) throw new Fault('unsupported', 'what is behind Kafka is not handed over');
+          await departure.handOver(signal);
+        },
         flush: (signal) => departure.flush(signal),
       },
       onState: (state) => {

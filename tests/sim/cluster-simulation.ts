@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DepartureDeps } from '../../actors/departure.ts';
 import type { Neighbours } from '../../actors/ingester/neighbours.ts';
-import { type Ingesters, ringIngesters } from '../../actors/ingesters.ts';
+import { bufferedIngesters, type Ingesters, ringIngesters } from '../../actors/ingesters.ts';
 import type { introduce } from '../../actors/introduction.ts';
 import type { Messenger } from '../../actors/kernel/define.ts';
 import { asFault, Fault } from '../../ops/base/fault.ts';
@@ -15,6 +15,7 @@ import { FakeBus } from '../support/fake-broker.ts';
 import { CRASH_MODES, PowerCutFiles } from '../support/power-cut-files.ts';
 import type { Entry } from '../support/single-store.ts';
 import { ClusterProcess } from './cluster-process.ts';
+import { KafkaSide } from './kafka-side.ts';
 import { SentEntries } from './sent-entries.ts';
 
 const PROCESSES = ['a', 'b', 'c', 'd', 'e'];
@@ -79,13 +80,15 @@ export class ClusterSimulation {
   readonly #objects = new PowerCutFiles();
   readonly #places: ReadonlyMap<string, Place>;
   readonly #breakage: Breakage;
+  readonly #kafka: KafkaSide | undefined;
   readonly #entries = new SentEntries();
   readonly #inDoubt: Entry[][] = [];
   readonly #running = new Set<Promise<void>>();
   /** Something is or was wrong since the last time that all was well: then what is asked may be refused. */
   #disturbed = true;
 
-  constructor(seed: number, breakage: Breakage = {}) {
+  /** `hasKafka`: there is one in front of the ingesters. */
+  constructor(seed: number, breakage: Breakage = {}, hasKafka = false) {
     this.#random = seededRandom(seed);
     this.#dice = new Dice(this.#random);
     this.#world = fakeWorld(seed, new PowerCutFiles());
@@ -93,6 +96,7 @@ export class ClusterSimulation {
     this.#kv = new MemoryKv(this.#world.clock);
     this.#objects.clock = this.#world.clock;
     this.#breakage = breakage;
+    if (hasKafka) this.#kafka = new KafkaSide(this.#world, this.#dice, this.#isolated);
     const count = this.#dice.pick([LEAST_PROCESSES, LEAST_PROCESSES, 4, PROCESSES.length]);
     // Who leaves finds one of its zone there, or has to find two others.
     const areZonesShared = this.#dice.chance(0.5);
@@ -144,8 +148,9 @@ export class ClusterSimulation {
       neighbouring,
       querying,
       objectsOf: (right) => objects?.(right, this.#world.timers) ?? right,
+      kafka: this.#kafka,
       ingestersOf: (ring) => {
-        const right = ringIngesters(ring, REPLICATION_FACTOR);
+        const right = this.#kafka === undefined ? ringIngesters(ring, REPLICATION_FACTOR) : bufferedIngesters(ring);
         return ingesters?.(ring, right) ?? right;
       },
       options: { ...STORE, onFailed: (address, error) => place.process?.id === id && this.#note(`${address} failed for good: ${error}`) },
@@ -157,7 +162,7 @@ export class ClusterSimulation {
 
   /** Starts something that goes on beside everything else. */
   #act(): void {
-    const acts: [weight: number, what: string, act: () => Promise<void> | void][] = [
+    const acts: (readonly [weight: number, what: string, act: () => Promise<void> | void])[] = [
       [40, 'push', () => this.#push(this.#entries.newPush(this.#dice))],
       [10, 'push again', () => this.#pushAgain()],
       [30, 'query', () => this.#query()],
@@ -171,6 +176,7 @@ export class ClusterSimulation {
       [6, 'cut off', () => this.#cutOff()],
       [3, 'replace', () => this.#replace()],
       [4, 'lose messages, or bring them twice, or late', () => this.#confuseMessages()],
+      ...(this.#kafka === undefined ? [] : [[8, 'trouble with Kafka', () => this.#troubleKafka()] as const]),
     ];
     const [, what, act] = this.#dice.pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
     this.#note(what);
@@ -192,7 +198,7 @@ export class ClusterSimulation {
       if (fault !== undefined) throw new Fault(fault.code, fault.message);
       // Of a process that died meanwhile nobody hears.
       if (this.#places.get(place.id)?.process !== place) throw new Fault('unavailable', 'the process is gone');
-      for (const entry of entries) this.#entries.acknowledged.set(entry.line, entry);
+      for (const entry of entries) this.#entries.acknowledge(entry, this.#world.clock.nowMs());
     } catch (error) {
       this.#inDoubt.push(entries);
       this.#mayFail('push', error);
@@ -206,10 +212,11 @@ export class ClusterSimulation {
   }
 
   /** Rejects as the query does. */
-  async #checkLines({ store, id }: ClusterProcess, app: string | undefined, when: string): Promise<string[]> {
+  async #checkLines({ store, id }: ClusterProcess, app: string | undefined, when: string, afterWrite = false): Promise<string[]> {
     const wanted = ({ labels }: Entry): boolean => app === undefined || labels.app === app;
-    const mustHave = [...this.#entries.acknowledged.values()].filter(wanted);
-    const found = await store.lines(app === undefined ? '{app=~".+"}' : `{app="${app}"}`);
+    const acknowledged = [...this.#entries.acknowledged.values()].filter(wanted);
+    const { lines: found, buffer } = await store.found(app === undefined ? '{app=~".+"}' : `{app="${app}"}`, { afterWrite });
+    const mustHave = acknowledged.filter(({ line }) => this.#entries.isKnown(line, buffer));
     const distinct = new Set(found);
     for (const { line } of mustHave) if (!distinct.has(line)) this.#problem(`${when} of ${id} lacks ${line}, acknowledged before`);
     if (found.length !== distinct.size) this.#problem(`${when} of ${id} has ${found.length - distinct.size} entries twice`);
@@ -218,11 +225,12 @@ export class ClusterSimulation {
   }
 
   async #count(): Promise<void> {
-    const atLeast = this.#entries.acknowledged.size;
+    const acknowledged = [...this.#entries.acknowledged.keys()];
     const process = this.#anyProcess();
     if (process === undefined) return;
     try {
-      const count = await process.store.count('{app=~".+"}');
+      const { count, buffer } = await process.store.counted('{app=~".+"}');
+      const atLeast = acknowledged.filter((line) => this.#entries.isKnown(line, buffer)).length;
       if (count < atLeast || count > this.#entries.sent.size)
         this.#problem(`counted ${count}, with ${atLeast} acknowledged before and ${this.#entries.sent.size} sent by then`);
     } catch (error) {
@@ -367,6 +375,11 @@ export class ClusterSimulation {
     Object.assign(network, { lossRatio: 0, duplicateRatio: 0, lateRatio: 0 });
   }
 
+  async #troubleKafka(): Promise<void> {
+    this.#disturbed = true;
+    await this.#kafka!.trouble();
+  }
+
   /** One that nothing is happening to; another one at the same time only now and then. */
   #unchanging(): Place | undefined {
     const places = [...this.#places.values()];
@@ -402,8 +415,8 @@ export class ClusterSimulation {
     for (const entries of this.#inDoubt.splice(0)) await this.#soon(this.#push(entries));
     if (this.#inDoubt.length > 0) this.#problem(`${when}: ${this.#inDoubt.length} pushes are refused though nothing is wrong`);
     for (const process of this.#living()) {
-      const found = await this.#soon(this.#checkLines(process, undefined, when));
-      const count = await this.#soon(process.store.count('{app=~".+"}'));
+      const found = await this.#soon(this.#checkLines(process, undefined, when, true));
+      const count = (await this.#soon(process.store.counted('{app=~".+"}', true)))?.count;
       if (found?.length !== this.#entries.acknowledged.size)
         this.#problem(`${when}: ${process.id} found ${found?.length} of ${this.#entries.acknowledged.size}`);
       if (count !== found?.length) this.#problem(`${when}: ${process.id} counted ${count}, found ${found?.length}`);
@@ -416,12 +429,13 @@ export class ClusterSimulation {
     const living = this.#living();
     if (living.length < this.#places.size || !living.every((process) => process.sees(living))) return false;
     const actors = this.#living().flatMap(({ store }) => store.system.observe());
-    if (!actors.every(({ state }) => state === 'running')) return false;
+    // Distributors find out by themselves that Kafka takes records again.
+    if (!actors.every(({ state, detail }) => state === 'running' && (detail.brokenPartitions ?? 0) === 0)) return false;
     // All have to see each other: who cannot is told so by a push that is refused.
     const probes = this.#living().map(({ store }) =>
       this.#soon(
-        store.count('{app="nothing"}').then(
-          () => true,
+        store.counted('{app="nothing"}').then(
+          ({ buffer }) => buffer === undefined || buffer.unreadPartitions === 0,
           () => false,
         ),
       ),

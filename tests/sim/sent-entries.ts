@@ -1,5 +1,5 @@
 import type { Dice } from '../support/dice.ts';
-import type { Entry } from '../support/single-store.ts';
+import type { BufferStats, Entry } from '../support/single-store.ts';
 
 const MS_NS = 1_000_000n;
 export const HOUR_NS = 3_600_000n * MS_NS;
@@ -10,7 +10,19 @@ export class SentEntries {
   /** By line. */
   readonly sent = new Map<string, Entry>();
   readonly acknowledged = new Map<string, Entry>();
+  readonly #acknowledgedMs = new Map<string, number>();
   #made = 0;
+
+  acknowledge(entry: Entry, nowMs: number): void {
+    this.acknowledged.set(entry.line, entry);
+    if (!this.#acknowledgedMs.has(entry.line)) this.#acknowledgedMs.set(entry.line, nowMs);
+  }
+
+  /** Whether an answer has to have a line that was acknowledged before the question, by what it says of Kafka. */
+  isKnown(line: string, buffer: BufferStats | undefined): boolean {
+    if (buffer === undefined) return true;
+    return buffer.unreadPartitions === 0 && (this.#acknowledgedMs.get(line) ?? 0) < Date.parse(buffer.watermark);
+  }
 
   /** Of some streams and hours, out of order; now and then one that was sent before. */
   newPush(dice: Dice): Entry[] {

@@ -24,6 +24,9 @@ import { defaultsOf, type OptionsOf } from '../../ops/base/options.ts';
 import type { Files, World } from '../../ops/base/world.ts';
 import { fakeWorld } from '../../ops/base/world-fake.ts';
 import { openFsBlobStore } from '../../storage/blob/fs.ts';
+import type { ConnectKafka } from '../../storage/kafka/client.ts';
+import type { KafkaOptions } from '../../storage/kafka/options.ts';
+import type { Ring } from '../../topology/ring/ring.ts';
 import { InProcessTransport } from '../../topology/transport/in-process.ts';
 import type { Transport } from '../../topology/transport/transport.ts';
 import { PowerCutFiles } from './power-cut-files.ts';
@@ -56,6 +59,8 @@ export interface SingleStoreOptions {
     readonly neighbours: Neighbours;
     /** Where the objects are that all share. */
     readonly objects: Files;
+    /** Where Kafka is in front of ingesters. */
+    readonly buffered?: { readonly kafka: KafkaOptions; readonly ring: Ring; readonly connect: ConnectKafka } | undefined;
   };
 }
 
@@ -71,6 +76,14 @@ export interface Extent {
   readonly fromNs?: bigint;
   readonly toNs?: bigint;
   readonly direction?: 'forward' | 'backward';
+  /** See AnswerWishes. */
+  readonly afterWrite?: boolean;
+}
+
+/** What an answer says of Kafka, where it is in front of ingesters. */
+export interface BufferStats {
+  readonly watermark: string;
+  readonly unreadPartitions: number;
 }
 
 const TENANT = 'fake';
@@ -154,6 +167,7 @@ export class SingleStore {
         countedStreams,
         recentObjectsMs: () => recentObjectsMs,
         neighbours: among?.neighbours ?? noNeighbours,
+        buffered: among?.buffered && { ...among.buffered, process: among.process },
       };
       await system.spawn(known(ingester), ingesterDeps, { instance });
       const querying = { ...defaultsOf(querierOptions), ...queries };
@@ -165,7 +179,8 @@ export class SingleStore {
       const mining = { options: defaultsOf(patternIngesterOptions), maxListingAgeMs: 60_000, asker: system, ingesters, blobs };
       await system.spawn(patternIngester, mining, { instance });
       await system.spawn(known(tailer), { messenger: system, ingesters, limits }, { instance });
-      const distributing = { asker: system, ingesters, limits, shared, otlp: defaultsOf(otlpOptions) };
+      const buffer = among?.buffered && { ...among.buffered, countedStreams, streamIdlePeriod: options.streamIdlePeriod };
+      const distributing = { asker: system, ingesters, buffer, limits, shared, otlp: defaultsOf(otlpOptions) };
       await system.spawn(known(distributor), distributing, { instance });
     }
     const { count = 0, ...compacting } = compactors ?? {};
@@ -219,7 +234,15 @@ export class SingleStore {
   }
 
   /** Every line that the selector finds, in the order of the answer. */
-  async lines(selector: string, { fromNs = 0n, toNs = FAR_NS, direction = 'forward' }: Extent = {}): Promise<string[]> {
+  async lines(selector: string, extent: Extent = {}): Promise<string[]> {
+    return (await this.found(selector, extent)).lines;
+  }
+
+  /** As `lines`, and up to when what Kafka has is in it. */
+  async found(
+    selector: string,
+    { fromNs = 0n, toNs = FAR_NS, direction = 'forward', afterWrite = false }: Extent = {},
+  ): Promise<{ lines: string[]; buffer: BufferStats | undefined }> {
     const ask = {
       kind: 'range' as const,
       query: selector,
@@ -230,17 +253,32 @@ export class SingleStore {
       limit: 1_000_000,
       direction,
       categorize: false,
+      afterWrite,
     };
     const { data } = await this.ask(ask);
-    return data.result.flatMap(({ values }: { values: [string, string][] }) => values.map(([, line]) => line));
+    const lines = data.result.flatMap(({ values }: { values: [string, string][] }) => values.map(([, line]) => line));
+    return { lines, buffer: data.stats.buffer };
   }
 
   /** How many entries the selector counts. */
   async count(selector: string): Promise<number> {
+    return (await this.counted(selector)).count;
+  }
+
+  /** As `count`, and up to when what Kafka has is counted. */
+  async counted(selector: string, afterWrite = false): Promise<{ count: number; buffer: BufferStats | undefined }> {
     const query = `sum(count_over_time(${selector}[${100 * 365}d]))`;
-    const ask = { kind: 'instant' as const, query, timeNs: FAR_NS, limit: 100, direction: 'backward' as const, categorize: false };
+    const ask = {
+      kind: 'instant' as const,
+      query,
+      timeNs: FAR_NS,
+      limit: 100,
+      direction: 'backward' as const,
+      categorize: false,
+      afterWrite,
+    };
     const { data } = await this.ask(ask);
-    return Number(data.result[0]?.value[1] ?? 0);
+    return { count: Number(data.result[0]?.value[1] ?? 0), buffer: data.stats.buffer };
   }
 
   /** What the frontend answers. `tenant`: several with `|` between them. */
