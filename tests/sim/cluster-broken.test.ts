@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { DepartureDeps } from '../../actors/departure.ts';
 import type { Ingesters } from '../../actors/ingesters.ts';
 import type { Asker, Messenger } from '../../actors/kernel/define.ts';
-import type { IngesterAsk, LogCover } from '../../actors/protocol/ingest.ts';
+import type { IngesterAsk, SelectReply } from '../../actors/protocol/ingest.ts';
 import type { Files, Timers } from '../../ops/base/world.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { withoutSync } from '../support/power-cut-files.ts';
@@ -34,17 +34,35 @@ const departing =
     return { ...right, asker: lying };
   };
 
-/** One whose queriers do not look for what ingesters say they have just flushed: as if storage had been asked first. */
-const storageFirst = (right: Messenger): Messenger => {
-  const forgetful: Pick<Messenger, 'ask'> = {
-    ask: async (protocol, instance, ask, options) => {
-      const reply = await right.ask(protocol, instance, ask, options);
-      const { cover } = reply as { cover?: readonly LogCover[] };
-      return cover === undefined ? reply : { ...(reply as object), cover: cover.map((one) => ({ ...one, recentObjects: [] })) };
-    },
-  } as Pick<Messenger, 'ask'>;
-  return { ...forgetful, stream: right.stream.bind(right), tell: right.tell.bind(right) };
-};
+/** One whose queriers take ingesters' replies for something else. */
+const hearing =
+  (changed: (reply: Partial<SelectReply>) => object) =>
+  (right: Messenger): Messenger => {
+    const mistaken: Pick<Messenger, 'ask'> = {
+      ask: async (protocol, instance, ask, options) => {
+        const reply = (await right.ask(protocol, instance, ask, options)) as Partial<SelectReply>;
+        return reply.cover === undefined ? reply : { ...reply, ...changed(reply) };
+      },
+    } as Pick<Messenger, 'ask'>;
+    return { ...mistaken, stream: right.stream.bind(right), tell: right.tell.bind(right) };
+  };
+
+/** They do not look for what ingesters say they have just flushed: as if storage had been asked first. */
+const storageFirst = hearing(({ cover = [] }) => ({ cover: cover.map((one) => ({ ...one, recentObjects: [] })) }));
+
+/** They take partitions for read up to now. */
+const neverBehind = hearing(({ buffer }) =>
+  buffer === undefined ? {} : { buffer: { ...buffer, owned: buffer.owned.map((one) => ({ ...one, watermarkMs: 4e12 })) } },
+);
+
+/** They leave out everything that a partition's owner, who has just got it, has not read yet. */
+const headsOnly = hearing(({ cover = [] }) => ({ cover: cover.map((one) => ({ ...one, flushedTo: 0 })) }));
+
+/** Objects of which the last one that is put counts: one that owns a partition no more undoes what the next owner has stored. */
+const overwritten = (right: Files): Files => ({
+  ...right,
+  link: (from, to) => right.link(from, to).catch(() => right.rename(from, to)),
+});
 
 /** Objects that are there only some time after they were said to be: the log is trimmed before. */
 const storedLater = (right: Files, timers: Timers): Files => ({
@@ -71,10 +89,19 @@ const broken: [what: string, breakage: Breakage, from?: number][] = [
   ['a log is trimmed before storage has what it held', { objects: storedLater }],
   ['a push is acknowledged before it is on the disk', { files: (files) => withoutSync(files, 'data') }],
 ];
-for (const [what, breakage, from = 1] of broken) {
-  test(`the simulation notices: ${what}`, async (context) => {
+const brokenBehindKafka: typeof broken = [
+  ['answers claim to have all that Kafka has', { querying: neverBehind }],
+  ['what is in storage is taken for what is in heads', { querying: headsOnly }],
+  ['an owner of before stores over what the next one has stored', { objects: overwritten }],
+];
+const all = [...broken.map((one) => ({ one, hasKafka: false })), ...brokenBehindKafka.map((one) => ({ one, hasKafka: true }))];
+for (const {
+  one: [what, breakage, from = 1],
+  hasKafka,
+} of all) {
+  test(`the simulation notices${hasKafka ? ' behind Kafka' : ''}: ${what}`, async (context) => {
     for (let seed = from; seed < from + MOST_SEEDS; seed++) {
-      const simulation = new ClusterSimulation(seed, breakage);
+      const simulation = new ClusterSimulation(seed, breakage, hasKafka);
       await simulation.run();
       if (simulation.problems.length === 0) continue;
       context.diagnostic(`seed ${seed}: ${simulation.problems[0].slice(0, 100)}`);
