@@ -13,8 +13,8 @@ import { TestServer } from '../support/server.ts';
 import { hopTimes } from './hop.ts';
 import { LIFTED } from './lifted.ts';
 import { NOT_COMPACTING, pushAll } from './load.ts';
-import { cpuSeconds, mb, median, p99, percentile, round, timed } from './measure.ts';
-import { bodiesOf, steadyPushes } from './steady.ts';
+import { cpuSeconds, mb, median, percentile, round, timed } from './measure.ts';
+import { bodiesOf, steadyCost, WARM_MS } from './steady.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -28,7 +28,6 @@ const { values: options } = parseArgs({
 });
 const rate = { pushBytes: Number(options['push-kb']) * 1e3, mbPerS: Number(options['mb-per-s']) };
 const seconds = Number(options.seconds);
-const WARM_MS = 5_000;
 const HOPS = 2_000;
 /** As a cluster has them unless told otherwise; those of tests come more often. */
 const HEARTBEATS = ['-common.storage.ring.heartbeat-period=5s', '-common.storage.ring.heartbeat-timeout=1m'];
@@ -42,29 +41,14 @@ async function pushes(): Promise<void> {
   console.log(`pushes of ${options['push-kb']} KB of lines, ${options['mb-per-s']} MB/s for ${seconds} s`);
   {
     await using server = await TestServer.start({ flags: FLAGS });
-    await steady('one process', server.url, () => [server.process.pid]);
+    await steadyCost('one process', server.url, () => [server.process.pid], { rate, seconds });
   }
   for (const copies of [1, 3]) {
     await using cluster = await RoleCluster.start({
       flags: [...FLAGS, ...HEARTBEATS, `-common.storage.ring.replication-factor=${copies}`],
     });
-    await steady(`cluster, ${copies} ${copies === 1 ? 'copy' : 'copies'}`, cluster.urls[0], () => cluster.pids);
+    await steadyCost(`cluster, ${copies} ${copies === 1 ? 'copy' : 'copies'}`, cluster.urls[0], () => cluster.pids, { rate, seconds });
   }
-}
-
-async function steady(what: string, url: string, pids: () => readonly number[]): Promise<void> {
-  const stop = new AbortController();
-  const pushing = steadyPushes(url, rate, stop.signal);
-  await sleep(WARM_MS);
-  const before = cpuSeconds(pids());
-  await sleep(seconds * 1_000);
-  const cpuS = cpuSeconds(pids()) - before;
-  stop.abort();
-  const counted = (await pushing).filter(({ dueMs }) => dueMs >= WARM_MS).map(({ tookMs }) => tookMs);
-  const gb = (seconds * rate.mbPerS) / 1e3;
-  console.log(
-    `${what}: ${round(cpuS / gb)} CPU s per GB; p50 ${round(median(counted))} ms, p99 ${p99(counted)} ms of ${counted.length} pushes`,
-  );
 }
 
 async function hop(): Promise<void> {

@@ -31,6 +31,11 @@ const MODES: Readonly<Record<string, { options: string; what: string; run: () =>
     what: 'pushes while storage is compacted',
     run: () => import('./compaction.ts'),
   },
+  buffer: {
+    options: '[--mb-per-s 5] [--push-kb 100] [--seconds 30] [--backlog-mib 2048] [--brokers 1] [--only push|replay|moves]',
+    what: 'Kafka in front of ingesters',
+    run: () => import('./buffer.ts'),
+  },
   cluster: {
     options: '[--mb-per-s 5] [--push-kb 100] [--seconds 30] [--handoff-mib 200] [--only push|hop|kill|handoff|idle]',
     what: 'what several processes cost, and how they fail',

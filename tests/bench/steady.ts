@@ -4,6 +4,7 @@ import { entry, pushBodyOf } from './bodies.ts';
 import { changed, Masks, type OpenBody, opened } from './copies.ts';
 import { lineMaker } from './corpus.ts';
 import { pushOne } from './load.ts';
+import { cpuSeconds, median, p99, round } from './measure.ts';
 import { systemKinds } from './systems.ts';
 
 const STREAMS = 30;
@@ -41,6 +42,30 @@ export async function steadyPushes(url: string, { pushBytes, mbPerS }: Rate, sig
     );
   }
   return Promise.all(pushes);
+}
+
+export const WARM_MS = 5_000;
+
+/** Tells what pushes at a steady rate cost all of the processes together, and how long they take. `beside`: a process that is told of apart. */
+export async function steadyCost(
+  what: string,
+  url: string,
+  pids: () => readonly number[],
+  { rate, seconds, beside = [] }: { readonly rate: Rate; readonly seconds: number; readonly beside?: readonly number[] },
+): Promise<void> {
+  const stop = new AbortController();
+  const pushing = steadyPushes(url, rate, stop.signal);
+  await sleep(WARM_MS);
+  const [before, besideBefore] = [cpuSeconds(pids()), cpuSeconds(beside)];
+  await sleep(seconds * 1_000);
+  const [cpuS, besideS] = [cpuSeconds(pids()) - before, cpuSeconds(beside) - besideBefore];
+  stop.abort();
+  const counted = (await pushing).filter(({ dueMs }) => dueMs >= WARM_MS).map(({ tookMs }) => tookMs);
+  const gb = (seconds * rate.mbPerS) / 1e3;
+  const broker = beside.length === 0 ? '' : ` and ${round(besideS / gb)} of brokers`;
+  console.log(
+    `${what}: ${round(cpuS / gb)} CPU s per GB${broker}; p50 ${round(median(counted))} ms, p99 ${p99(counted)} ms of ${counted.length} pushes`,
+  );
 }
 
 /** Made before the pushes begin. Each time one is pushed, it gets other ids and the time of that second. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Kafka, Message, Producer } from 'kafkajs';
+import type { Kafka, KafkaMessage, Message, Producer } from 'kafkajs';
 import { seededRandom } from './steady-load.ts';
 
 const PAUSE_MS = 20;
@@ -64,8 +64,8 @@ export class KafkaLoad {
 }
 
 /** So many messages of a topic, from its start; waits for them. */
-export async function readTopic(kafka: Kafka, topic: string, count: number): Promise<Message[]> {
-  const messages: Message[] = [];
+export async function readTopic(kafka: Kafka, topic: string, count: number): Promise<KafkaMessage[]> {
+  const messages: KafkaMessage[] = [];
   if (count === 0) return messages;
   const consumer = kafka.consumer({ groupId: `reads-${topic}-${Date.now()}` });
   await consumer.connect();

@@ -105,6 +105,11 @@ export class KafkaCluster {
     }
   }
 
+  /** Of the brokers that run. */
+  get pids(): number[] {
+    return this.#children.flatMap((child) => (child?.exitCode === null ? (child.pid ?? []) : []));
+  }
+
   signal(signal: NodeJS.Signals, index = 0): void {
     this.#children[index]?.kill(signal);
   }

@@ -1,30 +1,32 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { IngestLog, LogGap, LogRecord, Position } from '../../storage/log/ingest-log.ts';
+import type { IngestLog, LogGap, LogRecord, LogWriter, Position } from '../../storage/log/ingest-log.ts';
 import { isFault, numbers } from './checks.ts';
 
-/** What the suite needs of a make of IngestLog. */
-export interface LogHarness {
-  /** Opens the same log, again and again; the one before is closed first. Takes records of up to 4 KiB; keeps about 1 KiB a file where it has files. */
-  open(): Promise<IngestLog>;
+/** What the suite needs of a make of LogWriter. */
+export interface LogWriterHarness {
+  /** Opens a writer of the same log, again and again; the one before is closed first. Takes records of up to 4 KiB. */
+  open(): Promise<LogWriter>;
+  /** All that the log has from `from` on, the bytes copied. */
+  records(from?: Position): Promise<LogRecord[]>;
 }
 
-/** Every make of IngestLog passes this. `harness` starts an empty log. */
-export function logSuite(name: string, harness: () => Promise<LogHarness>): void {
-  describe(`ingest log: ${name}`, () => {
-    test('gives back what was appended, in order, with positions from 0', async () => {
-      const log = await (await harness()).open();
-      assert.equal(log.end, 0);
+/** Every make of LogWriter passes this. `harness` starts an empty log. */
+export function logWriterSuite(name: string, harness: () => Promise<LogWriterHarness>, options: { skip?: string | false } = {}): void {
+  describe(`writer of an ingest log: ${name}`, options, () => {
+    test('what was appended is there in order, with positions from 0', async () => {
+      const { open, records } = await harness();
+      const log = await open();
       assert.equal(await log.append([Buffer.from('a')]), 0);
       assert.equal(await log.append([Buffer.from('b'), Buffer.from('cd')]), 1);
       assert.equal(await log.append([]), 2);
-      assert.equal(log.end, 3);
-      assert.deepEqual(await textsIn(log), ['0:a', '1:bcd', '2:']);
+      assert.deepEqual(texts(await records()), ['0:a', '1:bcd', '2:']);
       await log.close();
     });
 
     test('appends made at once get their positions, and resolve, in the order of the calls', async () => {
-      const log = await (await harness()).open();
+      const { open, records } = await harness();
+      const log = await open();
       const resolved: number[] = [];
       const appends = numbers(50).map(async (number) => {
         const position = await log.append([Buffer.from(`record ${number}`)]);
@@ -34,33 +36,69 @@ export function logSuite(name: string, harness: () => Promise<LogHarness>): void
       assert.deepEqual(await Promise.all(appends), numbers(50));
       assert.deepEqual(resolved, numbers(50));
       assert.deepEqual(
-        await textsIn(log),
+        texts(await records()),
         numbers(50).map((number) => `${number}:record ${number}`),
       );
       await log.close();
     });
 
-    test('a log opened again goes on where it ended', async () => {
-      const { open } = await harness();
+    test('a writer that is opened again goes on where the log ended', async () => {
+      const { open, records } = await harness();
       for (const round of numbers(4)) {
         const log = await open();
-        assert.equal(log.end, round * 3);
         for (const number of numbers(3)) assert.equal(await log.append([Buffer.alloc(400, round)]), round * 3 + number);
         await log.close();
       }
       const log = await open();
-      const records = await recordsIn(log);
-      assert.deepEqual(
-        records.map(({ position }) => position),
-        numbers(12),
-      );
-      assert.ok(records.every(({ position, bytes }) => bytes.equals(Buffer.alloc(400, Math.floor(position / 3)))));
-      assert.deepEqual(
-        (await recordsIn(log, 7)).map(({ position }) => position),
-        numbers(12).slice(7),
-      );
-      assert.deepEqual(await recordsIn(log, 12), []);
+      const all = await records();
+      assert.deepEqual(positions(all), numbers(12));
+      assert.ok(all.every(({ position, bytes }) => bytes.equals(Buffer.alloc(400, Math.floor(position / 3)))));
+      assert.deepEqual(positions(await records(7)), numbers(12).slice(7));
       await log.close();
+    });
+
+    test('refuses a record that is too large, and every record once closed', async () => {
+      const log = await (await harness()).open();
+      await assert.rejects(log.append([Buffer.alloc(4096), Buffer.alloc(1)]), isFault('too_large'));
+      assert.equal(await log.append([Buffer.alloc(4096)]), 0);
+      const last = log.append([Buffer.from('under way')]);
+      await log.close();
+      assert.equal(await last, 1);
+      await assert.rejects(log.append([Buffer.from('x')]), isFault('unavailable'));
+    });
+  });
+}
+
+/** What the suite needs of a make of IngestLog. */
+export interface LogHarness {
+  /** Opens the same log, again and again; the one before is closed first. Takes records of up to 4 KiB; keeps about 1 KiB a file where it has files. */
+  open(): Promise<IngestLog>;
+}
+
+/** Every make of IngestLog passes this. `harness` starts an empty log. */
+export function logSuite(name: string, harness: () => Promise<LogHarness>): void {
+  logWriterSuite(name, async () => {
+    const { open } = await harness();
+    let log: IngestLog;
+    return {
+      async open() {
+        log = await open();
+        return log;
+      },
+      records: (from) => recordsIn(log, from),
+    };
+  });
+  describe(`ingest log: ${name}`, () => {
+    test('ends behind the last record, also when it is opened again', async () => {
+      const { open } = await harness();
+      for (const round of numbers(3)) {
+        const log = await open();
+        assert.equal(log.end, round);
+        await log.append([Buffer.from('x')]);
+        assert.equal(log.end, round + 1);
+        assert.deepEqual(await recordsIn(log, round + 1), []);
+        await log.close();
+      }
     });
 
     test('payloads are 8-aligned, so that columns in them can be read in place', async () => {
@@ -117,16 +155,6 @@ export function logSuite(name: string, harness: () => Promise<LogHarness>): void
       );
       await log.close();
     });
-
-    test('refuses a record that is too large, and every record once closed', async () => {
-      const log = await (await harness()).open();
-      await assert.rejects(log.append([Buffer.alloc(4096), Buffer.alloc(1)]), isFault('too_large'));
-      assert.equal(await log.append([Buffer.alloc(4096)]), 0);
-      const last = log.append([Buffer.from('under way')]);
-      await log.close();
-      assert.equal(await last, 1);
-      await assert.rejects(log.append([Buffer.from('x')]), isFault('unavailable'));
-    });
   });
 }
 
@@ -145,6 +173,5 @@ export async function recordsIn(log: IngestLog, from: Position = 0): Promise<Log
   });
 }
 
-async function textsIn(log: IngestLog): Promise<string[]> {
-  return (await recordsIn(log)).map(({ position, bytes }) => `${position}:${bytes}`);
-}
+const texts = (records: readonly LogRecord[]): string[] => records.map(({ position, bytes }) => `${position}:${bytes}`);
+const positions = (records: readonly LogRecord[]): Position[] => records.map(({ position }) => position);

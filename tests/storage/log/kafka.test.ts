@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { noInstruments } from '../../../ops/base/instruments.ts';
+import { defaultsOf } from '../../../ops/base/options.ts';
+import { realWorld } from '../../../ops/base/world.ts';
+import { kafkaClient } from '../../../storage/kafka/client.ts';
+import { type KafkaOptions, kafkaOptions } from '../../../storage/kafka/options.ts';
+import { IngestTopic } from '../../../storage/kafka/topic.ts';
+import { KafkaLog } from '../../../storage/log/kafka.ts';
+import { KafkaCluster, withoutKafka } from '../../support/kafka.ts';
+import { readTopic } from '../../support/kafka-load.ts';
+import { logWriterSuite } from '../../support/log-suite.ts';
+
+const world = realWorld();
+const { log } = noInstruments;
+let brokers: KafkaCluster;
+let topics = 0;
+
+before(async () => {
+  if (!withoutKafka) brokers = await KafkaCluster.start({ secured: true });
+});
+after(async () => {
+  if (!withoutKafka) await brokers[Symbol.asyncDispose]();
+});
+
+function optionsFor(topic: string): KafkaOptions {
+  return {
+    ...defaultsOf(kafkaOptions),
+    brokers: brokers.addresses(),
+    topic,
+    autoCreateTopicDefaultPartitions: 1,
+    producerMaxRecordSizeBytes: 4_096,
+    writeTimeout: 20_000,
+  };
+}
+
+/** Resolves once it has writers. */
+async function opened(options: KafkaOptions): Promise<{ log: KafkaLog; close: () => Promise<void> }> {
+  const topic = new IngestTopic({ client: kafkaClient(options, log), options, world, log, mayCreate: true });
+  await topic.ready(AbortSignal.timeout(60_000));
+  await topic.close();
+  const over = new AbortController();
+  const opening = new KafkaLog({ options, world, instruments: noInstruments });
+  const running = opening.run(over.signal).catch(() => {});
+  while (opening.writers.length === 0) await sleep(20);
+  return {
+    log: opening,
+    close: async () => {
+      over.abort();
+      await running;
+    },
+  };
+}
+
+logWriterSuite(
+  'a partition of Kafka',
+  async () => {
+    const options = optionsFor(`suite-${++topics}`);
+    let count = 0;
+    return {
+      async open() {
+        const { log: kafka, close } = await opened(options);
+        const [writer] = kafka.writers;
+        return {
+          async append(parts) {
+            const position = await writer.append(parts);
+            count = Math.max(count, position + 1);
+            return position;
+          },
+          async close() {
+            await writer.close();
+            await close();
+          },
+        };
+      },
+      async records(from = 0) {
+        const messages = await readTopic(brokers.client(), options.topic, count);
+        return messages
+          .map(({ offset, value }) => ({ kind: 'record' as const, position: Number(offset), bytes: Buffer.from(value ?? '') }))
+          .filter(({ position }) => position >= from);
+      },
+    };
+  },
+  { skip: withoutKafka },
+);
+
+test('the topic is made with what an ingest log needs, and one that is not so is not used, with the reasons', {
+  skip: withoutKafka,
+}, async () => {
+  const admin = brokers.client().admin();
+  await admin.connect();
+  const options = { ...optionsFor('made'), autoCreateTopicDefaultPartitions: 3 };
+  const { log: kafka, close } = await opened(options);
+  assert.equal(kafka.writers.length, 3);
+  await close();
+
+  const compacted = { ...options, topic: 'compacted' };
+  await admin.createTopics({ topics: [{ topic: 'compacted', configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }] });
+  const missing = { ...options, topic: 'missing', autoCreateTopicEnabled: false };
+  for (const [wrong, why] of [
+    [compacted, /cannot be an ingest log: cleanup.policy is compact.*message.timestamp.type is CreateTime/],
+    [missing, /there is no topic missing, and -kafka.auto-create-topic-enabled=false/],
+  ] as const) {
+    const over = new AbortController();
+    const topic = new IngestTopic({ client: kafkaClient(wrong, log), options: wrong, world, log, mayCreate: true });
+    const ready = topic.ready(over.signal).catch(() => {});
+    while (topic.waitsFor === 'connects to Kafka') await sleep(20);
+    assert.match(topic.waitsFor, why);
+    over.abort();
+    await ready;
+    await topic.close();
+  }
+  await admin.disconnect();
+});
+
+test('records are written by TLS and SASL', { skip: withoutKafka }, async () => {
+  for (const listener of brokers.secured) {
+    const options = { ...optionsFor('secured'), brokers: brokers.addresses(listener), ...listener.right };
+    const { log: kafka, close } = await opened(options);
+    assert.ok((await kafka.writers[0].append([Buffer.from(listener.name)])) >= 0);
+    await close();
+  }
+});
