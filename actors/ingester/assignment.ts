@@ -16,31 +16,32 @@ export function placePartitions(
   ring: Pick<Ring, 'instance' | 'owners'>,
 ): Map<string, number[]> {
   const staying = members.filter(({ process }) => ring.instance(process)?.state !== 'LEAVING');
-  const eligible = (staying.length > 0 ? staying : [...members]).toSorted((a, b) => order(a.process, b.process) || a.shard - b.shard);
+  const eligible = (staying.length > 0 ? staying : [...members]).toSorted(
+    (a, b) => order(a.process, b.process) || a.shard - b.shard || order(a.id, b.id),
+  );
   const placed = new Map<string, number[]>(members.map(({ id }) => [id, []]));
   const most = Math.ceil(partitions / eligible.length);
   const ofProcess = Map.groupBy(eligible, ({ process }) => process);
   for (let partition = 0; partition < partitions; partition++) {
     // Those that the ring does not tell of come last.
-    const processes = new Set([...ring.owners(partitionHash(partition)), ...ofProcess.keys()]);
+    const processes = new Set([...ring.owners(mixed(partition)), ...ofProcess.keys()]);
     const member = [...processes]
-      .flatMap((process) => leastLoaded(ofProcess.get(process) ?? [], placed) ?? [])
+      .flatMap((process) => inOrder(ofProcess.get(process) ?? [], partition))
       .find(({ id }) => placed.get(id)!.length < most);
     if (member !== undefined) placed.get(member.id)!.push(partition);
   }
   return placed;
 }
 
-function leastLoaded(members: readonly GroupMember[], placed: ReadonlyMap<string, number[]>): GroupMember | undefined {
-  return members.reduce<GroupMember | undefined>(
-    (least, member) => (least === undefined || placed.get(member.id)!.length < placed.get(least.id)!.length ? member : least),
-    undefined,
-  );
+/** Shards of a process as they come for a partition: another one comes first for each, and the same ones for the same, however many others there are. */
+function inOrder(members: readonly GroupMember[], partition: number): GroupMember[] {
+  const place = ({ shard }: GroupMember): number => mixed(Math.imul(mixed(partition), 31) + shard);
+  return members.toSorted((a, b) => place(a) - place(b));
 }
 
-/** A place in the ring for each partition: unsigned 32-bit. */
-function partitionHash(partition: number): number {
-  let hash = Math.imul(partition + 1, 0x9e3779b1);
+/** Unsigned 32-bit, as a place in the ring. */
+function mixed(number: number): number {
+  let hash = Math.imul(number + 1, 0x9e3779b1);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;

@@ -1,7 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { ConnectKafka } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
-import type { PartitionEnds } from '../../storage/kafka/topic.ts';
 import type { TopicGeneration } from '../../storage/log/generation.ts';
 import type { LogRecord } from '../../storage/log/ingest-log.ts';
 import type { Discontinuity } from '../../storage/log/kafka-group.ts';
@@ -35,7 +34,6 @@ const RETRY_MS = 250;
 const AFTER_WRITE_MS = 10_000;
 const AFTER_WRITE_MARGIN_MS = 500;
 const AFTER_WRITE_POLL_MS = 5;
-const NOWHERE: PartitionEnds = { low: 0, high: Number.POSITIVE_INFINITY };
 /** Of the ceiling: the largest heads are flushed before they are due, and reading goes on after a pause. */
 const [FLUSH_AT, RESUME_AT] = [0.5, 0.75];
 
@@ -164,7 +162,7 @@ export class BufferedShard {
 
   #assigned(partitions: readonly number[]): void {
     const { instruments } = this.#context;
-    this.#hasJoined = partitions.length > 0 || this.#waitsFor === '';
+    this.#hasJoined = true;
     const own = new Set(partitions);
     for (const partition of [...this.#owned.keys()]) if (!own.has(partition)) this.#giveUp(partition);
     const gained = partitions.filter((partition) => !this.#owned.has(partition));
@@ -305,7 +303,10 @@ export class BufferedShard {
     const ends = await this.#topic?.ends().catch(() => undefined);
     if (ends === undefined) return;
     const owned = (): OwnedPartition[] => [...this.#owned.values()];
-    for (const one of owned()) one.sawEnd(atMs, ends.get(one.partition) ?? NOWHERE);
+    for (const one of owned()) {
+      const end = ends.get(one.partition);
+      if (end !== undefined) one.sawEnd(atMs, end);
+    }
     while (owned().some(({ watermarkMs }) => watermarkMs < atMs) && clock.monotonicMs() < untilMs)
       await timers.sleep(AFTER_WRITE_POLL_MS, signal);
   }

@@ -15,32 +15,16 @@ const REFUSED: ReadonlySet<string> = new Set([
   'POLICY_VIOLATION',
   'UNSUPPORTED_FOR_MESSAGE_FORMAT',
 ]);
-const MOVED: ReadonlySet<string> = new Set([
-  'UNKNOWN_TOPIC_OR_PARTITION',
-  'LEADER_NOT_AVAILABLE',
-  'NOT_LEADER_FOR_PARTITION',
-  'NOT_ENOUGH_REPLICAS',
-  'FENCED_LEADER_EPOCH',
-  'UNKNOWN_LEADER_EPOCH',
-  'THROTTLING_QUOTA_EXCEEDED',
-]);
-/** Of the client, where nothing was sent. */
-const UNSENT: ReadonlySet<string> = new Set([
-  'KafkaJSBrokerNotFound',
-  'KafkaJSMetadataNotLoaded',
-  'KafkaJSTopicMetadataNotLoaded',
-  'KafkaJSNoBrokerAvailableError',
-  'KafkaJSGroupCoordinatorNotFound',
-  'KafkaJSSASLAuthenticationError',
-]);
+/** What only an answer to a write says. Others look alike, but may be of what the client does after a write that was not answered, and have taken that error's place. */
+const MOVED: ReadonlySet<string> = new Set(['NOT_LEADER_FOR_PARTITION', 'NOT_ENOUGH_REPLICAS', 'FENCED_LEADER_EPOCH']);
 
-/** Of a connection that was never made; one that broke, or was silent, may have carried the record. */
-const UNREACHED: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+/** Nothing was written: there was no connection yet. */
+export class UnsentError extends Error {
+  override readonly name = 'UnsentError';
+}
 
 interface ClientError {
-  readonly name?: string;
   readonly type?: string;
-  readonly code?: string;
   readonly cause?: unknown;
 }
 
@@ -51,9 +35,10 @@ export function causeOf(error: unknown): Error & ClientError {
 }
 
 export function writeFailure(error: unknown): WriteFailure {
-  const { name = '', type = '', code = '' } = causeOf(error);
+  if (error instanceof UnsentError) return 'moved';
+  const { type = '' } = causeOf(error);
   if (REFUSED.has(type)) return 'refused';
-  return MOVED.has(type) || UNSENT.has(name) || UNREACHED.has(code) ? 'moved' : 'in_doubt';
+  return MOVED.has(type) ? 'moved' : 'in_doubt';
 }
 
 /** Whether brokers say that there is no such topic. */

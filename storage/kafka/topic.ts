@@ -56,7 +56,7 @@ export class IngestTopic {
         return partitions;
       } catch (error) {
         const why = isTopicMissing(error)
-          ? `there is no topic ${this.name}, and it is not to be made here`
+          ? `there is no topic ${this.name} yet: ingesters make it`
           : error instanceof Fault
             ? error.message
             : `Kafka at ${options.brokers.join(', ')}: ${causeOf(error).message}`;

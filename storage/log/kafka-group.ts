@@ -15,7 +15,7 @@ export interface ReadPlace {
 
 /** What is told of a group's partitions; no method throws. */
 export interface GroupListener {
-  /** From now on these partitions are this member's, and no others. Each is read from where `start` says. */
+  /** From now on these partitions are this member's, and no others; while Kafka is away they stay so. Each is read from where `start` says. */
   assigned(partitions: readonly number[]): void;
   /** The next records of a partition, without a gap: the first is at the position where the last ended. Borrowed for the call. */
   records(partition: number, records: readonly LogRecord[]): void;
@@ -73,6 +73,7 @@ export class KafkaGroup {
   readonly #topic: string;
   readonly #own = new Map<number, Reading | undefined>();
   readonly #paused = new Set<number>();
+  /** Once it is a member of the group: before that it takes no orders. */
   #consumer: Consumer | undefined;
   #scratch: Buffer = NOTHING;
 
@@ -86,7 +87,6 @@ export class KafkaGroup {
     const { world, listener, log } = this.#deps;
     for (let failures = 0; !signal.aborted; failures++) {
       const consumer = this.#makeConsumer();
-      this.#consumer = consumer;
       try {
         await this.#consume(consumer, signal, () => {
           failures = 0;
@@ -100,7 +100,6 @@ export class KafkaGroup {
       } finally {
         this.#consumer = undefined;
         await consumer.disconnect().catch(() => {});
-        this.#assigned([]);
       }
       const ms = Math.min(MOST_RESTART_MS, LEAST_RESTART_MS * 2 ** Math.min(failures, 10));
       await world.timers.sleep(ms * (0.5 + world.random.next() / 2), signal).catch(() => {});
@@ -131,7 +130,9 @@ export class KafkaGroup {
   /** Tells the group, and whoever watches its lag, up to where a partition is in storage. A hint: nothing is lost if it is. */
   async commit(partition: number, position: Position): Promise<void> {
     if (!this.#own.has(partition)) return;
-    await this.#consumer?.commitOffsets([{ topic: this.#topic, partition, offset: String(position) }]);
+    await this.#consumer?.commitOffsets([{ topic: this.#topic, partition, offset: String(position) }]).catch((error) => {
+      this.#deps.log.debug('the group was not told how far a partition is stored', { partition, error: String(error) });
+    });
   }
 
   #makeConsumer(): Consumer {
@@ -191,6 +192,7 @@ export class KafkaGroup {
     consumer.on(FETCH, onWork);
     consumer.on(GROUP_JOIN, ({ payload: { memberAssignment } }) => {
       onWork();
+      this.#consumer = consumer;
       this.#assigned(memberAssignment[this.#topic] ?? []);
     });
     await consumer.run({

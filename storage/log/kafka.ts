@@ -3,6 +3,7 @@ import type { Instruments } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
 import { pushRecordHeader } from '../batch/push-record.ts';
 import { type ConnectKafka, kafkaClient } from '../kafka/client.ts';
+import { UnsentError } from '../kafka/failures.ts';
 import type { KafkaOptions } from '../kafka/options.ts';
 import { IngestTopic } from '../kafka/topic.ts';
 import type { Position } from './ingest-log.ts';
@@ -87,7 +88,11 @@ export class KafkaLog {
 
   async #send(partition: number, records: readonly Uint8Array[]): Promise<Position> {
     const { options } = this.#deps;
-    await this.#producer.connect();
+    try {
+      await this.#producer.connect();
+    } catch (error) {
+      throw new UnsentError((error as Error).message, { cause: error });
+    }
     const [written] = await this.#producer.send({
       topic: options.topic,
       acks: -1,

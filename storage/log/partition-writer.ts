@@ -152,7 +152,7 @@ export class PartitionWriter implements LogWriter {
     for (const append of this.#waiting.splice(0)) settle(append, () => append.reject(unavailable(why)));
   }
 
-  /** Resolves once Kafka takes records again, or this is closed. */
+  /** Resolves once Kafka takes records again, or this is closed: then nothing waits any more. */
   async #mend(): Promise<void> {
     const { name, send, probe, world, instruments } = this.#options;
     const { signal } = this.#closed;
@@ -165,6 +165,10 @@ export class PartitionWriter implements LogWriter {
         await world.timers.sleep(PROBE_MS * (0.75 + world.random.next() / 2), signal).catch(() => {});
       }
     }
+    if (signal.aborted) {
+      for (const append of this.#waiting.splice(0)) settle(append, () => append.reject(signal.reason));
+      return;
+    }
     this.#broken = undefined;
     instruments.log.info('Kafka takes records of a partition again', { partition: name });
   }
@@ -175,9 +179,11 @@ export class PartitionWriter implements LogWriter {
       .add(records, { outcome });
   }
 
+  /** Kafka may be silent for longer than appends wait. */
   async close(): Promise<void> {
-    this.#closed.abort(new Fault('unavailable', `${this.#options.name} is closed`));
-    await this.#working;
+    const { name, world, timeoutMs } = this.#options;
+    this.#closed.abort(new Fault('unavailable', `${name} is closed`));
+    if (this.#working !== undefined) await Promise.race([this.#working, world.timers.sleep(timeoutMs)]);
   }
 }
 
