@@ -183,7 +183,11 @@ export class PartitionWriter implements LogWriter {
   async close(): Promise<void> {
     const { name, world, timeoutMs } = this.#options;
     this.#closed.abort(new Fault('unavailable', `${name} is closed`));
-    if (this.#working !== undefined) await Promise.race([this.#working, world.timers.sleep(timeoutMs)]);
+    if (this.#working === undefined) return;
+    const late = Promise.withResolvers<void>();
+    const cancel = world.timers.after(timeoutMs, late.resolve);
+    await Promise.race([this.#working, late.promise]);
+    cancel();
   }
 }
 

@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import kafkajs, { type ISocketFactory } from 'kafkajs';
 import { noInstruments } from '../../../ops/base/instruments.ts';
 import { defaultsOf } from '../../../ops/base/options.ts';
 import { realWorld } from '../../../ops/base/world.ts';
-import { kafkaClient } from '../../../storage/kafka/client.ts';
+import { type ConnectKafka, kafkaClient } from '../../../storage/kafka/client.ts';
+import { registerCodecs } from '../../../storage/kafka/codecs.ts';
 import { type KafkaOptions, kafkaOptions } from '../../../storage/kafka/options.ts';
 import { IngestTopic } from '../../../storage/kafka/topic.ts';
 import { KafkaLog } from '../../../storage/log/kafka.ts';
+import { isFault } from '../../support/checks.ts';
 import { KafkaCluster, withoutKafka } from '../../support/kafka.ts';
 import { readTopic } from '../../support/kafka-load.ts';
 import { logWriterSuite } from '../../support/log-suite.ts';
 
 const world = realWorld();
 const { log } = noInstruments;
+const AWAY_MS = 300;
 let brokers: KafkaCluster;
 let topics = 0;
 
@@ -35,13 +40,44 @@ function optionsFor(topic: string): KafkaOptions {
   };
 }
 
+/** A client whose connections the test breaks: of what comes next nothing arrives, and nobody is reached for a while. */
+class BreakableLine {
+  #isBreaking = false;
+  #isAway = false;
+
+  /** The next answer is lost. */
+  break(): void {
+    this.#isBreaking = true;
+  }
+
+  readonly connect: ConnectKafka = ({ brokers: addresses }) => {
+    const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
+      const socket = connect({ host, port: this.#isAway ? 1 : port }, onConnect); // nobody listens there
+      const emit = socket.emit.bind(socket);
+      socket.emit = (event: string, ...values: unknown[]) => {
+        if (event !== 'data' || !this.#isBreaking) return emit(event, ...values);
+        this.#isBreaking = false;
+        this.#isAway = true;
+        setTimeout(() => {
+          this.#isAway = false;
+        }, AWAY_MS);
+        socket.destroy();
+        return emit('end');
+      };
+      return socket;
+    };
+    registerCodecs();
+    return new kafkajs.Kafka({ brokers: [...addresses], logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 0 }, socketFactory });
+  };
+}
+
 /** Resolves once it has writers. */
-async function opened(options: KafkaOptions): Promise<{ log: KafkaLog; close: () => Promise<void> }> {
+async function opened(options: KafkaOptions, connect?: ConnectKafka): Promise<{ log: KafkaLog; close: () => Promise<void> }> {
   const topic = new IngestTopic({ client: kafkaClient(options, log), options, world, log, mayCreate: true });
   await topic.ready(AbortSignal.timeout(60_000));
   await topic.close();
   const over = new AbortController();
-  const opening = new KafkaLog({ options, world, instruments: noInstruments });
+  const opening = new KafkaLog({ options, world, instruments: noInstruments, connect });
   const running = opening.run(over.signal).catch(() => {});
   while (opening.writers.length === 0) await sleep(20);
   return {
@@ -121,4 +157,22 @@ test('records are written by TLS and SASL', { skip: withoutKafka }, async () => 
     assert.ok((await kafka.writers[0].append([Buffer.from(listener.name)])) >= 0);
     await close();
   }
+});
+
+test('a write whose answer is lost is in doubt, and is in the log once', { skip: withoutKafka }, async () => {
+  const line = new BreakableLine();
+  const options = optionsFor('broken-line');
+  const { log: kafka, close } = await opened(options, line.connect);
+  const [writer] = kafka.writers;
+  assert.equal(await writer.append([Buffer.from('first')]), 0);
+  line.break();
+  await assert.rejects(writer.append([Buffer.from('second')]), isFault('in_doubt'));
+  while (writer.broken !== undefined) await sleep(20);
+  const position = await writer.append([Buffer.from('third')]);
+  const texts = (await readTopic(brokers.client(), options.topic, position + 1)).map(({ value }) => String(value));
+  assert.deepEqual(
+    texts.filter((text) => !text.startsWith('MRP1')), // probes are there too
+    ['first', 'second', 'third'],
+  );
+  await close();
 });
