@@ -75,8 +75,13 @@ export class IngestTopic {
 
   /** How many partitions there are. Throws what the client throws. */
   async partitions(): Promise<number> {
+    return (await this.leaders()).size;
+  }
+
+  /** The broker of each partition that takes what is written to it. Throws what the client throws. */
+  async leaders(): Promise<Map<number, number>> {
     const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.name] });
-    return topics[0].partitions.length;
+    return new Map(topics[0].partitions.map(({ partitionId, leader }) => [partitionId, leader]));
   }
 
   /** By partition. Throws what the client throws. */

@@ -6,6 +6,7 @@ import { type ConnectKafka, kafkaClient } from '../kafka/client.ts';
 import { UnsentError } from '../kafka/failures.ts';
 import type { KafkaOptions } from '../kafka/options.ts';
 import { IngestTopic } from '../kafka/topic.ts';
+import { Courier, type Parcel } from './courier.ts';
 import type { Position } from './ingest-log.ts';
 import { PartitionWriter } from './partition-writer.ts';
 
@@ -16,8 +17,9 @@ export interface KafkaLogDeps {
   readonly connect?: ConnectKafka | undefined;
 }
 
-/** How often it is looked whether the topic has more partitions. */
-const LOOK_MS = 30_000;
+/** How often it is looked whether the topic has more partitions, and at which brokers they are. */
+const LOOK_MS = 10_000;
+const LOOK_SOON_MS = 500;
 
 /** The ingest topic as those see it who write to it: a log for each partition. */
 export class KafkaLog {
@@ -25,6 +27,8 @@ export class KafkaLog {
   readonly #producer: Producer;
   readonly #topic: IngestTopic;
   readonly #writers: PartitionWriter[] = [];
+  readonly #courier: Courier;
+  #leaders: ReadonlyMap<number, number> = new Map();
 
   constructor(deps: KafkaLogDeps) {
     const { options, world, instruments, connect = kafkaClient } = deps;
@@ -32,6 +36,11 @@ export class KafkaLog {
     const client = connect(options, instruments.log, 0);
     this.#deps = deps;
     this.#producer = client.producer({ allowAutoTopicCreation: false });
+    this.#courier = new Courier({
+      deliver: (parcels) => this.#deliver(parcels),
+      brokerOf: (partition) => this.#leaders.get(partition) ?? -1,
+      timers: world.timers,
+    });
     this.#topic = new IngestTopic({ client, options, world, log: instruments.log, mayCreate: false });
   }
 
@@ -39,13 +48,10 @@ export class KafkaLog {
   async run(signal: AbortSignal): Promise<void> {
     const { world, instruments } = this.#deps;
     try {
-      this.#grow(await this.#topic.ready(signal));
-      while (!signal.aborted) {
-        await world.timers.sleep(LOOK_MS, signal);
-        await this.#topic.partitions().then(
-          (count) => this.#grow(count),
-          (error) => instruments.log.debug('the ingest topic cannot be looked at', { error: String(error) }),
-        );
+      await this.#topic.ready(signal);
+      for (;;) {
+        await this.#look().catch((error) => instruments.log.debug('the ingest topic cannot be looked at', { error: String(error) }));
+        await world.timers.sleep(this.#writers.length === 0 || this.broken > 0 ? LOOK_SOON_MS : LOOK_MS, signal);
       }
     } finally {
       await Promise.all(this.#writers.map((writer) => writer.close()));
@@ -69,13 +75,15 @@ export class KafkaLog {
     return this.#writers.filter(({ broken }) => broken !== undefined).length;
   }
 
-  #grow(partitions: number): void {
+  /** Throws what the client throws. */
+  async #look(): Promise<void> {
     const { options, world, instruments } = this.#deps;
-    while (this.#writers.length < partitions) {
+    this.#leaders = await this.#topic.leaders();
+    while (this.#writers.length < this.#leaders.size) {
       const partition = this.#writers.length;
       const writer = new PartitionWriter({
         name: `${options.topic}/${partition}`,
-        send: (records) => this.#send(partition, records),
+        send: (records, alone) => this.#courier.send(partition, records, alone),
         world,
         instruments,
         maxRecordBytes: options.producerMaxRecordSizeBytes,
@@ -86,20 +94,25 @@ export class KafkaLog {
     }
   }
 
-  async #send(partition: number, records: readonly Uint8Array[]): Promise<Position> {
+  async #deliver(parcels: readonly Parcel[]): Promise<Position[]> {
     const { options } = this.#deps;
     try {
       await this.#producer.connect();
     } catch (error) {
       throw new UnsentError((error as Error).message, { cause: error });
     }
-    const [written] = await this.#producer.send({
+    const written = await this.#producer.send({
       topic: options.topic,
       acks: -1,
       timeout: options.writeTimeout,
       compression: kafkajs.CompressionTypes.ZSTD,
-      messages: records.map((value) => ({ partition, value: value as Buffer })),
+      messages: parcels.flatMap(({ partition, records }) => records.map((value) => ({ partition, value: value as Buffer }))),
     });
-    return Number(written.baseOffset);
+    const firsts = new Map(written.map(({ partition, baseOffset }) => [partition, Number(baseOffset)]));
+    return parcels.map(({ partition }) => {
+      const first = firsts.get(partition);
+      if (first === undefined) throw new Error(`the answer does not say what became of partition ${partition}`);
+      return first;
+    });
   }
 }

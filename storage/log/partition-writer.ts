@@ -8,8 +8,8 @@ import type { LogWriter, Position } from './ingest-log.ts';
 export interface PartitionWriterOptions {
   /** Of the partition, in words and metrics. */
   readonly name: string;
-  /** Puts records into the partition, one after the other and as one batch; resolves with the position of the first once all copies have them. */
-  readonly send: (records: readonly Uint8Array[]) => Promise<Position>;
+  /** Puts records into the partition, one after the other and as one batch; resolves with the position of the first once all copies have them. `alone`: not in a request with others. */
+  readonly send: (records: readonly Uint8Array[], alone: boolean) => Promise<Position>;
   readonly world: World;
   readonly instruments: Instruments;
   readonly maxRecordBytes: number;
@@ -101,7 +101,10 @@ export class PartitionWriter implements LogWriter {
     const { name, send, instruments } = this.#options;
     this.#sent = group;
     try {
-      const first = await send(group.map(({ bytes }) => bytes));
+      const first = await send(
+        group.map(({ bytes }) => bytes),
+        false,
+      );
       for (const [index, append] of group.entries()) settle(append, () => append.resolve(first + index));
       this.#count('done', group.length);
     } catch (error) {
@@ -158,7 +161,7 @@ export class PartitionWriter implements LogWriter {
     const { signal } = this.#closed;
     while (!signal.aborted) {
       try {
-        await send([probe]);
+        await send([probe], true);
         break;
       } catch (error) {
         this.#broken = `Kafka does not answer: ${(error as Error).message}`;

@@ -97,7 +97,11 @@ export class FakeKafka {
       disconnect: async () => {},
       fetchTopicMetadata: async () => {
         await this.reach(line);
-        return { topics: [{ name: topic, partitions: Array.from({ length: partitions }) }] };
+        return {
+          topics: [
+            { name: topic, partitions: Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, leader: partitionId % 2 })) },
+          ],
+        };
       },
       describeConfigs: async () => ({
         resources: [{ configEntries: Object.entries(settings).map(([configName, configValue]) => ({ configName, configValue })) }],
@@ -118,17 +122,18 @@ export class FakeKafka {
         await this.reach(line);
         await timers.sleep(dice.below(20));
         if (dice.chance(this.trouble.refused)) throw Object.assign(new Error('not the leader'), { type: 'NOT_LEADER_FOR_PARTITION' });
-        const partition = messages[0].partition!;
+        const byPartition = [...Map.groupBy(messages, ({ partition = 0 }) => partition)];
+        const write = () => byPartition.map(([partition, own]) => ({ partition, baseOffset: String(this.#write(partition, own)) }));
         if (dice.chance(this.trouble.unanswered)) {
-          if (dice.chance(0.5)) void timers.sleep(dice.below(REQUEST_LIMIT_MS)).then(() => this.#write(partition, messages));
+          if (dice.chance(0.5)) void timers.sleep(dice.below(REQUEST_LIMIT_MS)).then(write);
           await timers.sleep(REQUEST_LIMIT_MS);
           throw new Error('Request timed out');
         }
-        const baseOffset = this.#write(partition, messages);
-        if (dice.chance(this.trouble.twice)) this.#write(partition, messages);
+        const written = write();
+        if (dice.chance(this.trouble.twice)) write();
         await timers.sleep(dice.below(20));
         if (!line.isUp()) throw new Error('Connection closed');
-        return [{ partition, baseOffset: String(baseOffset) }];
+        return written;
       },
     };
   }
