@@ -34,8 +34,8 @@ const RETRY_MS = 250;
 const AFTER_WRITE_MS = 10_000;
 const AFTER_WRITE_MARGIN_MS = 500;
 const AFTER_WRITE_POLL_MS = 5;
-/** Of the ceiling: the largest heads are flushed before they are due, and reading goes on after a pause. */
-const [FLUSH_AT, RESUME_AT] = [0.5, 0.75];
+/** Times what is flushed at once: nothing is read, and is read again. What waits in Kafka waits well, and heads travel to queriers. */
+const [FULL_AT, RESUME_AT] = [1.5, 1.25];
 
 /** One start of an ingester behind Kafka: the partitions that the group gives it, and their heads. It takes no pushes: distributors write to Kafka, from where it reads what they wrote. */
 export class BufferedShard {
@@ -241,24 +241,27 @@ export class BufferedShard {
     return [...this.#owned.values()].reduce((sum, { bytes }) => sum + bytes, former);
   }
 
-  /** Partitions share the memory of one shard. */
+  /** Partitions share the memory of one shard: together they are flushed when the heads of one log would be, the largest first. */
   #limitMemory(): void {
-    const { headCeiling } = this.#deps.options;
+    const { flushBytes, headCeiling } = this.#deps.options;
+    const owned = [...this.#owned.values()];
+    const room = owned.reduce((sum, { heads }) => sum + (heads?.roomForStreams ?? 0), 0);
+    const due = Math.min(flushBytes + room, headCeiling / FULL_AT);
     let bytes = this.#bytes;
-    while (this.#former.length > 0 && bytes >= FLUSH_AT * headCeiling) bytes -= this.#former.shift()!.partition.bytes;
-    if (bytes >= FLUSH_AT * headCeiling) {
-      const [largest] = [...this.#owned.values()].sort((a, b) => b.bytes - a.bytes);
-      if (largest?.heads?.isFlushing === false) largest.heads.flush().catch(() => {}); // told by then
+    while (this.#former.length > 0 && bytes >= due) bytes -= this.#former.shift()!.partition.bytes;
+    if (bytes >= due && !owned.some(({ heads }) => heads?.isFlushing)) {
+      const [largest] = owned.sort((a, b) => b.bytes - a.bytes);
+      largest?.heads?.flush().catch(() => {}); // told by then
     }
-    if (bytes >= headCeiling) this.#setFull(true);
-    else if (bytes < RESUME_AT * headCeiling) this.#setFull(false);
+    if (bytes >= FULL_AT * due) this.#setFull(true);
+    else if (bytes < RESUME_AT * due) this.#setFull(false);
   }
 
   #setFull(isFull: boolean): void {
     if (isFull === this.#isFull || this.#isSealed) return;
     this.#isFull = isFull;
-    if (isFull)
-      this.#context.instruments.log.warn('heads are full and storage does not take them: nothing is read', { bytes: this.#bytes });
+    const word = isFull ? 'is not read until heads are stored' : 'is read again';
+    this.#context.instruments.log.debug(`the ingest topic ${word}`, { head_bytes: this.#bytes });
     for (const partition of this.#owned.keys()) this.#topic?.setPaused(partition, isFull);
   }
 

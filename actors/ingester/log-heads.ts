@@ -105,6 +105,12 @@ export class LogHeads {
     return this.#current.memoryBytes + (this.#flushing?.memoryBytes ?? 0);
   }
 
+  /** How much larger its heads may become before a flush than `flushBytes`, as they are of so many streams. */
+  get roomForStreams(): number {
+    const { flushBytes } = this.#options;
+    return this.#current.dueBytes(flushBytes) - flushBytes;
+  }
+
   get isFlushing(): boolean {
     return this.#flush !== undefined;
   }

@@ -52,8 +52,9 @@ const HEARTBEATS_A_SESSION = 6;
 const MOST_HEARTBEAT_MS = 500;
 /** Brokers are asked to wait for records for so long; who stops waits for them too. */
 const LONGEST_FETCH_MS = 250;
-const FETCH_BYTES = 16 * 1024 * 1024;
-const PARTITION_FETCH_BYTES = 2 * 1024 * 1024;
+/** Compressed: several times as much in memory. */
+const FETCH_BYTES = 2 * 1024 * 1024;
+const PARTITION_FETCH_BYTES = 512 * 1024;
 const METADATA_AGE_MS = 30_000;
 const NOTHING = Buffer.alloc(0);
 const [LEAST_RESTART_MS, MOST_RESTART_MS] = [100, 5_000];

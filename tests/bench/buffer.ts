@@ -75,7 +75,9 @@ async function counted(url: string): Promise<Told | undefined> {
 async function replay(): Promise<void> {
   const bytes = Number(options['backlog-mib']) * 2 ** 20;
   await using brokers = await KafkaCluster.start({ brokers: Number(options.brokers) });
-  await using cluster = await RoleCluster.start({ flags: [...FLAGS, ...buffered(brokers)] });
+  // A count of all needs the heads of all ingesters at once.
+  const flags = [...FLAGS, ...buffered(brokers), '-querier.max-query-memory=512MB'];
+  await using cluster = await RoleCluster.start({ flags });
   const [url] = cluster.urls;
   for (const { pid } of cluster.of('ingester')) process.kill(pid!, 'SIGSTOP');
   const pushedMs = await timed(() => pushAll(url, bodiesOf(bytes, BACKLOG_PUSH_BYTES)));
