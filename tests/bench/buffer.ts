@@ -32,6 +32,46 @@ const HEARTBEATS = ['-common.storage.ring.heartbeat-period=5s', '-common.storage
 const BACKLOG_PUSH_BYTES = 1e6;
 const LOOK_MS = 50;
 
+/** For how long the partition was not read that waits the longest. */
+class Ages {
+  longestS = 0;
+  readonly #cluster: RoleCluster;
+  readonly #newest = new Map<number, number>();
+  #isStopped = false;
+
+  constructor(cluster: RoleCluster) {
+    this.#cluster = cluster;
+    void this.#look();
+  }
+
+  forget(): void {
+    this.longestS = 0;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #look(): Promise<void> {
+    while (!this.#isStopped) {
+      await Promise.all(
+        this.#cluster.of('ingester').map(async ({ http, pid }) => {
+          const answer =
+            pid === undefined ? undefined : await get(http, '/ingest-log', {}, AbortSignal.timeout(1_000)).catch(() => undefined);
+          if (answer?.status !== 200) return;
+          const { partitions } = JSON.parse(answer.text) as { partitions: { partition: number; watermarkMs: number }[] };
+          for (const { partition, watermarkMs } of partitions)
+            this.#newest.set(partition, Math.max(watermarkMs, this.#newest.get(partition) ?? 0));
+        }),
+      );
+      const nowMs = Date.now();
+      for (const watermarkMs of this.#newest.values())
+        if (watermarkMs > 0) this.longestS = Math.max(this.longestS, (nowMs - watermarkMs) / 1e3);
+      await sleep(LOOK_MS);
+    }
+  }
+}
+
 const parts: Readonly<Record<string, () => Promise<void>>> = { push: pushes, replay, moves };
 for (const [name, measure] of Object.entries(parts)) if (options.only === undefined || options.only === name) await measure();
 
@@ -141,44 +181,4 @@ async function moves(): Promise<void> {
   stop.abort();
   const times = (await pushing).map(({ tookMs }) => tookMs);
   console.log(`pushes meanwhile: p50 ${round(median(times))} ms, p99 ${p99(times)} ms of ${times.length}`);
-}
-
-/** For how long the partition was not read that waits the longest. */
-class Ages {
-  longestS = 0;
-  readonly #cluster: RoleCluster;
-  readonly #newest = new Map<number, number>();
-  #isStopped = false;
-
-  constructor(cluster: RoleCluster) {
-    this.#cluster = cluster;
-    void this.#look();
-  }
-
-  forget(): void {
-    this.longestS = 0;
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-  }
-
-  async #look(): Promise<void> {
-    while (!this.#isStopped) {
-      await Promise.all(
-        this.#cluster.of('ingester').map(async ({ http, pid }) => {
-          const answer =
-            pid === undefined ? undefined : await get(http, '/ingest-log', {}, AbortSignal.timeout(1_000)).catch(() => undefined);
-          if (answer?.status !== 200) return;
-          const { partitions } = JSON.parse(answer.text) as { partitions: { partition: number; watermarkMs: number }[] };
-          for (const { partition, watermarkMs } of partitions)
-            this.#newest.set(partition, Math.max(watermarkMs, this.#newest.get(partition) ?? 0));
-        }),
-      );
-      const nowMs = Date.now();
-      for (const watermarkMs of this.#newest.values())
-        if (watermarkMs > 0) this.longestS = Math.max(this.longestS, (nowMs - watermarkMs) / 1e3);
-      await sleep(LOOK_MS);
-    }
-  }
 }

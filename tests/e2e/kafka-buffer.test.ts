@@ -30,11 +30,11 @@ test('behind Kafka every ingester is killed at once, distributors and brokers ar
     const members = cluster.of(role);
     return members[Math.floor(random() * members.length)];
   };
-  const disturbances: ((random: () => number) => Promise<void>)[] = [
+  /** The others, and several of these, are for the soak. */
+  const few: ((random: () => number) => Promise<void>)[] = [
     async () => {
       await Promise.all(cluster.of('ingester').map((one) => cluster.kill(one)));
     },
-    (random) => cluster.kill(anyOf('distributor', random)),
     async (random) => {
       const broker = Math.floor(random() * BROKERS);
       await brokers.kill(broker);
@@ -47,6 +47,9 @@ test('behind Kafka every ingester is killed at once, distributors and brokers ar
       await sleep(SESSION_MS + 1_000); // longer than its session
       process.kill(pid!, 'SIGCONT');
     },
+  ];
+  const more: typeof few = [
+    (random) => cluster.kill(anyOf('distributor', random)),
     async (random) => {
       const broker = Math.floor(random() * BROKERS);
       brokers.signal('SIGSTOP', broker);
@@ -59,7 +62,7 @@ test('behind Kafka every ingester is killed at once, distributors and brokers ar
     cluster,
     async (random) => {
       for (let round = 0; round < ROUNDS; round++) {
-        for (const disturb of disturbances) {
+        for (const disturb of SOAK ? [...few, ...more] : few) {
           await disturb(random);
           await sleep(random() * 1_000);
         }
