@@ -23,6 +23,7 @@ const INFO: Record<string, (footer: Footer) => object> = {
     closure: [...closure.keys()],
     cover: Object.fromEntries(cover),
   }),
+  v4: ({ log, from, to, lastMs }) => ({ log, from, to, lastMs }),
 };
 
 // Files of every version that was ever released stay as they are: what was written then must be read now.

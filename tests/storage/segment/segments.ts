@@ -2,6 +2,7 @@ import { formatLabels, type Labels, toLabels } from '../../../logql/model.ts';
 import { realWorld } from '../../../ops/base/world.ts';
 import { HOUR_NS, streamHash } from '../../../storage/batch/batch.ts';
 import { Head } from '../../../storage/chunk/head.ts';
+import type { LevelZeroInfo } from '../../../storage/segment/footer.ts';
 import { SegmentWriter } from '../../../storage/segment/writer.ts';
 import { batchOf, HOUR, type PlainRow, pick, randomRows } from '../chunk/rows.ts';
 
@@ -21,7 +22,10 @@ function parsed(labels: Record<string, string>): Labels {
 }
 
 /** The object's bytes, in the pieces in which the writer hands them out. */
-export async function segmentOf(streams: readonly PlainStream[], range = { log: 'log-1', from: 0, to: 10 }): Promise<Uint8Array[]> {
+export async function segmentOf(
+  streams: readonly PlainStream[],
+  range: LevelZeroInfo = { log: 'log-1', from: 0, to: 10 },
+): Promise<Uint8Array[]> {
   const writer = new SegmentWriter(realWorld());
   const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
   const sorted = [...streams].sort((a, b) => order(a.tenant, b.tenant) || order(canonical(a.labels), canonical(b.labels)));
