@@ -143,7 +143,8 @@ export class OwnedPartition {
     // A log without objects begins with its first: unlike a file's, its records are there for longer than a flush takes.
     const isNew = chain.end === 0 && chain.floor === 0;
     return new LogHeads(
-      { id: this.#log, trim: (upTo) => commit(this.partition, upTo) },
+      // A hint, which nobody waits for.
+      { id: this.#log, trim: async (upTo) => void commit(this.partition, upTo) },
       { chain: { ...chain, isBroken: chain.isBroken && !isNew }, end: chain.floor },
       {
         blobs,

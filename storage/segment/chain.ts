@@ -42,7 +42,7 @@ export async function readChain(blobs: BlobStore, log: string): Promise<Chain> {
   if (last.isGivenUp) return { end: links[whole + 1].from, floor: last.from + 1, newest, isBroken: true, givenUp };
   try {
     const { to, lastMs } = await readFooter(blobs, last.key, last.sizeBytes);
-    return { end: to, lastMs, floor: to, newest, isBroken: false, givenUp };
+    return { end: to, ...(lastMs !== undefined && { lastMs }), floor: to, newest, isBroken: false, givenUp };
   } catch (fault) {
     if (fault instanceof Fault && fault.code === 'not_found') throw new Fault('unavailable', fault.message, { cause: fault }); // it was moved just now
     if (!isOfObject(fault)) throw fault;

@@ -83,7 +83,8 @@ export class ClusterSimulation {
   readonly #kafka: KafkaSide | undefined;
   readonly #entries = new SentEntries();
   readonly #inDoubt: Entry[][] = [];
-  readonly #running = new Set<Promise<void>>();
+  /** What goes on, and since when. */
+  readonly #running = new Map<Promise<void>, string>();
   /** Something is or was wrong since the last time that all was well: then what is asked may be refused. */
   #disturbed = true;
 
@@ -181,7 +182,7 @@ export class ClusterSimulation {
     const [, what, act] = this.#dice.pick(acts.flatMap((one) => Array.from({ length: one[0] }, () => one)));
     this.#note(what);
     const running = Promise.resolve(act()).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    this.#running.set(running, `${what} of ${Math.round(this.#world.clock.monotonicMs())}`);
   }
 
   async #pushAgain(): Promise<void> {
@@ -239,9 +240,15 @@ export class ClusterSimulation {
   }
 
   async #flush(): Promise<void> {
-    await this.#anyProcess()
-      ?.store.flush()
-      .catch((error) => this.#mayFail('flush', error));
+    const process = this.#anyProcess();
+    if (process === undefined) return;
+    const flushed = process.store.flush().catch((error) => this.#mayFail('flush', error));
+    await Promise.race([flushed, this.#gone(process)]);
+  }
+
+  /** Resolves once it is over: what it was asked is never answered then. */
+  async #gone(process: ClusterProcess): Promise<void> {
+    while (this.#places.get(process.id)?.process === process) await this.#world.timers.sleep(500);
   }
 
   async #compact(): Promise<void> {
@@ -410,7 +417,10 @@ export class ClusterSimulation {
     const late = (): boolean => this.#world.clock.monotonicMs() - beganMs > CALM_LIMIT_MS;
     while (this.#running.size > 0 && !late()) await this.#world.advance(100);
     while (!late() && !(await this.#isWell())) await this.#world.advance(100);
-    if (late()) return this.#problem(`${when}: the cluster does not come to rest: ${this.#running.size} run, ${this.#describe()}`);
+    if (late())
+      return this.#problem(
+        `${when}: the cluster does not come to rest: ${[...this.#running.values()].join(', ')} go on, ${this.#describe()}`,
+      );
     this.#disturbed = false;
     for (const entries of this.#inDoubt.splice(0)) await this.#soon(this.#push(entries));
     if (this.#inDoubt.length > 0) this.#problem(`${when}: ${this.#inDoubt.length} pushes are refused though nothing is wrong`);
