@@ -36,7 +36,11 @@ export const kafkaOptions = section('kafka_config', 'kafka', {
     'How long a push waits for Kafka: after that it is answered as one in doubt, and those that follow are refused until Kafka answers again.',
     { min: 10 },
   ),
-  sessionTimeout: duration('10s', 'An ingester that Kafka has not heard of for so long loses its partitions to others.', { min: 1_000 }),
+  sessionTimeout: duration(
+    '10s',
+    'An ingester that Kafka has not heard of for so long loses its partitions to others; brokers take no less than 6s unless told otherwise.',
+    { min: 1_000 },
+  ),
 });
 
 export type KafkaOptions = OptionsOf<typeof kafkaOptions>;

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { LocalClusterState, LocalMember } from '../../ops/cluster/local-cluster.ts';
 import { firstValue, get, nowNs, push } from '../support/client.ts';
+import { withoutKafka } from '../support/kafka.ts';
 import { withoutNats } from '../support/nats.ts';
 import { CLUSTER_PORTS, freePorts } from '../support/ports.ts';
 
@@ -36,7 +37,7 @@ class RunningCluster {
   }
 
   static async start(args: readonly string[]): Promise<RunningCluster> {
-    return new RunningCluster((await freePorts(CLUSTER_PORTS)) + 1, args);
+    return new RunningCluster((await freePorts(CLUSTER_PORTS)) + 3, args);
   }
 
   get state(): LocalClusterState | undefined {
@@ -79,9 +80,11 @@ class RunningCluster {
   }
 }
 
-/** How many entries are found; undefined: no answer. */
+/** How many entries are found, of all that was pushed before; undefined: no answer. */
 async function count(gateway: string): Promise<number | undefined> {
-  const { status, text } = await get(gateway, '/loki/api/v1/query', { query: 'sum(count_over_time({app="a"}[1h]))' });
+  const params = new URLSearchParams({ query: 'sum(count_over_time({app="a"}[1h]))' });
+  const answer = await fetch(`${gateway}/loki/api/v1/query?${params}`, { headers: { 'x-millrace-read-after-write': '1' } });
+  const { status, text } = { status: answer.status, text: await answer.text() };
   return status === 200 ? firstValue(text) : undefined;
 }
 
@@ -147,4 +150,41 @@ test('millrace cluster add, drain and restart: nothing that was acknowledged is 
   await check();
   await assert.rejects(cluster.order('drain', 'querier'), /querier-0 is the only querier/);
   await assert.rejects(cluster.order('add', 'drummer'), /not one of/);
+});
+
+test('millrace cluster --kafka: a broker is there too; an ingester leaves what it has in storage, and its partitions to others', {
+  skip: withoutNats || withoutKafka,
+  timeout: 240_000,
+}, async () => {
+  const flags = ['-querier.max-listing-age=1s', '-querier.query-timeout=5s', '-kafka.session-timeout=6s'];
+  await using cluster = await RunningCluster.start([
+    '--kafka',
+    '--queriers',
+    '1',
+    '--distributors',
+    '1',
+    '--ingesters',
+    '2',
+    '--',
+    ...flags,
+  ]);
+  const { gateway, kafka } = await cluster.reached(allActive);
+  assert.match(kafka ?? '', /^127\.0\.0\.1:\d+$/);
+  await cluster.serves(cluster.state!);
+  while ((await pushOne(gateway)).status !== 204) await sleep(50); // the topic has just been made
+  assert.equal(await count(gateway), 1);
+  const [stays, leaves] = of(cluster.state!, 'ingester');
+  assert.match(await cluster.order('drain', `ingester/${leaves.instance}`), new RegExp(`^${leaves.instance} `));
+  assert.equal((await pushOne(gateway)).status, 204);
+  assert.equal(await count(gateway), 2);
+  const { partitions } = JSON.parse((await get(stays.http, '/ingest-log')).text) as { partitions: { partition: number; state: string }[] };
+  assert.deepEqual(
+    partitions.map(({ state }) => state),
+    Array.from({ length: 24 }, () => 'reading'),
+  );
+  process.kill(stays.pid!, 'SIGKILL');
+  await cluster.reached((now) => allActive(now) && of(now, 'ingester')[0].pid !== stays.pid);
+  await cluster.serves(cluster.state!);
+  assert.equal(await count(gateway), 2);
+  assert.equal(await cluster.stop(), 0, cluster.output);
 });
