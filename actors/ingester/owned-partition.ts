@@ -170,7 +170,7 @@ export class OwnedPartition {
   /** The next records. */
   take(records: readonly LogRecord[]): void {
     const heads = this.#heads;
-    if (heads === undefined) return;
+    if (heads === undefined || this.#ended.signal.aborted) return;
     this.#stoppedBy = undefined;
     for (const record of records) heads.take(record);
     this.#watermark?.applied(heads.appliedTo, heads.lastMs ?? 0);

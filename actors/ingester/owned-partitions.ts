@@ -127,7 +127,14 @@ export class OwnedPartitions {
   take(partition: number, records: readonly LogRecord[]): void {
     const owned = this.#owned.get(partition);
     if (owned === undefined) return;
-    owned.take(records);
+    try {
+      owned.take(records);
+    } catch (error) {
+      // The next incarnation reads them again; whoever reads on here would take them for lost.
+      this.#context.incarnation.fail(error);
+      owned.end();
+      return;
+    }
     if (this.#isFull) this.#topic.setPaused(partition, true); // it was given out meanwhile
     this.#limitMemory();
   }

@@ -87,6 +87,7 @@ class Member {
   /** Of a partition, the offset after the last record that was delivered here. */
   readonly #next = new Map<string, bigint>();
   readonly #failures = new Map<string, number>();
+  #onAbort = (): void => {};
   /** Once where reading begins is settled for all partitions that are this one's. */
   #placed: Promise<void> = Promise.resolve();
 
@@ -120,6 +121,7 @@ class Member {
     // Where the wanted offset is gone, the client goes on at this end by itself: so nothing is passed over.
     await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true });
     const over = Promise.withResolvers<void>();
+    over.promise.catch(() => {}); // it may end before anybody waits for that
     const { CRASH, FETCH, GROUP_JOIN } = this.#consumer.events;
     this.#consumer.on(CRASH, ({ payload }) => over.reject(payload.error));
     this.#consumer.on(FETCH, onWork);
@@ -130,7 +132,8 @@ class Member {
       this.#placed = this.#place(memberAssignment);
       this.#placed.catch(over.reject);
     });
-    this.#signal.addEventListener('abort', () => over.resolve(), { once: true });
+    this.#onAbort = () => over.resolve();
+    this.#signal.addEventListener('abort', this.#onAbort, { once: true });
     if (this.#signal.aborted) return;
     await this.#consumer.run({
       eachBatchAutoResolve: false,
@@ -143,6 +146,7 @@ class Member {
 
   /** Leaves the group; what is committed stays so. */
   async close(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort);
     for (const client of [this.#consumer, this.#producer, this.#admin]) await client.disconnect().catch(() => {});
   }
 

@@ -184,8 +184,18 @@ export class KafkaGroup {
 
   async #consume(consumer: Consumer, signal: AbortSignal, onWork: () => void): Promise<void> {
     const over = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => over.resolve(), { once: true });
-    if (signal.aborted) return;
+    over.promise.catch(() => {}); // it may end before anybody waits for that
+    const stop = (): void => over.resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (!signal.aborted) await this.#join(consumer, over, onWork);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Resolves, or rejects, when it is over. */
+  async #join(consumer: Consumer, over: PromiseWithResolvers<void>, onWork: () => void): Promise<void> {
     await consumer.connect();
     await consumer.subscribe({ topics: [this.#topic], fromBeginning: true });
     const { CRASH, FETCH, GROUP_JOIN } = consumer.events;
