@@ -72,7 +72,7 @@ test('what Kafka has deleted unread stops a partition, which says so and goes on
       { name: 'message.timestamp.type', value: 'LogAppendTime' },
       { name: 'max.message.bytes', value: '16777216' },
     ];
-    await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 1, configEntries }] });
+    await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 1, configEntries }], waitForLeaders: false });
   };
 
   await pushed(url, 'a stored');
