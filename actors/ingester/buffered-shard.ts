@@ -56,7 +56,8 @@ export class BufferedShard {
     const { kafka, connect } = buffer;
     this.#topic = new OpenTopic({ kafka, blobs: deps.blobs, context, connect });
     this.#owned = new OwnedPartitions(this.#topic, deps, context);
-    const signal = AbortSignal.any([incarnation.signal, this.#leaving.signal]);
+    const { signal } = this.#leaving;
+    incarnation.signal.addEventListener('abort', () => this.#leaving.abort(incarnation.signal.reason), { once: true });
     this.#running = this.#run(signal).catch((error) => {
       if (!signal.aborted) incarnation.fail(error);
     });
