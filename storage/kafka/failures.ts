@@ -15,8 +15,14 @@ const REFUSED: ReadonlySet<string> = new Set([
   'POLICY_VIOLATION',
   'UNSUPPORTED_FOR_MESSAGE_FORMAT',
 ]);
-/** What only an answer to a write says. Others look alike, but may be of what the client does after a write that was not answered, and have taken that error's place. */
-const MOVED: ReadonlySet<string> = new Set(['NOT_LEADER_FOR_PARTITION', 'NOT_ENOUGH_REPLICAS', 'FENCED_LEADER_EPOCH']);
+/** What only an answer to a write says. Others look alike, but may be of what the client does after a write that was not answered, and have taken that error's place. Brokers say of a topic that was just made that there
+ *  is none; if it is that the client has found none after a write, that went with the topic. */
+const MOVED: ReadonlySet<string> = new Set([
+  'NOT_LEADER_FOR_PARTITION',
+  'NOT_ENOUGH_REPLICAS',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+]);
 
 /** Nothing was written: there was no connection yet. */
 export class UnsentError extends Error {

@@ -26,10 +26,9 @@ const brokerAnswers: Record<WriteFailure, string[]> = {
     'POLICY_VIOLATION',
     'UNSUPPORTED_FOR_MESSAGE_FORMAT',
   ],
-  moved: ['NOT_LEADER_FOR_PARTITION', 'NOT_ENOUGH_REPLICAS', 'FENCED_LEADER_EPOCH'],
+  moved: ['NOT_LEADER_FOR_PARTITION', 'NOT_ENOUGH_REPLICAS', 'FENCED_LEADER_EPOCH', 'UNKNOWN_TOPIC_OR_PARTITION'],
   // Some copies have it, or it is not said whether; or it may be the answer to what the client asked after a write that was not answered.
   in_doubt: [
-    'UNKNOWN_TOPIC_OR_PARTITION',
     'LEADER_NOT_AVAILABLE',
     'UNKNOWN_LEADER_EPOCH',
     'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
