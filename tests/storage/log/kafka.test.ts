@@ -21,11 +21,13 @@ const { log } = noInstruments;
 const AWAY_MS = 300;
 let brokers: KafkaCluster;
 let topics = 0;
+const opening = new Set<AbortController>();
 
 before(async () => {
   if (!withoutKafka) brokers = await KafkaCluster.start({ secured: true });
 });
 after(async () => {
+  for (const over of opening) over.abort(); // of a test that failed
   if (!withoutKafka) await brokers[Symbol.asyncDispose]();
 });
 
@@ -77,11 +79,12 @@ async function opened(options: KafkaOptions, connect?: ConnectKafka): Promise<{ 
   await topic.ready(AbortSignal.timeout(60_000));
   await topic.close();
   const over = new AbortController();
-  const opening = new KafkaLog({ options, world, instruments: noInstruments, connect });
-  const running = opening.run(over.signal).catch(() => {});
-  while (opening.writers.length === 0) await sleep(20);
+  opening.add(over);
+  const kafka = new KafkaLog({ options, world, instruments: noInstruments, connect });
+  const running = kafka.run(over.signal).catch(() => {});
+  while (kafka.writers.length === 0) await sleep(20);
   return {
-    log: opening,
+    log: kafka,
     close: async () => {
       over.abort();
       await running;
