@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SOAK } from '../support/check-sent.ts';
 import { ClusterSimulation } from './cluster-simulation.ts';
 
-const SEEDS = SOAK ? 500 : Number(process.env.SEEDS ?? 35);
+const SEEDS = SOAK ? 500 : Number(process.env.SEEDS ?? 25);
 const FIRST = Number(process.env.SEED ?? 1);
 
 test(`a cluster, whatever fails: what was acknowledged is found exactly once, and no answer is short, ${SEEDS} seeds`, async (context) => {

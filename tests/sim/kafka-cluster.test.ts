@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SOAK } from '../support/check-sent.ts';
 import { ClusterSimulation } from './cluster-simulation.ts';
 
-const SEEDS = SOAK ? 300 : Number(process.env.SEEDS ?? 5);
+const SEEDS = SOAK ? 300 : Number(process.env.SEEDS ?? 3);
 const FIRST = Number(process.env.SEED ?? 1);
 
 test(`a cluster behind Kafka, whatever fails: what was acknowledged is found exactly once, and no answer lacks what it says it has, ${SEEDS} seeds`, async (context) => {
