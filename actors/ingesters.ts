@@ -37,6 +37,8 @@ export interface Ingesters {
   unknown(named: readonly SeenProcess[]): readonly IngesterGroup[];
   /** How many groups may fail to answer: what they took in, others took too. */
   readonly tolerated: number;
+  /** Whether entries are in logs that no ingester has to itself, so that any of them may come to read each. */
+  readonly shareLogs: boolean;
   /** Runs `action` when there may be others. */
   onChange(action: () => void): Subscription;
 }
@@ -52,6 +54,7 @@ export function localIngesters(instances: readonly string[]): Ingesters {
     groups: () => groups,
     unknown: () => [],
     tolerated: 0,
+    shareLogs: false,
     onChange: () => ({ close: () => {} }),
   };
 }
@@ -85,13 +88,14 @@ export function ringIngesters(ring: Ring, replicationFactor: number): Ingesters 
       return [...latest.values()].map(groupOf);
     },
     tolerated: Math.floor((replicationFactor - 1) / 2),
+    shareLogs: false,
     onChange: (action) => ring.onChange(action),
   };
 }
 
 /** Those of a ring behind Kafka, where only its owner has what a partition took in lately. Their replies tell how complete an answer is, not their number. */
 export function bufferedIngesters(ring: Ring): Ingesters {
-  return { ...ringIngesters(ring, 1), tolerated: Number.POSITIVE_INFINITY };
+  return { ...ringIngesters(ring, 1), tolerated: Number.POSITIVE_INFINITY, shareLogs: true };
 }
 
 /** Of the actor for one shard of a process in a cluster. */

@@ -4,8 +4,10 @@ import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { every } from '../every.ts';
 import type { AskContext, Handlers, StartContext } from '../kernel/define.ts';
-import type { IngesterAsk, IngesterReply, PartitionStatus } from '../protocol/ingest.ts';
+import { compileMatchers } from '../matchers.ts';
+import type { IngesterAsk, IngesterReply, PartitionStatus, TailBegun, TailedBatches } from '../protocol/ingest.ts';
 import { placePartitions } from './assignment.ts';
+import { BufferedTails } from './buffered-tails.ts';
 import { selected, seriesIn } from './head-reads.ts';
 import type { IngesterDeps } from './ingester.ts';
 import { OpenTopic } from './open-topic.ts';
@@ -35,6 +37,7 @@ export class BufferedShard {
   readonly #buffer: BufferedDeps;
   readonly #context: StartContext;
   readonly #topic: OpenTopic;
+  readonly #tails: BufferedTails;
   readonly #owned: OwnedPartitions;
   /** Ends when the shard leaves the group, before the incarnation does or with it. */
   readonly #leaving = new AbortController();
@@ -55,7 +58,8 @@ export class BufferedShard {
     this.#context = context;
     const { kafka, connect } = buffer;
     this.#topic = new OpenTopic({ kafka, blobs: deps.blobs, context, connect });
-    this.#owned = new OwnedPartitions(this.#topic, deps, context);
+    this.#tails = new BufferedTails(world.clock);
+    this.#owned = new OwnedPartitions(this.#topic, deps, (log, records) => this.#tails.took(log, records), context);
     const { signal } = this.#leaving;
     incarnation.signal.addEventListener('abort', () => this.#leaving.abort(incarnation.signal.reason), { once: true });
     this.#running = this.#run(signal).catch((error) => {
@@ -72,9 +76,7 @@ export class BufferedShard {
       push: unsupported,
       hand_over: unsupported,
       take_over: unsupported,
-      tail: () => {
-        throw new Fault('unsupported', 'tails are not served where Kafka is in front of ingesters');
-      },
+      tail: (ask, asked) => this.#tail(ask, asked),
       select: async (ask, asked) => {
         if (ask.afterWrite) await this.#readUpToNow(asked);
         return this.#select(asked.tenant, ask);
@@ -155,6 +157,7 @@ export class BufferedShard {
 
   #tick(): void {
     this.#owned.tick();
+    for (const place of this.#owned.places) this.#tails.tails.mark(place);
     this.#isReady ||= this.#hasJoined && this.#owned.isCaughtUp;
     const nowMs = this.#context.world.clock.monotonicMs();
     const seconds = (nowMs - this.#rate.atMs) / 1_000;
@@ -189,6 +192,19 @@ export class BufferedShard {
     return { ...seriesIn(this.#owned.heads, tenant, ask), buffer: this.#owned.cover, others: this.#deps.neighbours.beyond(ask.known) };
   }
 
+  #tail(
+    { matchers, shard, resume }: Extract<IngesterAsk, { kind: 'tail' }>,
+    { tenant, signal }: AskContext,
+  ): AsyncIterable<TailBegun | TailedBatches> {
+    this.#readable(undefined);
+    const topic = this.#opened();
+    const source = this.#tails.source(
+      () => this.#owned.places,
+      () => topic.placesOfEnds(),
+    );
+    return this.#tails.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, source, { resume, signal });
+  }
+
   #introduce({ process, registration, meantFor }: Extract<IngesterAsk, { kind: 'introduce' }>): IngesterReply['introduce'] {
     this.#readable(meantFor);
     return { hasHeard: this.#deps.neighbours.hasHeardOf(process, registration) };
@@ -221,7 +237,7 @@ export class BufferedShard {
   }
 
   #opened(): OpenTopic {
-    if (this.#topic.partitions === 0) throw new Fault('unavailable', 'the topic is not known yet', { retryAfterS: 1 });
+    if (!this.#topic.isKnown) throw new Fault('unavailable', 'the topic is not known yet', { retryAfterS: 1 });
     return this.#topic;
   }
 

@@ -10,7 +10,7 @@ import { every } from '../every.ts';
 import { type AskContext, type Asker, defineActor, type Handlers, type StartContext } from '../kernel/define.ts';
 import type { SharedLimits, TenantLimits } from '../limits.ts';
 import { compileMatchers } from '../matchers.ts';
-import type { Giver, IngesterAsk, IngesterProcess, IngesterReply, StreamShard, TailedBatches } from '../protocol/ingest.ts';
+import type { Giver, IngesterAsk, IngesterProcess, IngesterReply, StreamShard, TailBegun, TailedBatches } from '../protocol/ingest.ts';
 import { Refusals } from '../refusals.ts';
 import type { BufferedDeps } from './buffered-shard.ts';
 import { Grant } from './grant.ts';
@@ -19,6 +19,7 @@ import { selected, seriesIn } from './head-reads.ts';
 import type { LogHeads, LogHeadsOptions } from './log-heads.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { OwnLog } from './own-log.ts';
+import { ownTailSource } from './own-tail-source.ts';
 import { type RecoveredLogs, recoverLogs } from './recover.ts';
 import { Seal } from './seal.ts';
 import { Tails } from './tails.ts';
@@ -156,7 +157,7 @@ class IngesterShard {
         shard: deps.shard,
         blobs: incarnation.fence(deps.blobs),
         options: headOptions,
-        applied: (tenant, batches, next) => this.tails.publish(tenant, batches, next),
+        applied: (place, tenant, batches) => this.tails.publish(place, tenant, batchesIn(batches)),
       },
       context,
     );
@@ -164,7 +165,8 @@ class IngesterShard {
     this.#cancelTick = every(world.timers, options.flushCheckPeriod, () => {
       if (this.#seal.hasLeft) return;
       for (const heads of this.#heads()) heads.flushIfDue();
-      if (this.#recovered.own !== undefined) this.tails.mark(this.#recovered.own.appliedTo);
+      const { own } = this.#recovered;
+      if (own !== undefined) this.tails.mark({ log: own.log.id, position: own.appliedTo });
       this.#streams.sweep();
     });
   }
@@ -248,8 +250,12 @@ class IngesterShard {
   }
 
   /** See Tails.listen. Adopted logs take in nothing, so only the shard's own is listened to. */
-  tail({ matchers, shard, resume }: Extract<IngesterAsk, { kind: 'tail' }>, { tenant, signal }: AskContext): AsyncIterable<TailedBatches> {
-    return this.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, this.#readable(), { resume, signal });
+  tail(
+    { matchers, shard, resume }: Extract<IngesterAsk, { kind: 'tail' }>,
+    { tenant, signal }: AskContext,
+  ): AsyncIterable<TailBegun | TailedBatches> {
+    const source = ownTailSource(this.#readable());
+    return this.tails.listen(tenant, { matchers: compileMatchers(matchers), shard }, source, { resume, signal });
   }
 
   async flush(): Promise<IngesterReply['flush']> {

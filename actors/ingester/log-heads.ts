@@ -7,7 +7,7 @@ import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import type { LogGap, LogRecord, Position, TrimmedLog } from '../../storage/log/ingest-log.ts';
 import type { Chain } from '../../storage/segment/chain.ts';
 import type { StartContext } from '../kernel/define.ts';
-import type { LogCover } from '../protocol/ingest.ts';
+import type { LogCover, LogPlace } from '../protocol/ingest.ts';
 import { putObject, writeObject } from './flush.ts';
 import { HeadSet } from './head-set.ts';
 
@@ -25,8 +25,8 @@ export interface LogHeadsOptions {
 /** Heads may grow to this many times what is flushed at once: they do while a flush is under way. */
 const CEILING_RATIO = 2.5;
 
-/** Told of the batches of each record once they are in the heads, with the position behind it; borrowed for the call. Must not throw. */
-export type AppliedListener = (tenant: string, batches: Buffer, next: Position) => void;
+/** Told of the batches of each record once they are in the heads, and where the record is; borrowed for the call. Must not throw. */
+export type AppliedListener = (place: LogPlace, tenant: string, batches: Buffer) => void;
 
 export interface LogHeadsDeps {
   readonly blobs: BlobStore;

@@ -1,6 +1,7 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { BlobStore } from '../../storage/blob/blob-store.ts';
 import { type ConnectKafka, kafkaClient } from '../../storage/kafka/client.ts';
+import { causeOf } from '../../storage/kafka/failures.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
 import { IngestTopic, type PartitionEnds } from '../../storage/kafka/topic.ts';
 import { currentGeneration, latestGeneration, nextGeneration, partitionLog, type TopicGeneration } from '../../storage/log/generation.ts';
@@ -8,7 +9,7 @@ import type { Position } from '../../storage/log/ingest-log.ts';
 import { type GroupDeps, KafkaGroup } from '../../storage/log/kafka-group.ts';
 import { giveUp } from '../../storage/log/skips.ts';
 import type { StartContext } from '../kernel/define.ts';
-import type { PartitionStatus } from '../protocol/ingest.ts';
+import type { LogPlace, PartitionStatus } from '../protocol/ingest.ts';
 import type { OwnedPartitionDeps } from './owned-partition.ts';
 import { retrying } from './readable-chain.ts';
 
@@ -42,6 +43,10 @@ export class OpenTopic {
     return this.#partitions;
   }
 
+  get isKnown(): boolean {
+    return this.#generation !== undefined;
+  }
+
   get waitsFor(): string {
     return this.#topic.waitsFor;
   }
@@ -73,6 +78,14 @@ export class OpenTopic {
     const ends = await this.#topic.ends();
     this.#partitions = Math.max(this.#partitions, ends.size);
     return ends;
+  }
+
+  /** By log. Throws Fault unavailable while Kafka is away. */
+  async placesOfEnds(): Promise<LogPlace[]> {
+    const ends = await this.ends().catch((error) => {
+      throw new Fault('unavailable', `Kafka does not say where partitions end: ${causeOf(error).message}`, { retryAfterS: 1 });
+    });
+    return [...ends].map(([partition, { high }]) => ({ log: partitionLog(this.#generation!, partition), position: high }));
   }
 
   get partitionDeps(): Pick<OwnedPartitionDeps, 'topic' | 'generation' | 'ends' | 'start' | 'commit'> {

@@ -56,7 +56,7 @@ export class OwnLog {
       this.#incarnation.fail(error);
       throw error;
     }
-    this.#applied?.(tenant, isKnown ? NOTHING : batches, position + 1);
+    this.#applied?.({ log: this.log.id, position }, tenant, isKnown ? NOTHING : batches);
     release(batches);
     this.heads.flushIfDue();
   }

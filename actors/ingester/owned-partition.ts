@@ -37,7 +37,7 @@ const STOPPED_MS = 5_000;
 export class OwnedPartition {
   readonly partition: number;
   readonly #deps: OwnedPartitionDeps;
-  readonly #log: string;
+  readonly log: string;
   readonly #ended = new AbortController();
   #heads: LogHeads | undefined;
   #watermark: Watermark | undefined;
@@ -52,7 +52,7 @@ export class OwnedPartition {
   constructor(partition: number, deps: OwnedPartitionDeps, stoppedBy?: string) {
     this.partition = partition;
     this.#deps = deps;
-    this.#log = partitionLog(deps.generation, partition);
+    this.log = partitionLog(deps.generation, partition);
     this.#stoppedBy = stoppedBy;
   }
 
@@ -101,7 +101,7 @@ export class OwnedPartition {
 
   #chain(): Promise<Chain> {
     const { blobs, context } = this.#deps;
-    return readableChain(this.#log, {
+    return readableChain(this.log, {
       blobs,
       oldest: async () => (await this.#ends()).low,
       waits: (why) => {
@@ -118,7 +118,7 @@ export class OwnedPartition {
     let position = end;
     for (;;) {
       const from = position;
-      const to = await retrying(() => skippedTo(blobs, topic, { log: this.#log, from }), context, this.#ended.signal);
+      const to = await retrying(() => skippedTo(blobs, topic, { log: this.log, from }), context, this.#ended.signal);
       if (to === undefined) break;
       position = to;
     }
@@ -144,7 +144,7 @@ export class OwnedPartition {
     const isNew = chain.end === 0 && chain.floor === 0;
     return new LogHeads(
       // A hint, which nobody waits for.
-      { id: this.#log, trim: async (upTo) => void commit(this.partition, upTo) },
+      { id: this.log, trim: async (upTo) => void commit(this.partition, upTo) },
       { chain: { ...chain, isBroken: chain.isBroken && !isNew }, end: chain.floor },
       {
         blobs,
@@ -167,14 +167,15 @@ export class OwnedPartition {
     );
   }
 
-  /** The next records. */
-  take(records: readonly LogRecord[]): void {
+  /** The next records; false: they are another's to read. */
+  take(records: readonly LogRecord[]): boolean {
     const heads = this.#heads;
-    if (heads === undefined || this.#ended.signal.aborted) return;
+    if (heads === undefined || this.#ended.signal.aborted) return false;
     this.#stoppedBy = undefined;
     for (const record of records) heads.take(record);
     this.#watermark?.applied(heads.appliedTo, heads.lastMs ?? 0);
     heads.flushIfDue();
+    return true;
   }
 
   /** It ended there some time after `atMs`. */

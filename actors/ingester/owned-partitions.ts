@@ -4,7 +4,7 @@ import type { TopicGeneration } from '../../storage/log/generation.ts';
 import type { LogRecord } from '../../storage/log/ingest-log.ts';
 import type { Discontinuity } from '../../storage/log/kafka-group.ts';
 import type { StartContext } from '../kernel/define.ts';
-import type { BufferCover, PartitionStatus } from '../protocol/ingest.ts';
+import type { BufferCover, LogPlace, PartitionStatus } from '../protocol/ingest.ts';
 import type { IngesterDeps } from './ingester.ts';
 import type { LogHeads } from './log-heads.ts';
 import type { OpenTopic } from './open-topic.ts';
@@ -15,10 +15,14 @@ const FORMER_MS = 30_000;
 /** Times what is flushed at once: nothing is read, and is read again. What waits in Kafka waits well, and heads travel to queriers. */
 const [FULL_AT, RESUME_AT] = [1.5, 1.25];
 
+/** Told of the next records of a log once they are in the heads; borrowed for the call. */
+export type RecordsListener = (log: string, records: readonly LogRecord[]) => void;
+
 /** The partitions that one shard owns, those that it had until just now, and what they take in memory together. */
 export class OwnedPartitions {
   readonly #topic: OpenTopic;
   readonly #deps: Pick<IngesterDeps, 'blobs' | 'options' | 'recentObjectsMs'>;
+  readonly #applied: RecordsListener;
   readonly #context: StartContext;
   readonly #owned = new Map<number, OwnedPartition>();
   #former: { readonly partition: OwnedPartition; readonly untilMs: number }[] = [];
@@ -27,9 +31,15 @@ export class OwnedPartitions {
   /** It is over: nothing is read any more. */
   #isClosed = false;
 
-  constructor(topic: OpenTopic, deps: Pick<IngesterDeps, 'blobs' | 'options' | 'recentObjectsMs'>, context: StartContext) {
+  constructor(
+    topic: OpenTopic,
+    deps: Pick<IngesterDeps, 'blobs' | 'options' | 'recentObjectsMs'>,
+    applied: RecordsListener,
+    context: StartContext,
+  ) {
     this.#topic = topic;
     this.#deps = deps;
+    this.#applied = applied;
     this.#context = context;
   }
 
@@ -60,6 +70,11 @@ export class OwnedPartitions {
   get cover(): BufferCover {
     const owned = this.list.filter(({ heads }) => heads !== undefined);
     return { partitions: this.#topic.partitions, owned: owned.map(({ partition, watermarkMs }) => ({ partition, watermarkMs })) };
+  }
+
+  /** How far each log is that is read here. */
+  get places(): LogPlace[] {
+    return this.list.flatMap(({ heads }) => (heads === undefined ? [] : { log: heads.log.id, position: heads.appliedTo }));
   }
 
   /** From now on these are the shard's, and no others. */
@@ -128,7 +143,7 @@ export class OwnedPartitions {
     const owned = this.#owned.get(partition);
     if (owned === undefined) return;
     try {
-      owned.take(records);
+      if (owned.take(records)) this.#applied(owned.log, records);
     } catch (error) {
       // The next incarnation reads them again; whoever reads on here would take them for lost.
       this.#context.incarnation.fail(error);

@@ -62,7 +62,7 @@ export type IngesterAsk =
   // `known`: processes that are asked too; `afterWrite`: not before what is in Kafka now was read, within limits. [fromNs, toNs)
   | ({ kind: 'select'; matchers: Matcher[]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[]; afterWrite?: true } & Meant)
   | ({ kind: 'series'; matcherSets: Matcher[][]; fromNs: bigint; toNs: bigint; shard: StreamShard; known: string[] } & Meant)
-  | { kind: 'tail'; matchers: Matcher[]; shard: StreamShard; resume?: LogPlace } // what is taken in from now on, or from a place in the log
+  | { kind: 'tail'; matchers: Matcher[]; shard: StreamShard; resume?: readonly LogPlace[] } // what is taken in from now on, or from where a tail was in its logs
   | { kind: 'flush' } // every tenant; resolves once all is in object storage
   | { kind: 'status' }
   | ({ kind: 'introduce'; process: string; registration: string } & Meant) // of one that is new in the ring
@@ -123,11 +123,21 @@ export interface MissedEntries {
   readonly timesNs: readonly bigint[];
 }
 
-/** Batches of the tailed streams, from the moment that they are durable and in their heads. */
+/** Comes first: the tail hears of every record from these places on, as far as they come to be read here. */
+export interface TailBegun {
+  readonly kind: 'begun';
+  readonly places: readonly LogPlace[];
+}
+
+/** What the tailed streams have in records [from, next.position) of a log, as soon as those are durable and in their heads. Of the last of several pieces of a record `next` is
+ *  behind it, of those before it is not. */
 export interface TailedBatches {
-  /** Everything before it has come by now. The first reply holds no batches, only this. */
+  readonly kind: 'batches';
+  readonly from: number;
   readonly next: LogPlace;
   readonly batches: readonly Uint8Array[];
+  /** Of the record of each batch; ascending. */
+  readonly positions: readonly number[];
   readonly missed: readonly MissedEntries[];
 }
 
@@ -163,7 +173,7 @@ export type IngesterReply = {
   push: { acceptedLines: number; acceptedBytes: number; refusals: StreamRefusal[] };
   select: SelectReply;
   series: { cover: readonly LogCover[]; buffer?: BufferCover; others: readonly SeenProcess[]; labels: readonly string[] };
-  tail: StreamOf<TailedBatches>;
+  tail: StreamOf<TailBegun | TailedBatches>;
   flush: { objects: number };
   status: IngesterStatus;
   introduce: { hasHeard: boolean };

@@ -12,7 +12,8 @@ import { querierProtocol } from '../protocol/query.ts';
 import { type TailedEntries, type TailerAsk, type TailerReply, tailerProtocol } from '../protocol/tail.ts';
 import { Pace, piecesOf } from '../querier/pieces.ts';
 import { Turns } from '../turns.ts';
-import { type Arrived, IngesterFeeds } from './ingester-feeds.ts';
+import { IngesterFeeds } from './ingester-feeds.ts';
+import type { Arrived } from './tailed-logs.ts';
 
 export interface TailerDeps {
   readonly messenger: Messenger;

@@ -183,6 +183,7 @@ async function asked(known: readonly string[], answers: Readonly<Record<string, 
     groups: () => known.map((text) => groupOf(text.replace('?', ''), !text.endsWith('?'))),
     unknown: (named: readonly SeenProcess[]) => [...new Set(named.map(({ process }) => process))].map((name) => groupOf(name, false)),
     tolerated,
+    shareLogs: false,
   } as unknown as Ingesters;
   const question = { kind: 'series' as const, matcherSets: [], fromNs: 0n, toNs: 1n, shard: { index: 0, of: 1 } };
   const replies = await askIngesters(ingesters, asker, question, { tenant: 'a', deadlineMs: 1_000 });

@@ -455,7 +455,10 @@ export class ClusterSimulation {
 
   #describe(): string {
     return [...this.#places]
-      .map(([id, { process, isChanging }]) => `${id}: ${process?.member.state ?? 'down'}${isChanging ? ', changing' : ''}`)
+      .map(
+        ([id, { process, isChanging }]) =>
+          `${id}: ${process?.member.state ?? 'down'}${isChanging ? ', changing' : ''}${whyNotReady(process)}`,
+      )
       .join('; ');
   }
 
@@ -503,4 +506,12 @@ export class ClusterSimulation {
 /** Its name on the network. */
 function hostOf(id: string, { machine }: Pick<Place, 'machine'>): string {
   return machine === 1 ? id : `${id} ${machine}`;
+}
+
+/** Which of its actors do not run, and what others wait for; '' if none. */
+function whyNotReady(process: ClusterProcess | undefined): string {
+  const whys = (process?.store.system.observe() ?? []).map(({ address, state, detail }) =>
+    state === 'running' ? detail.waitsFor || (detail.state === 'replaying' ? 'replaying' : '') : `${address} is ${state}`,
+  );
+  return whys.map((why) => (why === '' || why === undefined ? '' : ` (${why})`)).join('');
 }

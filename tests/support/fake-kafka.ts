@@ -181,7 +181,9 @@ export class FakeKafka {
     const generation = ++this.#generation;
     void timers.sleep(dice.below(500)).then(async () => {
       if (generation !== this.#generation) return;
-      const members = [...this.#members].filter(([, { line }]) => line.isUp());
+      // Who does not hear that it is to join again is out.
+      for (const [id, { line }] of this.#members) if (!line.isUp()) this.#members.delete(id);
+      const members = [...this.#members];
       const leader = members[0]?.[1];
       if (leader === undefined) return;
       const metadata = { findTopicPartitionMetadata: () => Array.from({ length: this.options.partitions }) };
@@ -192,7 +194,9 @@ export class FakeKafka {
       for (const { memberId, memberAssignment } of assigned) {
         void timers.sleep(dice.below(BEAT_MS)).then(() => {
           const consumer = this.#members.get(memberId);
-          if (generation === this.#generation && consumer?.line.isUp()) consumer.assign(memberAssignment);
+          if (generation !== this.#generation || consumer === undefined) return;
+          if (consumer.line.isUp()) consumer.assign(memberAssignment);
+          else this.#members.delete(memberId);
         });
       }
     });

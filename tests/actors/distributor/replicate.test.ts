@@ -32,6 +32,7 @@ async function send(replies: readonly Reply[], { quorum = 2, copies = 3 } = {}) 
     groups: () => [],
     unknown: () => [],
     tolerated: 1,
+    shareLogs: false,
     onChange: () => ({ close: () => {} }),
   };
   const asker = {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type TailedLog, Tails } from '../../../actors/ingester/tails.ts';
+import { ownTailSource } from '../../../actors/ingester/own-tail-source.ts';
+import { Tails } from '../../../actors/ingester/tails.ts';
 import { compileMatchers } from '../../../actors/matchers.ts';
-import type { LogPlace, StreamShard, TailedBatches } from '../../../actors/protocol/ingest.ts';
+import type { LogPlace, StreamShard, TailBegun, TailedBatches } from '../../../actors/protocol/ingest.ts';
 import { parseSelector } from '../../../logql/syntax/parse.ts';
 import { Batch, batchesIn } from '../../../storage/batch/batch.ts';
 import { pushRecordHeader } from '../../../storage/batch/push-record.ts';
@@ -11,7 +12,7 @@ import { batchOf, HOUR_START_NS } from '../../storage/chunk/rows.ts';
 import { isFault, numbers } from '../../support/checks.ts';
 
 /** A shard whose records are kept as they were pushed; `forget` drops those below a position. */
-class Shard implements TailedLog {
+class Shard {
   readonly tails = new Tails();
   readonly log: IngestLog;
   readonly #records: Buffer[] = [];
@@ -31,7 +32,7 @@ class Shard implements TailedLog {
     );
     this.#records.push(Buffer.concat([pushRecordHeader(tenant), batches]));
     this.appliedTo = this.#records.length;
-    this.tails.publish(tenant, batches, this.appliedTo);
+    this.tails.publish({ log: 'log', position: this.appliedTo - 1 }, tenant, batchesIn(batches));
     batches.fill(0); // as the memory of a push is freed
   }
 
@@ -42,7 +43,7 @@ class Shard implements TailedLog {
   listen(query = '{app="a"}', options: { resume?: LogPlace; signal?: AbortSignal; tenant?: string; shard?: StreamShard } = {}): Listener {
     const { signal = new AbortController().signal, tenant = 'fake', shard = { index: 0, of: 1 } } = options;
     const streams = { matchers: compileMatchers(parseSelector(query)), shard };
-    return new Listener(this.tails.listen(tenant, streams, this, { ...options, signal }));
+    return new Listener(this.tails.listen(tenant, streams, ownTailSource(this), { resume: options.resume && [options.resume], signal }));
   }
 
   async *#read(from: number): AsyncGenerator<LogRecord | LogGap> {
@@ -52,10 +53,10 @@ class Shard implements TailedLog {
 }
 
 class Listener {
-  readonly #parts: AsyncGenerator<TailedBatches>;
+  readonly #parts: AsyncGenerator<TailBegun | TailedBatches>;
   last: TailedBatches | undefined;
 
-  constructor(parts: AsyncGenerator<TailedBatches>) {
+  constructor(parts: AsyncGenerator<TailBegun | TailedBatches>) {
     this.#parts = parts;
   }
 
@@ -65,8 +66,10 @@ class Listener {
     return this.last.batches.map((batch) => new Batch(batch as Buffer).lines().toString());
   }
 
-  async opened(): Promise<this> {
-    assert.deepEqual(await this.next(), []);
+  async opened(place?: LogPlace): Promise<this> {
+    const begun = (await this.#parts.next()).value as TailBegun;
+    assert.equal(begun.kind, 'begun');
+    if (place !== undefined) assert.deepEqual(begun.places, [place]);
     return this;
   }
 
@@ -82,8 +85,7 @@ class Listener {
 test('who listens is given what is pushed from then on', async () => {
   const shard = new Shard();
   shard.push(['before']);
-  const listener = await shard.listen().opened();
-  assert.deepEqual(listener.last?.next, { log: 'log', position: 1 });
+  const listener = await shard.listen().opened({ log: 'log', position: 1 });
   shard.push(['one', 'two']);
   shard.push(['three']);
   assert.deepEqual(await listener.next(), ['one', 'two', 'three']);
@@ -121,14 +123,14 @@ test('only the streams of the selector and of the tenant', async () => {
 test('with nobody listening a push is not looked at', () => {
   const { tails } = new Shard();
   const untouchable = new Proxy(Buffer.alloc(0), { get: (_, key) => assert.fail(`${String(key)} was looked at`) });
-  tails.publish('fake', untouchable, 1);
+  tails.publish({ log: 'log', position: 0 }, 'fake', batchesIn(untouchable));
 });
 
 test('nor is one of a tenant to whom nobody listens', async () => {
   const shard = new Shard();
   await shard.listen().opened();
   const untouchable = new Proxy(Buffer.alloc(0), { get: (_, key) => assert.fail(`${String(key)} was looked at`) });
-  shard.tails.publish('other', untouchable, 1);
+  shard.tails.publish({ log: 'log', position: 0 }, 'other', batchesIn(untouchable));
 });
 
 test('who leaves is forgotten, in a wait too', async () => {
@@ -181,8 +183,8 @@ test('a silent listener is told how far the log is, once', async () => {
   const shard = new Shard();
   const listener = await shard.listen().opened();
   shard.push(['other'], 'b');
-  shard.tails.mark(shard.appliedTo);
-  shard.tails.mark(shard.appliedTo);
+  shard.tails.mark({ log: 'log', position: shard.appliedTo });
+  shard.tails.mark({ log: 'log', position: shard.appliedTo });
   assert.deepEqual(await listener.next(), []);
   assert.equal(listener.position, 1);
   const waiting = listener.next();
@@ -196,13 +198,11 @@ test('who resumes is given what was pushed since, from the log, and then what is
   shard.push(['b'], 'b');
   shard.push(['other'], 'a', 'other');
   shard.push(['3', '4']);
-  const listener = await shard.listen('{app="a"}', { resume: { log: 'log', position: 2 } }).opened();
-  assert.equal(listener.position, 2);
+  const resume = { log: 'log', position: 2 };
+  const listener = await shard.listen('{app="a"}', { resume }).opened(resume);
   shard.push(['5']); // while it reads
-  assert.deepEqual(await listener.next(), ['2']);
-  assert.equal(listener.position, 3);
-  assert.deepEqual(await listener.next(), ['3', '4']);
-  assert.equal(listener.position, 6);
+  assert.deepEqual(await listener.next(), ['2', '3', '4']);
+  assert.deepEqual([listener.last?.from, listener.position, listener.last?.positions], [2, 6, [2, 5, 5]]);
   assert.deepEqual(await listener.next(), ['5']);
   assert.equal(listener.position, 7);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Ingesters } from '../../../actors/ingesters.ts';
 import type { Messenger } from '../../../actors/kernel/define.ts';
-import type { IngesterAsk, MissedEntries, TailedBatches } from '../../../actors/protocol/ingest.ts';
+import type { IngesterAsk, MissedEntries, TailBegun, TailedBatches } from '../../../actors/protocol/ingest.ts';
 import type { TailedPlace } from '../../../actors/protocol/tail.ts';
 import { IngesterFeeds } from '../../../actors/tail/ingester-feeds.ts';
 import { REMEMBERED } from '../../../actors/tail/recent.ts';
@@ -25,8 +25,9 @@ class FakeIngester {
   #send: (part: TailedBatches | Fault) => void = () => {};
 
   send(batches: readonly string[], missed: readonly MissedEntries[] = []): void {
-    this.position++;
-    this.#send({ next: this.#place, batches: batches.map((text) => Buffer.from(text)), missed });
+    const from = this.position++;
+    const positions = batches.map(() => from);
+    this.#send({ kind: 'batches', from, next: this.#place, batches: batches.map((text) => Buffer.from(text)), positions, missed });
   }
 
   fail(refusal: Fault | undefined): void {
@@ -38,7 +39,7 @@ class FakeIngester {
     return { log: 'log', position: this.position };
   }
 
-  async *listen(ask: TailAsk, signal: AbortSignal): AsyncGenerator<TailedBatches> {
+  async *listen(ask: TailAsk, signal: AbortSignal): AsyncGenerator<TailBegun | TailedBatches> {
     this.asked.push(ask);
     await this.answers;
     if (this.refusal !== undefined) throw this.refusal;
@@ -49,7 +50,7 @@ class FakeIngester {
       wake();
     };
     signal.addEventListener('abort', () => wake());
-    yield { next: ask.resume ?? this.#place, batches: [], missed: [] };
+    yield { kind: 'begun', places: ask.resume ?? [this.#place] };
     for (;;) {
       while (sent.length === 0 && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
       signal.throwIfAborted();
@@ -88,6 +89,7 @@ function rig({
     copies: 3,
     unknown: () => [],
     tolerated: 1,
+    shareLogs: false,
     groups: () =>
       there.map((name) => ({ name, instances: Array.from({ length: shards }, (_, shard) => (shards === 1 ? name : `${name}-${shard}`)) })),
     onChange: (action) => {
@@ -165,7 +167,7 @@ test('a group that fails is no end, and goes on where it was when it is back', a
   ingester('b').send(['two']);
   ingester('a').refusal = undefined;
   await world.advance(3_000);
-  assert.deepEqual(ingester('a').asked.at(-1)?.resume, { log: 'log', position: 1 });
+  assert.deepEqual(ingester('a').asked.at(-1)?.resume, [{ log: 'log', position: 1 }]);
   ingester('a').send(['two', 'three']);
   await world.settle();
   ingester('b').fail(gone);
@@ -197,8 +199,8 @@ test('two groups away are the end, with the place of each', async () => {
   const { places } = feeds;
   const again = rig({ resume: [...places] });
   await again.open();
-  assert.deepEqual(again.ingester('a').asked[0].resume, { log: 'log', position: 1 });
-  assert.deepEqual(again.ingester('c').asked[0].resume, { log: 'log', position: 0 });
+  assert.deepEqual(again.ingester('a').asked[0].resume, [{ log: 'log', position: 1 }]);
+  assert.deepEqual(again.ingester('c').asked[0].resume, [{ log: 'log', position: 0 }]);
 });
 
 test('a log that does not reach back is left out by one, not by two', async () => {
@@ -209,7 +211,7 @@ test('a log that does not reach back is left out by one, not by two', async () =
   ingester('a').refusal = undefined;
   await world.advance(3_000);
   assert.deepEqual(
-    ingester('a').asked.map((ask) => ask.resume?.position),
+    ingester('a').asked.map((ask) => ask.resume?.[0].position),
     [0, undefined],
   );
   await assert.rejects(rig({ resume, away: ['a', 'b'], refusal }).open(), isFault('not_found'));

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BufferedTails } from '../../../actors/ingester/buffered-tails.ts';
+import { compileMatchers } from '../../../actors/matchers.ts';
+import type { LogPlace, TailBegun, TailedBatches } from '../../../actors/protocol/ingest.ts';
+import { parseSelector } from '../../../logql/syntax/parse.ts';
+import { fakeWorld } from '../../../ops/base/world-fake.ts';
+import { Batch } from '../../../storage/batch/batch.ts';
+import { pushRecordHeader } from '../../../storage/batch/push-record.ts';
+import type { LogRecord } from '../../../storage/log/ingest-log.ts';
+import { batchOf, HOUR_START_NS } from '../../storage/chunk/rows.ts';
+import { isFault, numbers } from '../../support/checks.ts';
+
+/** A shard that owns partitions for as long as `places` names them. */
+class Shard {
+  readonly world = fakeWorld(1);
+  readonly tails = new BufferedTails(this.world.clock);
+  /** Of logs that are owned. */
+  readonly places = new Map<string, number>();
+  ends: LogPlace[] = [];
+
+  /** Records from a position on, with a line each. */
+  take(log: string, from: number, lines: readonly string[], tenant = 'fake'): void {
+    const records = lines.map((line, at): LogRecord => {
+      const { bytes } = batchOf([{ time: HOUR_START_NS, line, metadata: {} }], '{app="a"}', tenant);
+      return { kind: 'record', position: from + at, bytes: Buffer.concat([pushRecordHeader(tenant), bytes]) };
+    });
+    this.places.set(log, from + lines.length);
+    this.tails.took(log, records);
+    for (const { bytes } of records) bytes.fill(0); // as the memory of a fetch is used again
+  }
+
+  async listen(resume?: LogPlace[]): Promise<{ begun: TailBegun; next(): Promise<string>; leave(): Promise<unknown> }> {
+    const source = this.tails.source(
+      () => [...this.places].map(([log, position]) => ({ log, position })),
+      async () => this.ends,
+    );
+    const streams = { matchers: compileMatchers(parseSelector('{app="a"}')), shard: { index: 0, of: 1 } };
+    const parts = this.tails.tails.listen('fake', streams, source, { resume, signal: new AbortController().signal });
+    const begun = (await parts.next()).value as TailBegun;
+    return {
+      begun,
+      next: async () => {
+        const { from, next, batches, positions } = (await parts.next()).value as TailedBatches;
+        const lines = batches.map((batch, at) => ` ${positions[at]}:${new Batch(batch as Buffer).lines()}`);
+        return `${next.log} ${from}-${next.position}${lines.join('')}`;
+      },
+      leave: () => parts.return(undefined),
+    };
+  }
+}
+
+test('a tail begins where owned partitions are read, and where others end; each part is of one partition', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old', 'old']);
+  shard.ends = [
+    { log: 'p', position: 3 },
+    { log: 'q', position: 7 },
+  ];
+  const { begun, next } = await shard.listen();
+  assert.deepEqual(
+    begun.places.toSorted((a, b) => (a.log < b.log ? -1 : 1)),
+    [
+      { log: 'p', position: 2 },
+      { log: 'q', position: 7 },
+    ],
+  );
+  shard.take('p', 2, ['one']);
+  shard.take('q', 5, ['old', 'old', 'two', 'three']); // it is read from storage's end on
+  shard.take('p', 3, ['four']);
+  assert.deepEqual([await next(), await next(), await next()], ['p 2-3 2:one', 'q 7-9 7:two 8:three', 'p 3-4 3:four']);
+});
+
+test('records that another owner read are left out of what is told, and what is read again is not sent again', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old']);
+  const { next } = await shard.listen();
+  shard.take('p', 1, ['one', 'two']);
+  shard.take('p', 2, ['two', 'three']);
+  shard.take('p', 9, ['nine']);
+  shard.take('p', 10, ['theirs'], 'other');
+  shard.take('p', 15, ['fifteen']);
+  assert.deepEqual([await next(), await next(), await next()], ['p 1-4 1:one 2:two 3:three', 'p 9-11 9:nine', 'p 15-16 15:fifteen']);
+});
+
+test('how far partitions are is told though nothing of them is wanted', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old']);
+  const { next } = await shard.listen();
+  shard.take('p', 1, ['theirs', 'theirs'], 'other');
+  shard.tails.tails.mark({ log: 'p', position: 3 });
+  assert.equal(await next(), 'p 1-3');
+});
+
+test('who goes on is sent what was read since the tail was there, of partitions too that have gone to others', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old']);
+  const { leave } = await shard.listen();
+  shard.take('p', 1, ['one']);
+  shard.take('q', 4, ['four', 'five']);
+  await leave();
+  await shard.world.advance(30_000);
+  shard.take('p', 2, ['two']);
+  shard.take('q', 6, ['theirs'], 'other');
+  shard.places.delete('q');
+  const { begun, next } = await shard.listen([
+    { log: 'p', position: 1 },
+    { log: 'q', position: 5 },
+    { log: 'r', position: 2 },
+  ]);
+  assert.deepEqual(begun.places.length, 3);
+  shard.take('p', 3, ['three']);
+  shard.take('r', 0, ['old', 'old', 'two']);
+  assert.deepEqual(
+    [await next(), await next(), await next(), await next()],
+    ['p 1-3 1:one 2:two', 'q 5-7 5:five', 'r 2-3 2:two', 'p 3-4 3:three'],
+  );
+});
+
+test('who goes on where records are not in memory any more is told', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old']);
+  const { leave } = await shard.listen();
+  for (const number of numbers(12)) shard.take('p', 1 + number, ['x'.repeat(1_000_000)]);
+  await leave();
+  const lost = await shard.listen([{ log: 'p', position: 2 }]);
+  await assert.rejects(lost.next(), isFault('not_found'));
+  const kept = await shard.listen([{ log: 'p', position: 12 }]);
+  assert.match(await kept.next(), /^p 12-13 12:x/);
+});
+
+test('without tails records are not kept', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old']);
+  await (await shard.listen()).leave();
+  shard.take('p', 1, ['one']);
+  await shard.world.advance(120_000);
+  shard.take('p', 2, ['two']);
+  const { next } = await shard.listen([{ log: 'p', position: 1 }]);
+  await assert.rejects(next(), isFault('not_found'));
+});
