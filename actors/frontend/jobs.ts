@@ -90,7 +90,7 @@ const PARTIAL = 'this answer may be short: ingesters that may have more entries 
 /** Kafka may be behind by so much without a word of it. */
 const MOST_BEHIND_MS = 5_000;
 
-function behindWarnings({ behindMs, watermarkMs, unread }: ScanStats): string[] {
+function behindWarnings({ behindMs, watermarkMs, unread, late }: ScanStats): string[] {
   const warnings: string[] = [];
   if (behindMs > MOST_BEHIND_MS) {
     const since = watermarkMs > 0 ? `since ${new Date(watermarkMs).toISOString()}` : 'lately';
@@ -99,6 +99,7 @@ function behindWarnings({ behindMs, watermarkMs, unread }: ScanStats): string[] 
   }
   if (unread > 0)
     warnings.push(`what was taken in lately may be missing: ${unread} partitions of Kafka are read by no ingester at the moment`);
+  if (late > 0) warnings.push(`what was written just before may be missing: ${late} ingesters had not read all of it in time`);
   return warnings;
 }
 

@@ -1,6 +1,7 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { ConnectKafka } from '../../storage/kafka/client.ts';
 import type { KafkaOptions } from '../../storage/kafka/options.ts';
+import type { PartitionEnds } from '../../storage/kafka/topic.ts';
 import type { Ring } from '../../topology/ring/ring.ts';
 import { every } from '../every.ts';
 import type { AskContext, Handlers, StartContext } from '../kernel/define.ts';
@@ -37,7 +38,7 @@ export class BufferedShard {
   readonly #buffer: BufferedDeps;
   readonly #context: StartContext;
   readonly #topic: OpenTopic;
-  readonly #tails: BufferedTails;
+  readonly #tails = new BufferedTails();
   readonly #owned: OwnedPartitions;
   /** Ends when the shard leaves the group, before the incarnation does or with it. */
   readonly #leaving = new AbortController();
@@ -58,7 +59,6 @@ export class BufferedShard {
     this.#context = context;
     const { kafka, connect } = buffer;
     this.#topic = new OpenTopic({ kafka, blobs: deps.blobs, context, connect });
-    this.#tails = new BufferedTails(world.clock);
     this.#owned = new OwnedPartitions(this.#topic, deps, (log, records) => this.#tails.took(log, records), context);
     const { signal } = this.#leaving;
     incarnation.signal.addEventListener('abort', () => this.#leaving.abort(incarnation.signal.reason), { once: true });
@@ -77,10 +77,7 @@ export class BufferedShard {
       hand_over: unsupported,
       take_over: unsupported,
       tail: (ask, asked) => this.#tail(ask, asked),
-      select: async (ask, asked) => {
-        if (ask.afterWrite) await this.#readUpToNow(asked);
-        return this.#select(asked.tenant, ask);
-      },
+      select: (ask, asked) => this.#select(ask, asked),
       series: async (ask, { tenant }) => this.#series(tenant, ask),
       flush: async () => ({ objects: await this.#flush() }),
       status: async () => this.status(),
@@ -142,12 +139,11 @@ export class BufferedShard {
   async #lookAtEnds(signal: AbortSignal): Promise<void> {
     const { world, instruments } = this.#context;
     for (let turn = 1; !signal.aborted; turn++) {
-      const atMs = world.clock.nowMs();
       try {
         // Somebody may have said so elsewhere.
         const later = turn % RENEWED_TURNS === 0 ? await this.#topic.laterGeneration() : undefined;
         if (later !== undefined) this.#owned.renew(later);
-        this.#owned.sawEnds(atMs, await this.#topic.ends());
+        await this.#owned.lookAtEnds();
       } catch (error) {
         instruments.log.debug('the ingest topic cannot be looked at', { error: String(error) });
       }
@@ -170,21 +166,24 @@ export class BufferedShard {
     if (closed !== undefined) throw closed;
   }
 
-  /** Resolves once all that Kafka has is in the heads, or when that takes too long: what is known of it then is in the reply. */
-  async #readUpToNow({ deadlineMs, signal }: AskContext): Promise<void> {
+  /** Resolves with true once all that Kafka has is in the heads, with false when that takes too long. What is this shard's by then counts. */
+  async #readUpToNow({ deadlineMs, signal }: AskContext): Promise<boolean> {
     const { clock, timers } = this.#context.world;
     const untilMs = Math.min(clock.monotonicMs() + AFTER_WRITE_MS, deadlineMs - AFTER_WRITE_MARGIN_MS);
-    const atMs = clock.nowMs();
-    const ends = await this.#topic.ends().catch(() => undefined);
-    if (ends === undefined) return;
-    this.#owned.sawEnds(atMs, ends);
-    while (this.#owned.list.some(({ watermarkMs }) => watermarkMs < atMs) && clock.monotonicMs() < untilMs)
-      await timers.sleep(AFTER_WRITE_POLL_MS, signal);
+    for (let ends: ReadonlyMap<number, PartitionEnds> | undefined; clock.monotonicMs() < untilMs; ) {
+      if (this.#leaving.signal.aborted) return true; // others read what was its
+      ends ??= await this.#owned.lookAtEnds().catch(() => undefined);
+      if (ends !== undefined && this.#owned.hasReached(ends)) return true;
+      await timers.sleep(ends === undefined ? RETRY_MS : AFTER_WRITE_POLL_MS, signal);
+    }
+    return false;
   }
 
-  #select(tenant: string, ask: Extract<IngesterAsk, { kind: 'select' }>): IngesterReply['select'] {
+  async #select(ask: Extract<IngesterAsk, { kind: 'select' }>, asked: AskContext): Promise<IngesterReply['select']> {
+    const isUpToNow = ask.afterWrite !== true || (await this.#readUpToNow(asked));
     this.#readable(ask.meantFor);
-    return { ...selected(this.#owned.heads, tenant, ask), buffer: this.#owned.cover, others: this.#deps.neighbours.beyond(ask.known) };
+    const buffer = { ...this.#owned.cover, ...(!isUpToNow && { isLate: true as const }) };
+    return { ...selected(this.#owned.heads, asked.tenant, ask), buffer, others: this.#deps.neighbours.beyond(ask.known) };
   }
 
   #series(tenant: string, ask: Extract<IngesterAsk, { kind: 'series' }>): IngesterReply['series'] {

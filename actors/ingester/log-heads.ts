@@ -199,7 +199,9 @@ export class LogHeads {
 
   /** Starts a flush if the heads are large or old enough and none is running. To be called now and then too: they grow old though nothing is pushed any more. */
   flushIfDue(): void {
-    if (this.#flush !== undefined || this.#current.rows === 0) return;
+    // What others write may hold nothing: that it was read has to be stored too, before it is deleted there.
+    const isNothing = this.#deps.prolong === undefined ? this.#appliedTo <= this.#flushedTo : this.#current.rows === 0;
+    if (this.#flush !== undefined || isNothing) return;
     const age = this.#world.clock.monotonicMs() - (this.#firstEntryMs ?? 0);
     const isLarge = this.#current.memoryBytes >= this.#current.dueBytes(this.#options.flushBytes);
     if (!isLarge && age < this.#options.maxHeadAgeMs) return;

@@ -20,6 +20,8 @@ export interface OpenTopicDeps {
   readonly connect?: ConnectKafka | undefined;
 }
 
+const LOOK_TIMEOUT_MS = 5_000;
+
 /** The ingest topic at one shard: its generation, how far it reaches, and the shard's place in the group of those who read it. */
 export class OpenTopic {
   readonly #deps: OpenTopicDeps;
@@ -35,7 +37,9 @@ export class OpenTopic {
     const { world, instruments } = context;
     this.#deps = deps;
     this.#client = connect(kafka, instruments.log, 1);
-    this.#topic = new IngestTopic({ client: this.#client, options: kafka, world, log: instruments.log, mayCreate: true });
+    // Who is asked how things are and does not answer is not waited for as long as who is asked for records.
+    const asked = connect({ ...kafka, requestTimeout: Math.min(kafka.requestTimeout, LOOK_TIMEOUT_MS) }, instruments.log, 1);
+    this.#topic = new IngestTopic({ client: asked, options: kafka, world, log: instruments.log, mayCreate: true });
   }
 
   /** 0: not known yet. */

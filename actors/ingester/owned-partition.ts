@@ -69,6 +69,10 @@ export class OwnedPartition {
     return this.#heads !== undefined && this.#heads.appliedTo >= this.#end;
   }
 
+  get isStopped(): boolean {
+    return this.#stoppedBy !== undefined;
+  }
+
   /** Up to when all that it took in is here, ms since the epoch; 0: not known. */
   get watermarkMs(): number {
     return this.#watermark?.ms ?? 0;
@@ -133,8 +137,10 @@ export class OwnedPartition {
     if (lost !== undefined) this.#heads.take(lost);
     this.#watermark = new Watermark(chain.lastMs ?? 0);
     this.#waitsFor = undefined;
-    // Only what is read says that it is the topic that it was.
-    this.#deps.start(this.partition, { position, lastMs: lost === undefined ? chain.lastMs : undefined });
+    // Only what is read says that it is the topic that it was; where the record before is gone, or there is none, nothing will.
+    const lastMs = lost === undefined ? chain.lastMs : undefined;
+    if (lastMs === undefined || position === 0 || ends.low >= position) this.#stoppedBy = undefined;
+    this.#deps.start(this.partition, { position, lastMs });
   }
 
   #headsFrom(chain: Chain): LogHeads {
@@ -197,8 +203,9 @@ export class OwnedPartition {
       this.#stoppedBy = wrong;
       await heads.flush();
     } else {
+      this.#stoppedBy = anotherRecord(why, this.partition);
       await heads.flush();
-      await this.#stopped(anotherRecord(why, this.partition));
+      await this.#stopped(this.#stoppedBy);
     }
     this.#ended.signal.throwIfAborted();
     reopen(this.partition, this.#stoppedBy);
@@ -213,7 +220,9 @@ export class OwnedPartition {
     await context.world.timers.sleep(STOPPED_MS, signal);
     const latest = await retrying(() => latestGeneration(blobs, topic), context, signal);
     signal.throwIfAborted();
-    if (latest !== undefined && latest.number > generation.number) renewed(latest);
+    if (latest === undefined || latest.number <= generation.number) return;
+    this.#stoppedBy = undefined;
+    renewed(latest);
   }
 
   async #ends(): Promise<PartitionEnds> {

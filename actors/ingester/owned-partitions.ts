@@ -28,8 +28,9 @@ export class OwnedPartitions {
   #former: { readonly partition: OwnedPartition; readonly untilMs: number }[] = [];
   /** Heads are as large as they may be: nothing is read. */
   #isFull = false;
-  /** It is over: nothing is read any more. */
+  /** The shard leaves: nothing is read any more. */
   #isClosed = false;
+  #isOver = false;
 
   constructor(
     topic: OpenTopic,
@@ -79,6 +80,7 @@ export class OwnedPartitions {
 
   /** From now on these are the shard's, and no others. */
   assign(partitions: readonly number[]): void {
+    if (this.#isOver) return;
     const { instruments } = this.#context;
     const own = new Set(partitions);
     for (const partition of [...this.#owned.keys()]) if (!own.has(partition)) this.#giveUp(partition);
@@ -88,6 +90,7 @@ export class OwnedPartitions {
   }
 
   #open(partition: number, stoppedBy?: string): void {
+    if (this.#isOver) return;
     const { incarnation } = this.#context;
     const { flushBytes, maxChunkAge: maxHeadAgeMs, headCeiling: ceilingBytes } = this.#deps.options;
     const deps = {
@@ -150,7 +153,7 @@ export class OwnedPartitions {
       owned.end();
       return;
     }
-    if (this.#isFull) this.#topic.setPaused(partition, true); // it was given out meanwhile
+    if (this.#isFull || this.#isClosed) this.#topic.setPaused(partition, true); // it was given out meanwhile
     this.#limitMemory();
   }
 
@@ -160,12 +163,22 @@ export class OwnedPartitions {
     if (owned !== undefined) this.#settled(owned, owned.broken(why));
   }
 
-  /** Each ended there some time after `atMs`. */
-  sawEnds(atMs: number, ends: ReadonlyMap<number, PartitionEnds>): void {
-    for (const [partition, owned] of this.#owned) {
-      const end = ends.get(partition);
-      if (end !== undefined) owned.sawEnd(atMs, end);
+  /** Looks where each ends; what is read up to there has all that was taken in before. Rejects while Kafka is away. */
+  async lookAtEnds(): Promise<ReadonlyMap<number, PartitionEnds>> {
+    const atMs = this.#context.world.clock.nowMs();
+    const read = new Map(this.list.map((owned) => [owned, owned.heads?.appliedTo ?? 0]));
+    const ends = await this.#topic.ends();
+    for (const [owned, position] of read) {
+      const end = ends.get(owned.partition);
+      // One that ended before what was read by then is not the log that it was: that is noticed where it is read.
+      if (end !== undefined && end.high >= position) owned.sawEnd(atMs, end);
     }
+    return ends;
+  }
+
+  /** Whether all that is read here is read up to these ends; answers tell by themselves what is stopped. */
+  hasReached(ends: ReadonlyMap<number, PartitionEnds>): boolean {
+    return this.list.every(({ partition, heads, isStopped }) => isStopped || (heads?.appliedTo ?? 0) >= (ends.get(partition)?.high ?? 0));
   }
 
   /** To be called now and then. */
@@ -222,6 +235,7 @@ export class OwnedPartitions {
 
   /** Nothing is stored any more. */
   end(): void {
+    this.#isOver = true;
     for (const owned of this.list) owned.end();
   }
 }

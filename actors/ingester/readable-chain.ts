@@ -66,7 +66,8 @@ export async function retrying<T>(
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof Fault) || !error.retry) throw error;
+      // An incarnation that is over is refused for ever.
+      if (!(error instanceof Fault) || !error.retry || error.code === 'stale_incarnation') throw error;
       instruments.log.warn('storage is away, recovery waits', { attempt, error: error.message });
       await world.timers.sleep(Math.min(100 * 2 ** attempt, 5_000), signal);
     }

@@ -100,6 +100,8 @@ export interface BufferCover {
   readonly partitions: number;
   /** Those that are the shard's; `watermarkMs`: all that the partition took in before is in heads or in storage, ms since the epoch. */
   readonly owned: readonly { readonly partition: number; readonly watermarkMs: number }[];
+  /** What was there when it was asked has not been read in time, though that was asked for. */
+  readonly isLate?: true;
 }
 
 export interface SelectReply {

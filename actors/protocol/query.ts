@@ -113,6 +113,8 @@ export interface ScanStats {
   behindMs: number;
   /** Partitions that no ingester reads. */
   unread: number;
+  /** Shards that had not read in time what was to be read before. */
+  late: number;
   lines: number;
   lineBytes: number;
   metadataBytes: number;
@@ -154,6 +156,7 @@ export function noScanStats(): ScanStats {
     watermarkMs: Number.POSITIVE_INFINITY,
     behindMs: 0,
     unread: 0,
+    late: 0,
     lines: 0,
     lineBytes: 0,
     metadataBytes: 0,
@@ -188,6 +191,7 @@ export function addScanStats(sum: ScanStats, more: ScanStats): void {
   sum.watermarkMs = Math.min(before.watermarkMs, more.watermarkMs);
   sum.behindMs = Math.max(before.behindMs, more.behindMs);
   sum.unread = Math.max(before.unread, more.unread);
+  sum.late = Math.max(before.late, more.late);
 }
 
 export type QuerierReply = {

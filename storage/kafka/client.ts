@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs';
 import type { Logger } from '../../ops/base/instruments.ts';
+import { calmQueues } from './calm-queues.ts';
 import { registerCodecs } from './codecs.ts';
 import type { KafkaOptions } from './options.ts';
 
@@ -10,6 +11,7 @@ export type ConnectKafka = typeof kafkaClient;
 /** A client of the Kafka cluster; connects when it is first used. `retries`: how often it tries once more by itself. Throws an Error if a file cannot be read. */
 export function kafkaClient(options: KafkaOptions, log: Logger, retries?: number): Kafka {
   registerCodecs();
+  calmQueues();
   const { brokers, clientName, dialTimeout, requestTimeout } = options;
   return new kafkajs.Kafka({
     brokers: [...brokers],

@@ -1,5 +1,5 @@
-/** What an error of the client means for a record that was to be written: `refused`: it is not in the log, and never will be; `moved`: nor is it, and another try may find it a place; `in_doubt`: nobody
- *  knows. */
+/** What an error of the client means for a record that was to be written: `refused`: it is not in the log, and never will be; `moved`: another try may find it a place; `in_doubt`: nobody
+ *  knows. A leader that is replaced while copies are awaited says that it has moved of what it has written too: then it comes to be in the log twice, and counts once. */
 export type WriteFailure = 'refused' | 'moved' | 'in_doubt';
 
 /** As brokers call them, where they say so before they write anything. */

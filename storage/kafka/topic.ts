@@ -1,6 +1,7 @@
-import kafkajs, { type Admin, type Kafka } from 'kafkajs';
+import kafkajs, { type Admin, type Kafka, type PartitionMetadata } from 'kafkajs';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
+import { within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { causeOf, isTopicMissing } from './failures.ts';
 import type { KafkaOptions } from './options.ts';
@@ -21,6 +22,8 @@ export interface TopicDeps {
 }
 
 const LOOK_AGAIN_MS = 1_000;
+/** A broker that does not answer holds nobody up for longer. */
+const CLOSE_MS = 1_000;
 /** Of a batch of records, beside the records: a group of them, and what little compression may add. */
 const BATCH_ROOM_BYTES = 1024 * 1024;
 /** More copies than one are no use if one of them is enough for an acknowledgement. */
@@ -30,10 +33,12 @@ const LEAST_IN_SYNC = 2;
 export class IngestTopic {
   readonly name: string;
   readonly #deps: TopicDeps;
-  readonly #admin: Admin;
+  #admin: Admin;
   #isConnected = false;
+  #leaders: ReadonlyMap<number, number> = new Map();
   /** Why it is not used; '' if nothing is known against it. */
   #waitsFor = 'connects to Kafka';
+  #isClosed = false;
 
   constructor(deps: TopicDeps) {
     this.#deps = deps;
@@ -51,10 +56,11 @@ export class IngestTopic {
     for (;;) {
       signal.throwIfAborted();
       try {
-        const partitions = await this.#look();
+        const partitions = await unlessAborted(this.#look(), signal);
         this.#waitsFor = '';
         return partitions;
       } catch (error) {
+        signal.throwIfAborted();
         const why = isTopicMissing(error)
           ? `there is no topic ${this.name} yet: ingesters make it`
           : error instanceof Fault
@@ -80,18 +86,48 @@ export class IngestTopic {
 
   /** The broker of each partition that takes what is written to it. Throws what the client throws. */
   async leaders(): Promise<Map<number, number>> {
+    return new Map((await this.#placed()).map(({ partitionId, leader }) => [partitionId, leader]));
+  }
+
+  async #placed(): Promise<PartitionMetadata[]> {
     const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.name] });
-    return new Map(topics[0].partitions.map(({ partitionId, leader }) => [partitionId, leader]));
+    return topics[0].partitions;
   }
 
   /** By partition. Throws what the client throws. */
   async ends(): Promise<Map<number, PartitionEnds>> {
-    const ends = await this.#admin.fetchTopicOffsets(this.name);
-    return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
+    let admin = this.#admin;
+    try {
+      const leaders = await this.leaders();
+      // The client asks whom it knows from before, for five minutes: of partitions that are new since, or elsewhere, it would hear nothing.
+      if (!sameLeaders(leaders, this.#leaders)) await this.#beginAnew(admin);
+      this.#leaders = leaders;
+      admin = this.#admin;
+      const ends = await admin.fetchTopicOffsets(this.name);
+      return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
+    } catch (error) {
+      await this.#beginAnew(admin).catch(() => {});
+      throw error;
+    }
   }
 
+  /** Nobody asks any more. */
   async close(): Promise<void> {
-    await this.#admin.disconnect().catch(() => {});
+    this.#isClosed = true;
+    await within(
+      this.#deps.world.timers,
+      CLOSE_MS,
+      this.#admin.disconnect().catch(() => {}),
+    );
+  }
+
+  /** With a client that knows nothing yet, if nobody did that since `admin` was used. */
+  async #beginAnew(admin: Admin): Promise<void> {
+    if (this.#admin !== admin || this.#isClosed) return;
+    this.#admin = this.#deps.client.admin();
+    this.#isConnected = false;
+    void admin.disconnect().catch(() => {}); // once what it was asked is answered
+    await this.connect();
   }
 
   async #look(): Promise<number> {
@@ -139,13 +175,14 @@ export class IngestTopic {
       resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: this.name }],
     });
     const settings = new Map(resources[0].configEntries.map(({ configName, configValue }) => [configName, configValue]));
-    const wrong = wrongSettings(settings, options);
+    const copies = Math.max(...(await this.#placed()).map(({ replicas }) => replicas.length));
+    const wrong = wrongSettings(settings, options, copies);
     if (wrong.length > 0) throw new Fault('unavailable', `topic ${this.name} cannot be an ingest log: ${wrong.join('; ')}`);
   }
 }
 
-/** What a topic's settings would lose or refuse, in words. */
-export function wrongSettings(settings: ReadonlyMap<string, string>, options: KafkaOptions): string[] {
+/** What a topic's settings would lose or refuse, in words. `copies`: that there are of each partition. */
+export function wrongSettings(settings: ReadonlyMap<string, string>, options: KafkaOptions, copies: number): string[] {
   const wrong: string[] = [];
   const policy = settings.get('cleanup.policy');
   if (policy !== 'delete') wrong.push(`cleanup.policy is ${policy}, which removes records that nobody has read: make it delete`);
@@ -157,7 +194,33 @@ export function wrongSettings(settings: ReadonlyMap<string, string>, options: Ka
   const times = settings.get('message.timestamp.type');
   if (times !== 'LogAppendTime')
     wrong.push(`message.timestamp.type is ${times}: make it LogAppendTime, by which it is known how far behind a reader is`);
+  if (settings.get('unclean.leader.election.enable') === 'true')
+    wrong.push(
+      'unclean.leader.election.enable is true, by which a copy that lacks acknowledged records may take the place of those that have them: make it false',
+    );
+  const inSync = Number(settings.get('min.insync.replicas'));
+  if (copies > 1 && inSync < LEAST_IN_SYNC)
+    wrong.push(
+      `min.insync.replicas is ${inSync}, so that one of ${copies} copies may be all that has an acknowledged record: make it ${LEAST_IN_SYNC}`,
+    );
   return wrong;
+}
+
+/** By partition. */
+export function sameLeaders(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
+  return a.size === b.size && [...a].every(([partition, leader]) => b.get(partition) === leader);
+}
+
+/** Rejects with the signal's reason when that is aborted first; `work` goes on by itself. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function mostBatchBytes({ producerMaxRecordSizeBytes }: KafkaOptions): number {

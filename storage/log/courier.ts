@@ -9,8 +9,10 @@ export interface Parcel {
 }
 
 export interface CourierOptions {
-  /** Makes one request of parcels for different partitions, which are at one broker as far as is known; resolves with the position of the first record of each. */
-  readonly deliver: (parcels: readonly Parcel[]) => Promise<readonly Position[]>;
+  /** Makes one request of parcels for different partitions, which are at one broker as far as is known, that may wait so long for copies; resolves with the position of the first record of each, undefined for
+   *  what was not sent, as the client knows of no such partition. */
+  readonly deliver: (parcels: readonly Parcel[], timeoutMs: number) => Promise<readonly (Position | undefined)[]>;
+  readonly timeoutMs: number;
   /** Which broker a partition is at. */
   readonly brokerOf: (partition: number) => number;
   readonly timers: Timers;
@@ -34,7 +36,8 @@ export class Courier {
   send(partition: number, records: readonly Uint8Array[], alone: boolean): Promise<Position> {
     return new Promise((resolve, reject) => {
       const parcel = { partition, records, resolve, reject };
-      if (alone) void this.#deliver([parcel]);
+      // What others send to the broker waits behind it.
+      if (alone) void this.#deliver([parcel], this.#options.timeoutMs / 2);
       else if (this.#waiting.push(parcel) === 1) void this.#options.timers.yield().then(() => this.#deliverAll());
     });
   }
@@ -42,13 +45,17 @@ export class Courier {
   #deliverAll(): void {
     const byBroker = Map.groupBy(this.#waiting, ({ partition }) => this.#options.brokerOf(partition));
     this.#waiting = [];
-    for (const parcels of byBroker.values()) void this.#deliver(parcels);
+    for (const parcels of byBroker.values()) void this.#deliver(parcels, this.#options.timeoutMs);
   }
 
-  async #deliver(parcels: readonly Waiting[]): Promise<void> {
+  async #deliver(parcels: readonly Waiting[], timeoutMs: number): Promise<void> {
     try {
-      const firsts = await this.#options.deliver(parcels);
-      for (const [index, { resolve }] of parcels.entries()) resolve(firsts[index]);
+      const firsts = await this.#options.deliver(parcels, timeoutMs);
+      for (const [index, { partition, resolve, reject }] of parcels.entries()) {
+        const first = firsts[index];
+        if (first === undefined) reject(new UnsentError(`the client knows of no partition ${partition}`));
+        else resolve(first);
+      }
     } catch (error) {
       const isShared = parcels.length > 1 && !(error instanceof UnsentError);
       const told = isShared ? new Error(`a request for ${parcels.length} partitions: ${(error as Error).message}`) : error;

@@ -1,6 +1,7 @@
 import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type PartitionAssigner } from 'kafkajs';
 import { align8 } from '../../ops/base/bytes.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
+import { within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { causeOf } from '../kafka/failures.ts';
 import type { KafkaOptions } from '../kafka/options.ts';
@@ -17,7 +18,7 @@ export interface ReadPlace {
 export interface GroupListener {
   /** From now on these partitions are this member's, and no others; while Kafka is away they stay so. Each is read from where `start` says. */
   assigned(partitions: readonly number[]): void;
-  /** The next records of a partition, without a gap: the first is at the position where the last ended. Borrowed for the call. */
+  /** The next records of a partition, without a gap: the first is at the position where the last ended. None: what was read before is what is there still. Borrowed for the call. */
   records(partition: number, records: readonly LogRecord[]): void;
   /** What comes next is not what follows: records are missing, or the topic is another one. Nothing of the partition is read before the next `start`. */
   broken(partition: number, why: Discontinuity): void;
@@ -54,8 +55,13 @@ const MOST_HEARTBEAT_MS = 500;
 const LONGEST_FETCH_MS = 250;
 /** Compressed: several times as much in memory. */
 const FETCH_BYTES = 2 * 1024 * 1024;
-const PARTITION_FETCH_BYTES = 512 * 1024;
+/** Of one that is behind: brokers fill an answer in the order of partitions, always the same, so that those in front must leave room. */
+const PARTITION_FETCH_BYTES = 128 * 1024;
+/** Memory that records are given in. */
+const LEAST_SCRATCH_BYTES = 512 * 1024;
 const METADATA_AGE_MS = 30_000;
+/** A broker that does not answer holds who leaves up for no longer; the group notices by itself. */
+const LEAVE_MS = 3_000;
 const NOTHING = Buffer.alloc(0);
 const [LEAST_RESTART_MS, MOST_RESTART_MS] = [100, 5_000];
 
@@ -100,7 +106,11 @@ export class KafkaGroup {
         log.warn('the ingest topic is not read, will be tried again', { topic: this.#topic, error: why });
       } finally {
         this.#consumer = undefined;
-        await consumer.disconnect().catch(() => {});
+        await within(
+          world.timers,
+          LEAVE_MS,
+          consumer.disconnect().catch(() => {}),
+        );
       }
       const ms = Math.min(MOST_RESTART_MS, LEAST_RESTART_MS * 2 ** Math.min(failures, 10));
       await world.timers.sleep(ms * (0.5 + world.random.next() / 2), signal).catch(() => {});
@@ -118,14 +128,14 @@ export class KafkaGroup {
 
   pause(partition: number): void {
     this.#paused.add(partition);
-    this.#consumer?.pause([{ topic: this.#topic, partitions: [partition] }]);
+    this.#order((consumer, topic) => consumer.pause([{ topic, partitions: [partition] }]));
   }
 
   /** Where it has been started. */
   resume(partition: number): void {
     if (this.#own.get(partition) === undefined) return;
     this.#paused.delete(partition);
-    this.#consumer?.resume([{ topic: this.#topic, partitions: [partition] }]);
+    this.#order((consumer, topic) => consumer.resume([{ topic, partitions: [partition] }]));
   }
 
   /** Tells the group, and whoever watches its lag, up to where a partition is in storage. A hint: nothing is lost if it is. */
@@ -196,23 +206,32 @@ export class KafkaGroup {
 
   /** Resolves, or rejects, when it is over. */
   async #join(consumer: Consumer, over: PromiseWithResolvers<void>, onWork: () => void): Promise<void> {
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+    };
+    over.promise.then(end, end);
     await consumer.connect();
     await consumer.subscribe({ topics: [this.#topic], fromBeginning: true });
     const { CRASH, FETCH, GROUP_JOIN } = consumer.events;
     consumer.on(CRASH, ({ payload }) => over.reject(payload.error));
     consumer.on(FETCH, onWork);
     consumer.on(GROUP_JOIN, ({ payload: { memberAssignment } }) => {
+      if (isOver) return;
       onWork();
       this.#consumer = consumer;
       this.#assigned(memberAssignment[this.#topic] ?? []);
     });
-    await consumer.run({
+    const running = consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: 1,
-      eachBatch: async (payload) => this.#batch(payload),
+      eachBatch: async (payload) => {
+        if (!isOver) this.#batch(payload);
+      },
     });
-    await over.promise;
+    // A group that waits for somebody who does not answer is not waited for by who stops.
+    await Promise.race([running.then(() => over.promise), over.promise]);
   }
 
   /** Before anything of them is fetched. */
@@ -234,7 +253,18 @@ export class KafkaGroup {
 
   #seek(partition: number, reading: Reading): void {
     this.#own.set(partition, reading);
-    this.#consumer?.seek({ topic: this.#topic, partition, offset: String(reading.next - (reading.isChecked ? 0 : 1)) });
+    const offset = String(reading.next - (reading.isChecked ? 0 : 1));
+    this.#order((consumer, topic) => consumer.seek({ topic, partition, offset }));
+  }
+
+  /** One that has just crashed takes none, and is told of as over a moment later: the next one is given what is known here when it joins. */
+  #order(give: (consumer: Consumer, topic: string) => void): void {
+    if (this.#consumer === undefined) return;
+    try {
+      give(this.#consumer, this.#topic);
+    } catch (error) {
+      this.#deps.log.debug('the client of the ingest topic takes no orders', { error: String(error) });
+    }
   }
 
   #batch({ batch, isStale, isRunning, resolveOffset }: EachBatchPayload): void {
@@ -257,14 +287,15 @@ export class KafkaGroup {
       reading.lastMs = Number(timestamp);
     }
     resolveOffset(messages[messages.length - 1].offset);
-    this.#give(partition, records);
+    if (records.length === 0) this.#deps.listener.records(partition, records);
+    else this.#give(partition, records);
   }
 
   /** In memory that is 8-aligned: columns are read in place. */
   #give(partition: number, records: readonly LogRecord[]): void {
     if (records.length === 0) return;
     const sizeBytes = records.reduce((sum, { bytes }) => sum + align8(bytes.length), 0);
-    if (this.#scratch.length < sizeBytes) this.#scratch = Buffer.allocUnsafeSlow(Math.max(sizeBytes, PARTITION_FETCH_BYTES));
+    if (this.#scratch.length < sizeBytes) this.#scratch = Buffer.allocUnsafeSlow(Math.max(sizeBytes, LEAST_SCRATCH_BYTES));
     let at = 0;
     const given = records.map((record) => {
       const bytes = this.#scratch.subarray(at, at + record.bytes.length);

@@ -1,11 +1,12 @@
-import kafkajs, { type Producer } from 'kafkajs';
+import kafkajs, { type Kafka, type Producer } from 'kafkajs';
 import type { Instruments } from '../../ops/base/instruments.ts';
+import { within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { pushRecordHeader } from '../batch/push-record.ts';
 import { type ConnectKafka, kafkaClient } from '../kafka/client.ts';
 import { UnsentError } from '../kafka/failures.ts';
 import type { KafkaOptions } from '../kafka/options.ts';
-import { IngestTopic } from '../kafka/topic.ts';
+import { IngestTopic, sameLeaders } from '../kafka/topic.ts';
 import { Courier, type Parcel } from './courier.ts';
 import type { Position } from './ingest-log.ts';
 import { PartitionWriter } from './partition-writer.ts';
@@ -20,28 +21,39 @@ export interface KafkaLogDeps {
 /** How often it is looked whether the topic has more partitions, and at which brokers they are. */
 const LOOK_MS = 10_000;
 const LOOK_SOON_MS = 500;
+/** An answer that says that copies did not come in time comes so much later than that time. */
+const ANSWER_MS = 1_000;
+/** A broker that does not answer holds nobody up for longer. */
+const CLOSE_MS = 1_000;
 
 /** The ingest topic as those see it who write to it: a log for each partition. */
 export class KafkaLog {
   readonly #deps: KafkaLogDeps;
-  readonly #producer: Producer;
+  readonly #client: Kafka;
+  #producer: Producer;
   readonly #topic: IngestTopic;
   readonly #writers: PartitionWriter[] = [];
   readonly #courier: Courier;
   #leaders: ReadonlyMap<number, number> = new Map();
+  #isClosed = false;
 
   constructor(deps: KafkaLogDeps) {
     const { options, world, instruments, connect = kafkaClient } = deps;
     // Tries of its own would go on behind an append that was answered.
-    const client = connect(options, instruments.log, 0);
+    this.#client = connect(
+      { ...options, requestTimeout: Math.min(options.requestTimeout, options.writeTimeout + ANSWER_MS) },
+      instruments.log,
+      0,
+    );
     this.#deps = deps;
-    this.#producer = client.producer({ allowAutoTopicCreation: false });
+    this.#producer = this.#makeProducer();
     this.#courier = new Courier({
-      deliver: (parcels) => this.#deliver(parcels),
+      deliver: (parcels, timeoutMs) => this.#deliver(parcels, timeoutMs),
+      timeoutMs: options.writeTimeout,
       brokerOf: (partition) => this.#leaders.get(partition) ?? -1,
       timers: world.timers,
     });
-    this.#topic = new IngestTopic({ client, options, world, log: instruments.log, mayCreate: false });
+    this.#topic = new IngestTopic({ client: this.#client, options, world, log: instruments.log, mayCreate: false });
   }
 
   /** Keeps to the topic until the signal is aborted: connects, and notices when it has more partitions. */
@@ -55,8 +67,15 @@ export class KafkaLog {
       }
     } finally {
       await Promise.all(this.#writers.map((writer) => writer.close()));
-      await this.#topic.close();
-      await this.#producer.disconnect().catch(() => {});
+      this.#isClosed = true;
+      await Promise.all([
+        this.#topic.close(),
+        within(
+          world.timers,
+          CLOSE_MS,
+          this.#producer.disconnect().catch(() => {}),
+        ),
+      ]);
     }
   }
 
@@ -78,7 +97,11 @@ export class KafkaLog {
   /** Throws what the client throws. */
   async #look(): Promise<void> {
     const { options, world, instruments } = this.#deps;
-    this.#leaders = await this.#topic.leaders();
+    const leaders = await this.#topic.leaders();
+    // The client writes to whom it knows from before, for five minutes: one that is out of reach may have been replaced long ago, and what is new is not known at all.
+    if (this.#leaders.size > 0 && !sameLeaders(leaders, this.#leaders)) this.#beginAnew();
+    this.#leaders = leaders;
+    for (const writer of this.#writers.splice(leaders.size)) void writer.close();
     while (this.#writers.length < this.#leaders.size) {
       const partition = this.#writers.length;
       const writer = new PartitionWriter({
@@ -94,25 +117,33 @@ export class KafkaLog {
     }
   }
 
-  async #deliver(parcels: readonly Parcel[]): Promise<Position[]> {
+  #makeProducer(): Producer {
+    return this.#client.producer({ allowAutoTopicCreation: false });
+  }
+
+  #beginAnew(): void {
+    const before = this.#producer;
+    this.#producer = this.#makeProducer();
+    void before.disconnect().catch(() => {}); // once what it has sent is answered
+  }
+
+  async #deliver(parcels: readonly Parcel[], timeout: number): Promise<(Position | undefined)[]> {
     const { options } = this.#deps;
+    const producer = this.#producer;
     try {
-      await this.#producer.connect();
+      await producer.connect();
     } catch (error) {
       throw new UnsentError((error as Error).message, { cause: error });
     }
-    const written = await this.#producer.send({
+    if (this.#isClosed || producer !== this.#producer) throw new UnsentError('the client was replaced');
+    const written = await producer.send({
       topic: options.topic,
       acks: -1,
-      timeout: options.writeTimeout,
+      timeout,
       compression: kafkajs.CompressionTypes.ZSTD,
       messages: parcels.flatMap(({ partition, records }) => records.map((value) => ({ partition, value: value as Buffer }))),
     });
     const firsts = new Map(written.map(({ partition, baseOffset }) => [partition, Number(baseOffset)]));
-    return parcels.map(({ partition }) => {
-      const first = firsts.get(partition);
-      if (first === undefined) throw new Error(`the answer does not say what became of partition ${partition}`);
-      return first;
-    });
+    return parcels.map(({ partition }) => firsts.get(partition));
   }
 }

@@ -1,8 +1,9 @@
 import { lengthOf } from '../../ops/base/bytes.ts';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Instruments } from '../../ops/base/instruments.ts';
+import { within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
-import { type WriteFailure, writeFailure } from '../kafka/failures.ts';
+import { UnsentError, type WriteFailure, writeFailure } from '../kafka/failures.ts';
 import type { LogWriter, Position } from './ingest-log.ts';
 
 export interface PartitionWriterOptions {
@@ -25,6 +26,8 @@ interface Append {
   readonly reject: (fault: Fault) => void;
   readonly stopClock: () => void;
   isSettled: boolean;
+  /** A broker has refused it that may have had it before: see writeFailure. */
+  mayBeThere: boolean;
 }
 
 /** Records of one request, beyond the first. */
@@ -73,6 +76,7 @@ export class PartitionWriter implements LogWriter {
         reject,
         stopClock: world.timers.after(timeoutMs, () => this.#overdue(append)),
         isSettled: false,
+        mayBeThere: false,
       };
       this.#waiting.push(append);
       this.#working ??= this.#work();
@@ -109,26 +113,30 @@ export class PartitionWriter implements LogWriter {
       this.#count('done', group.length);
     } catch (error) {
       const failure = writeFailure(error);
-      const message = (error as Error).message;
+      const { message } = error as Error;
       this.#count(failure, group.length);
       const level = failure === 'moved' ? 'debug' : 'warn';
       instruments.log[level]('Kafka did not take records', { partition: name, records: group.length, outcome: failure, error: message });
-      await this.#failed(group, failure, message);
+      await this.#failed(group, failure, error as Error);
     } finally {
       this.#sent = [];
     }
     if (this.#broken !== undefined) await this.#mend();
   }
 
-  async #failed(group: readonly Append[], failure: WriteFailure, message: string): Promise<void> {
+  async #failed(group: readonly Append[], failure: WriteFailure, error: Error): Promise<void> {
+    const { message } = error;
+    const isUnsent = error instanceof UnsentError;
     if (failure === 'refused') {
-      for (const append of group) settle(append, () => append.reject(new Fault('unavailable', `Kafka refuses the record: ${message}`)));
+      const refused = new Fault('unavailable', `Kafka refuses the record: ${message}`);
+      for (const append of group) settle(append, () => append.reject(append.mayBeThere ? inDoubt(message) : refused));
     } else if (failure === 'in_doubt') {
       this.#break(`Kafka does not answer: ${message}`);
       for (const append of group) settle(append, () => append.reject(inDoubt(message)));
     } else {
-      // It is nowhere: until its time is over it may be sent again, before all that came later.
+      // Until its time is over it may be sent again, before all that came later.
       this.#sent = [];
+      if (!isUnsent) for (const append of group) append.mayBeThere = true;
       this.#waiting.unshift(...group.filter(({ isSettled }) => !isSettled));
       await this.#options.world.timers.sleep(RETRY_MS);
     }
@@ -137,7 +145,7 @@ export class PartitionWriter implements LogWriter {
   /** Its time is over. */
   #overdue(append: Append): void {
     const { timeoutMs } = this.#options;
-    const isSent = this.#sent.includes(append);
+    const isSent = append.mayBeThere || this.#sent.includes(append);
     this.#waiting = this.#waiting.filter((other) => other !== append);
     this.#break(`Kafka has not taken a record for ${timeoutMs} ms`);
     settle(append, () =>
@@ -152,7 +160,7 @@ export class PartitionWriter implements LogWriter {
     if (this.#broken === undefined)
       instruments.log.warn('pushes to a partition are refused until Kafka takes them again', { partition: name, why });
     this.#broken ??= why;
-    for (const append of this.#waiting.splice(0)) settle(append, () => append.reject(unavailable(why)));
+    for (const append of this.#waiting.splice(0)) settle(append, () => append.reject(append.mayBeThere ? inDoubt(why) : unavailable(why)));
   }
 
   /** Resolves once Kafka takes records again, or this is closed: then nothing waits any more. */
@@ -169,7 +177,8 @@ export class PartitionWriter implements LogWriter {
       }
     }
     if (signal.aborted) {
-      for (const append of this.#waiting.splice(0)) settle(append, () => append.reject(signal.reason));
+      for (const append of this.#waiting.splice(0))
+        settle(append, () => append.reject(append.mayBeThere ? inDoubt('it stops') : signal.reason));
       return;
     }
     this.#broken = undefined;
@@ -187,10 +196,7 @@ export class PartitionWriter implements LogWriter {
     const { name, world, timeoutMs } = this.#options;
     this.#closed.abort(new Fault('unavailable', `${name} is closed`));
     if (this.#working === undefined) return;
-    const late = Promise.withResolvers<void>();
-    const cancel = world.timers.after(timeoutMs, late.resolve);
-    await Promise.race([this.#working, late.promise]);
-    cancel();
+    await within(world.timers, timeoutMs, this.#working);
   }
 }
 

@@ -508,10 +508,12 @@ function hostOf(id: string, { machine }: Pick<Place, 'machine'>): string {
   return machine === 1 ? id : `${id} ${machine}`;
 }
 
-/** Which of its actors do not run, and what others wait for; '' if none. */
+/** Why a process is not at rest, by its actors; '' if it is. */
 function whyNotReady(process: ClusterProcess | undefined): string {
-  const whys = (process?.store.system.observe() ?? []).map(({ address, state, detail }) =>
-    state === 'running' ? detail.waitsFor || (detail.state === 'replaying' ? 'replaying' : '') : `${address} is ${state}`,
-  );
+  const whys = (process?.store.system.observe() ?? []).map(({ address, state, detail }) => {
+    if (state !== 'running') return `${address} is ${state}`;
+    if (Number(detail.brokenPartitions ?? 0) > 0) return `${detail.brokenPartitions} partitions take nothing`;
+    return detail.waitsFor || (detail.state === 'replaying' ? 'replaying' : '');
+  });
   return whys.map((why) => (why === '' || why === undefined ? '' : ` (${why})`)).join('');
 }

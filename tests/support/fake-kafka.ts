@@ -99,7 +99,14 @@ export class FakeKafka {
         await this.reach(line);
         return {
           topics: [
-            { name: topic, partitions: Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, leader: partitionId % 2 })) },
+            {
+              name: topic,
+              partitions: Array.from({ length: partitions }, (_, partitionId) => ({
+                partitionId,
+                leader: partitionId % 2,
+                replicas: [partitionId % 2],
+              })),
+            },
           ],
         };
       },
@@ -196,7 +203,7 @@ export class FakeKafka {
           const consumer = this.#members.get(memberId);
           if (generation !== this.#generation || consumer === undefined) return;
           if (consumer.line.isUp()) consumer.assign(memberAssignment);
-          else this.#members.delete(memberId);
+          else this.leave(memberId);
         });
       }
     });

@@ -6,17 +6,28 @@ import { kafkaOptions } from '../../../storage/kafka/options.ts';
 import { wrongSettings } from '../../../storage/kafka/topic.ts';
 
 const options = { ...defaultsOf(kafkaOptions), producerMaxRecordSizeBytes: 4 * MiB };
-const GOOD = { 'cleanup.policy': 'delete', 'max.message.bytes': String(5 * MiB), 'message.timestamp.type': 'LogAppendTime' };
+const GOOD = {
+  'cleanup.policy': 'delete',
+  'max.message.bytes': String(5 * MiB),
+  'message.timestamp.type': 'LogAppendTime',
+  'unclean.leader.election.enable': 'false',
+  'min.insync.replicas': '1',
+};
 
-const wrong = (changed: Readonly<Record<string, string | undefined>>, changedOptions: Partial<typeof options> = {}): string[] => {
+const wrong = (
+  changed: Readonly<Record<string, string | undefined>>,
+  changedOptions: Partial<typeof options> = {},
+  copies = 1,
+): string[] => {
   const settings = Object.entries({ ...GOOD, ...changed }).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return wrongSettings(new Map(settings), { ...options, ...changedOptions });
+  return wrongSettings(new Map(settings), { ...options, ...changedOptions }, copies);
 };
 
 const cases: [what: string, settings: Record<string, string | undefined>, says: RegExp[]][] = [
   ['just as they have to be', {}, []],
   ['more room than is needed', { 'max.message.bytes': String(100 * MiB) }, []],
-  ['what is not looked at', { 'retention.ms': '1', 'min.insync.replicas': '1' }, []],
+  ['what is not looked at', { 'retention.ms': '1' }, []],
+  ['leaders that lack records', { 'unclean.leader.election.enable': 'true' }, [/unclean\.leader\.election\.enable is true.*make it false/]],
   ['a byte too little', { 'max.message.bytes': String(5 * MiB - 1) }, [/max\.message\.bytes is 5242879, and batches may have 5242880/]],
   ['what brokers have by default', { 'max.message.bytes': '1048588' }, [/1048588.*-kafka\.producer-max-record-size-bytes/]],
   ['compaction', { 'cleanup.policy': 'compact' }, [/cleanup\.policy is compact.*make it delete/]],
@@ -41,4 +52,10 @@ for (const [what, settings, says] of cases) {
 test('larger records need more room in the topic', () => {
   assert.deepEqual(wrong({}, { producerMaxRecordSizeBytes: 4 * MiB }), []);
   assert.equal(wrong({}, { producerMaxRecordSizeBytes: 4 * MiB + 1 }).length, 1);
+});
+
+test('of several copies one is not enough', () => {
+  assert.deepEqual(wrong({ 'min.insync.replicas': '2' }, {}, 3), []);
+  assert.deepEqual(wrong({}, {}, 1), []);
+  assert.match(wrong({}, {}, 3).join(), /min\.insync\.replicas is 1, so that one of 3 copies .*: make it 2/);
 });

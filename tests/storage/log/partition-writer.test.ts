@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { KiB } from '../../../ops/base/bytes.ts';
 import { type Instruments, noInstruments } from '../../../ops/base/instruments.ts';
 import { fakeWorld } from '../../../ops/base/world-fake.ts';
+import { UnsentError } from '../../../storage/kafka/failures.ts';
 import type { Position } from '../../../storage/log/ingest-log.ts';
 import { PartitionWriter } from '../../../storage/log/partition-writer.ts';
 import { isFault, numbers } from '../../support/checks.ts';
@@ -223,23 +224,29 @@ test('what has no leader for a moment is sent again, before all that came later'
   assert.deepEqual(outcomes, ['a 3', 'b 4', 'c 5', 'd 6']);
 });
 
-test('what has no leader for too long was not written, and that is known', async () => {
-  const { under, append, answer, requests, world, sent, outcomes } = rig();
-  await under('a');
-  append('b');
-  while (outcomes.length === 0) {
-    assert.ok(requests.length < 100);
-    await answer(moved());
-    await world.advance(RETRY_MS);
-  }
-  assert.deepEqual(outcomes.toSorted(), ['a unavailable', 'b unavailable']);
-  assert.ok(requests.length > 5, `${requests.length} tries`);
-  assert.equal(sent().at(-1), 'probe');
-  await answer(0);
-  await under('c');
-  await answer(1);
-  assert.equal(outcomes.at(-1), 'c 1');
-});
+const tooLong: [what: string, failure: () => Error, outcome: string][] = [
+  // One that loses its lead while copies are awaited says so of what it has written too.
+  ['whom it was sent to says for too long that another one leads: in doubt', moved, 'in_doubt'],
+  ['it cannot be sent to anybody for too long: it was not written', () => new UnsentError('no connection'), 'unavailable'],
+];
+for (const [what, failure, outcome] of tooLong)
+  test(what, async () => {
+    const { under, append, answer, requests, world, sent, outcomes } = rig();
+    await under('a');
+    append('b');
+    while (outcomes.length === 0) {
+      assert.ok(requests.length < 100);
+      await answer(failure());
+      await world.advance(RETRY_MS);
+    }
+    assert.deepEqual(outcomes.toSorted(), [`a ${outcome}`, `b ${outcome}`]);
+    assert.ok(requests.length > 5, `${requests.length} tries`);
+    assert.equal(sent().at(-1), 'probe');
+    await answer(0);
+    await under('c');
+    await answer(1);
+    assert.equal(outcomes.at(-1), 'c 1');
+  });
 
 test('one that shares a request with one in doubt, and has time left, is sent again once Kafka takes a probe', async () => {
   const { under, answer, world, sent, outcomes } = rig();
