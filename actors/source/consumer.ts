@@ -2,6 +2,7 @@ import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage, Producer }
 import { asFault, Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
 import type { World } from '../../ops/base/world.ts';
+import { sendLetters } from './dead-letters.ts';
 import type { DeadLetter, Delivered } from './delivery.ts';
 import { type Place, placeOf, type SourceRecord } from './record.ts';
 
@@ -261,23 +262,10 @@ class Member {
 
   /** Resolves once they are in the topic of dead letters. Throws Fault unavailable. */
   async #bury(dead: readonly DeadLetter[]): Promise<void> {
-    if (dead.length === 0) return;
     const { deadLetterTopic: topic } = this.#options;
-    const messages = dead.map(({ record, why }) => ({
-      key: record.key,
-      value: record.value,
-      timestamp: String(Math.max(0, record.timestampMs)),
-      headers: {
-        ...Object.fromEntries(record.headers),
-        'millrace-reason': why,
-        'millrace-topic': record.topic,
-        'millrace-partition': String(record.partition),
-        'millrace-offset': String(record.offset),
-      },
-    }));
     try {
       // Not compressed: whoever looks after them may read them with any tool.
-      await this.#producer.send({ topic, acks: -1, messages });
+      await sendLetters(dead, (messages) => this.#producer.send({ topic, acks: -1, messages }));
     } catch (error) {
       throw new Fault('unavailable', `dead letters cannot be written to ${topic}: ${asFault(error).message}`, { cause: error });
     }

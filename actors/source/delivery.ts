@@ -1,5 +1,5 @@
 import { MiB } from '../../ops/base/bytes.ts';
-import { asFault, Fault, faultFromWire } from '../../ops/base/fault.ts';
+import { asFault, Fault, type FaultCode, faultFromWire } from '../../ops/base/fault.ts';
 import type { World } from '../../ops/base/world.ts';
 import type { Asker } from '../kernel/define.ts';
 import { type DistributorAsk, distributorProtocol, type PushOutcome } from '../protocol/ingest.ts';
@@ -33,6 +33,7 @@ const ENTRY_BYTES = 64;
 /** Records that are requests themselves are sent so many at a time. */
 const BODIES_AT_ONCE = 4;
 const PUSH_TIMEOUT_MS = 30_000;
+const BUGS: ReadonlySet<FaultCode> = new Set(['internal', 'corrupt', 'cancelled']);
 
 interface Of<M extends Mapped> {
   readonly record: SourceRecord;
@@ -83,17 +84,20 @@ export class Delivery {
   async #sendRows(rows: readonly Of<MappedRow>[], dead: DeadLetter[], signal: AbortSignal): Promise<void> {
     const [{ mapped }] = rows;
     const { body, order } = writePush(rows.map((row) => row.mapped));
-    const { fault, refused = [] } = await this.#push(mapped.tenant, { format: 'rows', body, contentType: '' }, signal);
+    const { acceptedLines, fault, refused = [] } = await this.#push(mapped.tenant, { format: 'rows', body, contentType: '' }, signal);
     if (fault?.retry) throw fault;
     for (const { entry, reason, message } of refused) dead.push({ record: rows[order[entry]].record, why: `${reason}: ${message}` });
-    if (fault === undefined || refused.length > 0) return;
-    // One of them is to blame for all.
-    if (rows.length === 1) dead.push({ record: rows[0].record, why: fault.message });
-    else {
-      const half = rows.length >> 1;
-      await this.#sendRows(rows.slice(0, half), dead, signal);
-      await this.#sendRows(rows.slice(half), dead, signal);
+    // Beside those that are named there may be some that were let through, and were not taken further on.
+    if (fault === undefined || acceptedLines + refused.length >= rows.length) return;
+    if (rows.length === 1) {
+      dead.push({ record: rows[0].record, why: fault.message });
+      return;
     }
+    // Who is to blame is one of those without a name; some of them may be taken already, which makes none of them twice.
+    const named = new Set(refused.map(({ entry }) => order[entry]));
+    const rest = rows.filter((_, at) => !named.has(at));
+    const half = Math.ceil(rest.length / 2);
+    for (const part of [rest.slice(0, half), rest.slice(half)]) if (part.length > 0) await this.#sendRows(part, dead, signal);
   }
 
   async #sendBody({ record, mapped }: Of<MappedBody>, dead: DeadLetter[], signal: AbortSignal): Promise<void> {
@@ -122,13 +126,15 @@ export class Delivery {
         { tenant, deadlineMs, signal, transfer: true },
       );
       const { fault, ...others } = outcome;
-      return { ...others, ...(fault && { fault: faultFromWire(fault) }) };
+      return { ...others, ...(fault && { fault: aboutRecords(faultFromWire(fault)) }) };
     } catch (error) {
       signal.throwIfAborted();
-      const fault = asFault(error);
-      // Nothing that is wrong with the records is called that.
-      if (fault.code === 'internal' || fault.code === 'cancelled') throw new Fault('unavailable', fault.message, { cause: fault });
-      return { acceptedLines: 0, acceptedBytes: 0, fault };
+      return { acceptedLines: 0, acceptedBytes: 0, fault: aboutRecords(asFault(error)) };
     }
   }
+}
+
+/** The fault; a retryable one in place of a bug's, of the distributor's or of who was behind it. Nothing that is wrong with records is called that, and it may pass. */
+function aboutRecords(fault: Fault): Fault {
+  return BUGS.has(fault.code) ? new Fault('unavailable', fault.message, { cause: fault }) : fault;
 }

@@ -2,10 +2,10 @@
  *  knows. A leader that is replaced while copies are awaited says that it has moved of what it has written too: then it comes to be in the log twice, and counts once. */
 export type WriteFailure = 'refused' | 'moved' | 'in_doubt';
 
+const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 /** As brokers call them, where they say so before they write anything. */
 const REFUSED: ReadonlySet<string> = new Set([
-  'MESSAGE_TOO_LARGE',
-  'RECORD_LIST_TOO_LARGE',
+  ...TOO_LARGE,
   'INVALID_TOPIC_EXCEPTION',
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -50,4 +50,9 @@ export function writeFailure(error: unknown): WriteFailure {
 /** Whether brokers say that there is no such topic. */
 export function isTopicMissing(error: unknown): boolean {
   return causeOf(error).type === 'UNKNOWN_TOPIC_OR_PARTITION';
+}
+
+/** Whether brokers say that it is too much at once: of fewer records, or of less of one, nothing of the kind may be said. */
+export function isTooLarge(error: unknown): boolean {
+  return TOO_LARGE.has(causeOf(error).type ?? '');
 }

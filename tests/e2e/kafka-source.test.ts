@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Kafka, Message } from 'kafkajs';
+import kafkajs, { type Kafka, type Message } from 'kafkajs';
 import { type ConsumerListener, consumeGroup, type GroupOptions } from '../../actors/source/consumer.ts';
 import type { SourceRecord } from '../../actors/source/record.ts';
 import { noInstruments } from '../../ops/base/instruments.ts';
@@ -49,6 +49,10 @@ sources:
     - topics: [app-loki]
       group_id: loki
       format: loki-push
+    - topics: [app-poison]
+      group_id: poison
+      format: json
+      labels: {app: poison}
 `;
 
 let cluster: KafkaCluster;
@@ -68,7 +72,10 @@ if (!withoutKafka) {
     const admin = kafka.admin();
     await admin.connect();
     await admin.createTopics({
-      topics: ['app-json', 'app-text', 'app-told-apart', 'app-otlp', 'app-loki'].map((topic) => ({ topic, numPartitions: 2 })),
+      topics: ['app-json', 'app-text', 'app-told-apart', 'app-otlp', 'app-loki', 'app-poison'].map((topic) => ({
+        topic,
+        numPartitions: 2,
+      })),
     });
     await admin.disconnect();
     const [listener] = cluster.secured;
@@ -82,10 +89,10 @@ if (!withoutKafka) {
   });
 }
 
-async function produce(topic: string, messages: Message[]): Promise<void> {
+async function produce(topic: string, messages: Message[], compression = kafkajs.CompressionTypes.None): Promise<void> {
   const producer = kafka.producer();
   await producer.connect();
-  await producer.send({ topic, messages });
+  await producer.send({ topic, messages, compression });
   await producer.disconnect();
 }
 
@@ -126,6 +133,20 @@ test('records of JSON become entries, with what is mapped; those that never can 
   assert.equal(one.key?.toString(), 'shop-1');
   assert.match(headers['millrace-reason'], /^not json: /);
   assert.deepEqual([headers.own, headers['millrace-topic'], headers['millrace-offset']], ['mine', 'app-json', '2']);
+});
+
+test('dead letters that are more at once than the broker takes, or larger, hold up nothing', { skip: withoutKafka }, async () => {
+  const many = Array.from({ length: 6_000 }, (_, number) => `no JSON ${number} ${'x'.repeat(200)}`);
+  const large = `no JSON ${'x'.repeat(2_000_000)}`;
+  const messages = [...many, large].map((value) => ({ value, partition: 0 }));
+  await produce('app-poison', messages, kafkajs.CompressionTypes.GZIP);
+  await produce('app-poison', [{ value: '{"msg":"after"}', partition: 0 }]);
+  assert.equal((await found('{app="poison"} |= "after"', 1)).length, 1);
+  const dead = await readTopic(kafka, 'poison.dead-letters', many.length + 1);
+  const [cut, ...whole] = dead.sort((one, other) => Number(other.value?.length) - Number(one.value?.length));
+  assert.deepEqual(whole.map(({ value }) => String(value)).sort(), many.sort());
+  assert.equal(String(cut.headers?.['millrace-truncated']), String(large.length));
+  assert.ok(large.startsWith(String(cut.value)) && Number(cut.value?.length) > 500_000);
 });
 
 for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {

@@ -55,8 +55,9 @@ test('rows go tenant by tenant, in turn to each distributor, in pushes of about 
 });
 
 test('entries that are refused are dead letters, the others are not', async () => {
-  const { delivery: one } = delivery({ ...LABELS, label_from_key: 'key' }, ({ lines }) => ({
+  const { delivery: one, pushed } = delivery({ ...LABELS, label_from_key: 'key' }, ({ lines }) => ({
     ...TAKEN,
+    acceptedLines: lines.filter((line) => !line.startsWith('bad')).length,
     fault: { code: 'bad_request', message: 'some are refused' },
     refused: lines.flatMap((line, entry) => (line.startsWith('bad') ? [{ entry, reason: 'line_too_long', message: line }] : [])),
   }));
@@ -68,12 +69,47 @@ test('entries that are refused are dead letters, the others are not', async () =
     ['bad 1', 'line_too_long: bad 1'],
     ['bad 2', 'line_too_long: bad 2'],
   ]);
+  assert.equal(pushed.length, 1);
+});
+
+/** As a distributor before a Kafka that takes no record so long: entries that are bad are named, one that is large is not taken without being named. */
+function answerInPart({ lines }: Pushed): PushOutcome {
+  const refused = lines.flatMap((line, entry) => (line.startsWith('bad') ? [{ entry, reason: 'line_too_long', message: line }] : []));
+  const large = lines.filter((line) => line.startsWith('large'));
+  const acceptedLines = lines.length - refused.length - large.length;
+  if (refused.length > 0) return { ...TAKEN, acceptedLines, fault: { code: 'bad_request', message: 'some are refused' }, refused };
+  return { ...TAKEN, acceptedLines, ...(large.length > 0 && { fault: { code: 'too_large', message: 'too large' } }) };
+}
+
+for (const values of [
+  ['large 1', 'bad 1'],
+  ['bad 1', 'good 1', 'bad 2', 'large 1', 'good 2'],
+  ['large 1', 'bad 1', 'large 2', 'large 3'],
+]) {
+  test(`what is not taken beside entries that are refused is a dead letter too: ${values.join(', ')}`, async () => {
+    const { delivery: one } = delivery(LABELS, answerInPart);
+    const { taken, dead } = await one.deliver(records(values), signal);
+    const reasons = values.flatMap((value) => {
+      if (value.startsWith('good')) return [];
+      return [[value, value.startsWith('bad') ? `line_too_long: ${value}` : 'too large']];
+    });
+    assert.deepEqual(dead.map(({ record, why }) => [String(record.value), why]).sort(), reasons.sort());
+    assert.equal(taken, values.length - reasons.length);
+  });
+}
+
+test('what is not taken for now beside entries that are refused is delivered again', async () => {
+  const { delivery: one } = delivery(LABELS, (pushed) => {
+    const { fault, ...others } = answerInPart(pushed);
+    return { ...others, ...(fault && { fault: fault.code === 'too_large' ? { code: 'corrupt', message: 'a bug' } : fault }) };
+  });
+  await assert.rejects(one.deliver(records(['bad 1', 'good 1', 'large 1']), signal), { code: 'unavailable' });
 });
 
 test('where one record makes all be refused, it alone becomes a dead letter', async () => {
   const stored = new Set<string>();
   const { delivery: one } = delivery(LABELS, ({ lines }) => {
-    if (lines.includes('17')) return { ...TAKEN, fault: { code: 'too_large', message: 'too large' } };
+    if (lines.includes('17')) return { ...TAKEN, acceptedLines: 0, fault: { code: 'too_large', message: 'too large' } };
     for (const line of lines) stored.add(line);
     return TAKEN;
   });
@@ -96,12 +132,26 @@ for (const format of ['text', 'loki-push']) {
   });
 }
 
-test('a bug of a distributor is nothing that a record is to blame for', async () => {
-  const { delivery: one } = delivery(LABELS, () => {
-    throw new Fault('internal', 'a bug');
-  });
-  await assert.rejects(one.deliver(records(['a']), signal), { code: 'unavailable' });
-});
+for (const code of ['internal', 'cancelled', 'corrupt'] as const) {
+  for (const [format, value] of [
+    ['text', 'a'],
+    ['loki-push', '{"a"}'],
+  ]) {
+    const options = format === 'text' ? LABELS : { format };
+
+    test(`a bug of a distributor is nothing that a record is to blame for: ${code}, ${format}`, async () => {
+      const { delivery: one } = delivery(options, () => {
+        throw new Fault(code, 'a bug');
+      });
+      await assert.rejects(one.deliver(records([value]), signal), { code: 'unavailable' });
+    });
+
+    test(`nor is one of an ingester: ${code}, ${format}`, async () => {
+      const { delivery: one } = delivery(options, () => ({ acceptedLines: 0, acceptedBytes: 0, fault: { code, message: 'a bug' } }));
+      await assert.rejects(one.deliver(records([value]), signal), { code: 'unavailable' });
+    });
+  }
+}
 
 test('a request that is refused, in part or as a whole, is one dead letter', async () => {
   const { delivery: one } = delivery({ format: 'loki-push' }, ({ lines }) =>

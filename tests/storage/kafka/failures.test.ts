@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import kafkajs from 'kafkajs';
-import { causeOf, isTopicMissing, UnsentError, type WriteFailure, writeFailure } from '../../../storage/kafka/failures.ts';
+import { causeOf, isTooLarge, isTopicMissing, UnsentError, type WriteFailure, writeFailure } from '../../../storage/kafka/failures.ts';
 
 const { KafkaJSConnectionError, KafkaJSNumberOfRetriesExceeded } = kafkajs;
 
@@ -100,4 +100,9 @@ test('a topic is missing where a broker says so', () => {
     false,
     false,
   ]);
+});
+
+test('what is too large is told from what is refused otherwise', () => {
+  for (const type of brokerAnswers.refused) assert.equal(isTooLarge(tried(answer(type))), type.endsWith('TOO_LARGE'), type);
+  assert.equal(isTooLarge(connection()), false);
 });
