@@ -10,3 +10,14 @@ export async function within(timers: Timers, ms: number, work: Promise<unknown>)
     cancel();
   }
 }
+
+/** Resolves or rejects as `work` does, or rejects after `ms`: then it goes on by itself, and how it ends matters to nobody. */
+export async function inTime<T>(timers: Timers, ms: number, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const cancel = timers.after(ms, () => late.reject(new Error(`no answer for ${ms} ms`)));
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    cancel();
+  }
+}

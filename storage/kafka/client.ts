@@ -13,8 +13,10 @@ export function kafkaClient(options: KafkaOptions, log: Logger, retries?: number
   registerCodecs();
   calmQueues();
   const { brokers, clientName, dialTimeout, requestTimeout } = options;
+  let turn = 0;
   return new kafkajs.Kafka({
-    brokers: [...brokers],
+    // Whatever begins anew would ask the first one first, that does not answer too.
+    brokers: () => [brokers[turn++ % brokers.length]],
     clientId: clientName,
     connectionTimeout: dialTimeout,
     authenticationTimeout: requestTimeout,

@@ -1,7 +1,7 @@
 import kafkajs, { type Admin, type Kafka, type PartitionMetadata } from 'kafkajs';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
-import { within } from '../../ops/base/within.ts';
+import { inTime, within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { causeOf, isTopicMissing } from './failures.ts';
 import type { KafkaOptions } from './options.ts';
@@ -73,10 +73,29 @@ export class IngestTopic {
     }
   }
 
-  /** Before anything is asked, if not by `ready`. Throws what the client throws. */
-  async connect(): Promise<void> {
-    if (!this.#isConnected) await this.#admin.connect();
-    this.#isConnected = true;
+  /** One that reached a broker which did not answer stays so, and knows for five minutes what it knew once: whatever fails, what is asked next is asked by another one. */
+  async #asking<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = this.#admin;
+    const { world, options } = this.#deps;
+    const asked = async (): Promise<T> => {
+      if (!this.#isConnected) await admin.connect();
+      if (this.#admin === admin) this.#isConnected = true;
+      return work(admin);
+    };
+    try {
+      // It has limits of its own, and waits for ever where a broker stands still while it connects.
+      return await inTime(world.timers, options.dialTimeout + options.requestTimeout, asked());
+    } catch (error) {
+      if (!isTopicMissing(error)) this.#forget(admin);
+      throw error;
+    }
+  }
+
+  #forget(admin: Admin): void {
+    if (this.#admin !== admin || this.#isClosed) return;
+    this.#admin = this.#deps.client.admin();
+    this.#isConnected = false;
+    void admin.disconnect().catch(() => {}); // once what it was asked is answered
   }
 
   /** How many partitions there are. Throws what the client throws. */
@@ -90,25 +109,18 @@ export class IngestTopic {
   }
 
   async #placed(): Promise<PartitionMetadata[]> {
-    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.name] });
+    const { topics } = await this.#asking((admin) => admin.fetchTopicMetadata({ topics: [this.name] }));
     return topics[0].partitions;
   }
 
   /** By partition. Throws what the client throws. */
   async ends(): Promise<Map<number, PartitionEnds>> {
-    let admin = this.#admin;
-    try {
-      const leaders = await this.leaders();
-      // The client asks whom it knows from before, for five minutes: of partitions that are new since, or elsewhere, it would hear nothing.
-      if (!sameLeaders(leaders, this.#leaders)) await this.#beginAnew(admin);
-      this.#leaders = leaders;
-      admin = this.#admin;
-      const ends = await admin.fetchTopicOffsets(this.name);
-      return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
-    } catch (error) {
-      await this.#beginAnew(admin).catch(() => {});
-      throw error;
-    }
+    const leaders = await this.leaders();
+    // Of partitions that are new since it asked first, or elsewhere, the client would hear nothing.
+    if (this.#leaders.size > 0 && !sameLeaders(leaders, this.#leaders)) this.#forget(this.#admin);
+    this.#leaders = leaders;
+    const ends = await this.#asking((admin) => admin.fetchTopicOffsets(this.name));
+    return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
   }
 
   /** Nobody asks any more. */
@@ -121,17 +133,7 @@ export class IngestTopic {
     );
   }
 
-  /** With a client that knows nothing yet, if nobody did that since `admin` was used. */
-  async #beginAnew(admin: Admin): Promise<void> {
-    if (this.#admin !== admin || this.#isClosed) return;
-    this.#admin = this.#deps.client.admin();
-    this.#isConnected = false;
-    void admin.disconnect().catch(() => {}); // once what it was asked is answered
-    await this.connect();
-  }
-
   async #look(): Promise<number> {
-    await this.connect();
     try {
       const partitions = await this.partitions();
       await this.#check();
@@ -148,7 +150,7 @@ export class IngestTopic {
 
   async #create(): Promise<void> {
     const { options, log } = this.#deps;
-    const { brokers } = await this.#admin.describeCluster();
+    const { brokers } = await this.#asking((admin) => admin.describeCluster());
     const replicationFactor = Math.min(options.topicReplicationFactor, brokers.length);
     const numPartitions = options.autoCreateTopicDefaultPartitions;
     const settings = {
@@ -163,17 +165,15 @@ export class IngestTopic {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
     const topics = [{ topic: this.name, numPartitions, replicationFactor, configEntries }];
     // Another one may have been faster.
-    if (await this.#admin.createTopics({ topics, waitForLeaders: true }))
+    if (await this.#asking((admin) => admin.createTopics({ topics, waitForLeaders: true })))
       log.info('made the ingest topic', { topic: this.name, partitions: numPartitions, copies: replicationFactor, ...settings });
   }
 
   /** Throws Fault unavailable with what has to be changed. */
   async #check(): Promise<void> {
     const { options } = this.#deps;
-    const { resources } = await this.#admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: this.name }],
-    });
+    const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: this.name };
+    const { resources } = await this.#asking((admin) => admin.describeConfigs({ includeSynonyms: false, resources: [resource] }));
     const settings = new Map(resources[0].configEntries.map(({ configName, configValue }) => [configName, configValue]));
     const copies = Math.max(...(await this.#placed()).map(({ replicas }) => replicas.length));
     const wrong = wrongSettings(settings, options, copies);

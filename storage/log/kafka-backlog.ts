@@ -15,7 +15,6 @@ export async function recordsNotStored(options: KafkaOptions, blobs: BlobStore, 
   const { log } = noInstruments;
   const topic = new IngestTopic({ client: kafkaClient(options, log, 1), options, world, log, mayCreate: false });
   try {
-    await topic.connect();
     let records = 0;
     for (const [partition, { low, high }] of await topic.ends()) {
       const { end } = await readChain(blobs, partitionLog(generation, partition));

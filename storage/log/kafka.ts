@@ -1,6 +1,6 @@
 import kafkajs, { type Kafka, type Producer } from 'kafkajs';
 import type { Instruments } from '../../ops/base/instruments.ts';
-import { within } from '../../ops/base/within.ts';
+import { inTime, within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { pushRecordHeader } from '../batch/push-record.ts';
 import { type ConnectKafka, kafkaClient } from '../kafka/client.ts';
@@ -21,6 +21,8 @@ export interface KafkaLogDeps {
 /** How often it is looked whether the topic has more partitions, and at which brokers they are. */
 const LOOK_MS = 10_000;
 const LOOK_SOON_MS = 500;
+/** While partitions take nothing, it is tried with a new client every so often. */
+const ANEW_MS = 5_000;
 /** An answer that says that copies did not come in time comes so much later than that time. */
 const ANSWER_MS = 1_000;
 /** A broker that does not answer holds nobody up for longer. */
@@ -30,7 +32,8 @@ const CLOSE_MS = 1_000;
 export class KafkaLog {
   readonly #deps: KafkaLogDeps;
   readonly #client: Kafka;
-  #producer: Producer;
+  #producer: Producer | undefined;
+  #connectedMs = 0;
   readonly #topic: IngestTopic;
   readonly #writers: PartitionWriter[] = [];
   readonly #courier: Courier;
@@ -46,7 +49,6 @@ export class KafkaLog {
       0,
     );
     this.#deps = deps;
-    this.#producer = this.#makeProducer();
     this.#courier = new Courier({
       deliver: (parcels, timeoutMs) => this.#deliver(parcels, timeoutMs),
       timeoutMs: options.writeTimeout,
@@ -70,11 +72,7 @@ export class KafkaLog {
       this.#isClosed = true;
       await Promise.all([
         this.#topic.close(),
-        within(
-          world.timers,
-          CLOSE_MS,
-          this.#producer.disconnect().catch(() => {}),
-        ),
+        within(world.timers, CLOSE_MS, this.#producer?.disconnect().catch(() => {}) ?? Promise.resolve()),
       ]);
     }
   }
@@ -98,8 +96,8 @@ export class KafkaLog {
   async #look(): Promise<void> {
     const { options, world, instruments } = this.#deps;
     const leaders = await this.#topic.leaders();
-    // The client writes to whom it knows from before, for five minutes: one that is out of reach may have been replaced long ago, and what is new is not known at all.
-    if (this.#leaders.size > 0 && !sameLeaders(leaders, this.#leaders)) this.#beginAnew();
+    const sinceMs = world.clock.monotonicMs() - this.#connectedMs;
+    if (!sameLeaders(leaders, this.#leaders) || (this.broken > 0 && sinceMs > ANEW_MS)) await this.#connect();
     this.#leaders = leaders;
     for (const writer of this.#writers.splice(leaders.size)) void writer.close();
     while (this.#writers.length < this.#leaders.size) {
@@ -117,19 +115,28 @@ export class KafkaLog {
     }
   }
 
-  #makeProducer(): Producer {
-    return this.#client.producer({ allowAutoTopicCreation: false });
-  }
-
-  #beginAnew(): void {
+  /** With a producer that knows nothing yet: one before it writes for five minutes to whom it knows, who may be out of reach, and replaced long ago; of what is new since it knows nothing; and one that reached
+   *  a broker which did not answer stays so. */
+  async #connect(): Promise<void> {
+    const { options, world } = this.#deps;
+    const { timers, clock } = world;
+    const next = this.#client.producer({ allowAutoTopicCreation: false });
+    try {
+      await inTime(timers, options.dialTimeout + options.requestTimeout, next.connect());
+    } catch (error) {
+      void next.disconnect().catch(() => {});
+      throw error;
+    }
     const before = this.#producer;
-    this.#producer = this.#makeProducer();
-    void before.disconnect().catch(() => {}); // once what it has sent is answered
+    this.#producer = next;
+    this.#connectedMs = clock.monotonicMs();
+    void before?.disconnect().catch(() => {}); // once what it has sent is answered
   }
 
   async #deliver(parcels: readonly Parcel[], timeout: number): Promise<(Position | undefined)[]> {
     const { options } = this.#deps;
     const producer = this.#producer;
+    if (producer === undefined) throw new UnsentError('there is no connection yet');
     try {
       await producer.connect();
     } catch (error) {

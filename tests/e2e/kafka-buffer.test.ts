@@ -53,7 +53,7 @@ test('behind Kafka every ingester is killed at once, distributors and brokers ar
     async (random) => {
       const broker = Math.floor(random() * BROKERS);
       brokers.signal('SIGSTOP', broker);
-      await sleep(3_000 + random() * 2_000);
+      await sleep(3_000 + random() * 12_000); // for longer than others take to become leaders, or not
       brokers.signal('SIGCONT', broker);
     },
     (random) => cluster.kill(anyOf('ingester', random)),

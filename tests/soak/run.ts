@@ -8,7 +8,7 @@ const files = globSync(
   [
     'tests/e2e/crash*.test.ts',
     'tests/e2e/compaction.test.ts',
-    'tests/e2e/{cluster,cluster-nats,roles,handoff,kafka-faults,kafka-buffer,kafka-gaps}.test.ts',
+    'tests/e2e/{cluster,cluster-nats,roles,handoff,kafka-faults,kafka-buffer,kafka-gaps,kafka-leaders,kafka-tail}.test.ts',
     'tests/sim/*.test.ts',
     'tests/storage/segment/live-set.test.ts',
     'tests/logql/pipeline/regex-equivalence.test.ts',

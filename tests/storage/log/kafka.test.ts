@@ -179,3 +179,29 @@ test('a write whose answer is lost is in doubt, and is in the log once', { skip:
   );
   await close();
 });
+
+test('partitions that a topic gets later are written to, and it is known where they end', { skip: withoutKafka }, async () => {
+  const options = optionsFor('grows');
+  const { log: kafka, close } = await opened(options);
+  await kafka.writers[0].append([Buffer.from('before')]);
+  const topic = new IngestTopic({ client: kafkaClient(options, log), options, world, log, mayCreate: false });
+  assert.equal((await topic.ends()).size, 1);
+  const admin = brokers.client().admin();
+  await admin.connect();
+  await admin.createPartitions({ topicPartitions: [{ topic: options.topic, count: 3 }] });
+  await admin.disconnect();
+  // A partition has no leader for a moment.
+  while ((await topic.ends().catch(() => new Map())).size < 3) await sleep(20);
+  while (kafka.writers.length < 3) await sleep(20);
+  assert.deepEqual(await Promise.all(kafka.writers.map((writer) => writer.append([Buffer.from('after')]))), [1, 0, 0]);
+  assert.deepEqual(
+    new Map([...(await topic.ends())].map(([partition, { high }]) => [partition, high])),
+    new Map([
+      [0, 2],
+      [1, 1],
+      [2, 1],
+    ]),
+  );
+  await topic.close();
+  await close();
+});
