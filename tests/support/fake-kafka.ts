@@ -54,6 +54,8 @@ export class FakeKafka {
   readonly trouble: KafkaTrouble = { refused: 0, unanswered: 0, twice: 0, late: 0 };
   readonly options: FakeKafkaOptions;
   readonly logs: Stored[][];
+  /** The first record of each that is still there. */
+  readonly lows: number[];
   readonly #members = new Map<string, FakeConsumer>();
   readonly #committed = new Map<number, number>();
   #made = 0;
@@ -62,6 +64,7 @@ export class FakeKafka {
   constructor(options: FakeKafkaOptions) {
     this.options = options;
     this.logs = Array.from({ length: options.partitions }, () => []);
+    this.lows = this.logs.map(() => 0);
   }
 
   /** For a process of a host, until it is over. */
@@ -115,7 +118,12 @@ export class FakeKafka {
       }),
       fetchTopicOffsets: async () => {
         await this.reach(line);
-        return this.logs.map((log, partition) => ({ partition, low: '0', high: String(log.length), offset: String(log.length) }));
+        return this.logs.map((log, partition) => ({
+          partition,
+          low: String(this.lows[partition]),
+          high: String(log.length),
+          offset: String(log.length),
+        }));
       },
     };
   }
@@ -313,7 +321,8 @@ class FakeConsumer {
         const log = this.#kafka.logs[partition];
         const wanted = sought ?? this.#positions.get(partition);
         if (wanted === undefined) continue;
-        const from = wanted > log.length ? 0 : wanted; // as the client does
+        const low = this.#kafka.lows[partition];
+        const from = wanted > log.length || wanted < low ? low : wanted; // as the client does
         this.#positions.set(partition, from);
         const messages = log.slice(from, from + FETCH_RECORDS).map((stored, index) => messageOf(stored, from + index));
         if (messages.length === 0) continue;

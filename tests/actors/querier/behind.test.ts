@@ -19,6 +19,7 @@ const cases: [what: string, covers: BufferCover[], toNs: bigint, wanted: [waterm
   ['of two that read a partition the later one knows more', [cover(1, { 0: 10 }), cover(1, { 0: 999_999 })], NOW_NS, [999_999, 1, 0]],
   ['partitions that nobody reads are counted', [cover(4, { 0: NOW_MS }), cover(4, { 3: NOW_MS })], NOW_NS, [NOW_MS, 0, 2]],
   ['one that sees more partitions is believed', [cover(2, { 0: NOW_MS }), cover(3, { 1: NOW_MS })], NOW_NS, [NOW_MS, 0, 1]],
+  ['one that is owned is there, though its owner has not heard of so many', [cover(1, { 0: NOW_MS, 3: NOW_MS })], NOW_NS, [NOW_MS, 0, 2]],
   ['nobody reads any', [cover(4, {})], NOW_NS, [0, NOW_MS, 4]],
   ['nobody knows yet how many there are', [cover(0, {})], NOW_NS, [0, NOW_MS, 1]],
 ];
@@ -29,6 +30,13 @@ for (const [what, covers, toNs, [watermarkMs, behindMs, unread]] of cases) {
     assert.deepEqual([stats.watermarkMs, stats.behindMs, stats.unread], [watermarkMs, behindMs, unread]);
   });
 }
+
+test('shards that did not read in time what was to be read before are counted', () => {
+  const stats = noScanStats();
+  const [whole, late] = [cover(2, { 0: NOW_MS }), { ...cover(2, { 1: NOW_MS }), isLate: true as const }];
+  noteWatermark([whole, late], { toNs: NOW_NS, nowMs: NOW_MS }, stats);
+  assert.equal(stats.late, 1);
+});
 
 test('of several jobs the worst counts, and the rest is added', () => {
   const sum = noScanStats();
