@@ -59,7 +59,7 @@ export class BufferedShard {
     this.#context = context;
     const { kafka, connect } = buffer;
     this.#topic = new OpenTopic({ kafka, blobs: deps.blobs, context, connect });
-    this.#owned = new OwnedPartitions(this.#topic, deps, (log, records) => this.#tails.took(log, records), context);
+    this.#owned = new OwnedPartitions(this.#topic, deps, this.#tails, context);
     const { signal } = this.#leaving;
     incarnation.signal.addEventListener('abort', () => this.#leaving.abort(incarnation.signal.reason), { once: true });
     this.#running = this.#run(signal).catch((error) => {
@@ -153,7 +153,7 @@ export class BufferedShard {
 
   #tick(): void {
     this.#owned.tick();
-    for (const place of this.#owned.places) this.#tails.tails.mark(place);
+    for (const place of this.#owned.places) this.#tails.passesOn(place);
     this.#isReady ||= this.#hasJoined && this.#owned.isCaughtUp;
     const nowMs = this.#context.world.clock.monotonicMs();
     const seconds = (nowMs - this.#rate.atMs) / 1_000;

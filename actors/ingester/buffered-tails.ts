@@ -4,6 +4,7 @@ import type { Batch } from '../../storage/batch/batch.ts';
 import { readPushRecord } from '../../storage/batch/push-record.ts';
 import type { LogRecord, Position } from '../../storage/log/ingest-log.ts';
 import type { LogPlace } from '../protocol/ingest.ts';
+import type { ReadListener } from './owned-partition.ts';
 import { type TailedRecord, type TailSource, Tails } from './tails.ts';
 
 /** Of records that were read last, for tails that come back: a start may read a partition before a tail that was with the one before finds it. */
@@ -14,11 +15,15 @@ interface Kept extends LogPlace {
 }
 
 /** Tails of partitions, which one owner after the other reads: each begins at what was taken in last, in partitions that come to be read here later too. */
-export class BufferedTails {
+export class BufferedTails implements ReadListener {
   readonly tails = new Tails();
   #kept: Kept[] = [];
   #keptFrom = 0;
   #keptBytes = 0;
+
+  begins(place: LogPlace): void {
+    this.tails.begin(place);
+  }
 
   /** The next records of a log are in the heads; borrowed for the call. */
   took(log: string, records: readonly LogRecord[]): void {
@@ -31,8 +36,12 @@ export class BufferedTails {
     this.#forget();
   }
 
+  /** Tails are told now how far it is, whatever of it they wanted: nobody may tell them later. */
+  passesOn(place: LogPlace): void {
+    this.tails.mark(place);
+  }
+
   #publish(log: string, records: readonly LogRecord[]): void {
-    this.tails.begin({ log, position: records[0].position });
     for (const { position, bytes } of records) {
       const record = readable(bytes);
       if (record !== undefined) this.tails.publish({ log, position }, record.tenant, record.batches);

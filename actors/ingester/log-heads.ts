@@ -37,6 +37,8 @@ export interface LogHeadsDeps {
   readonly fail: (error: unknown) => void;
   /** Makes the log longer by a record that says nothing. Absent: others do. */
   readonly prolong?: () => Promise<void>;
+  /** Told before records below `to` are stored: whoever reads the log next begins behind them. */
+  readonly stores?: (to: Position) => void;
 }
 
 /** Where heads begin. */
@@ -233,6 +235,7 @@ export class LogHeads {
     const from = this.#flushedTo;
     const to = this.#appliedTo;
     const lastMs = this.#lastMs;
+    this.#deps.stores?.(to);
     this.#flushing = set;
     this.#current = new HeadSet(set);
     this.#firstEntryMs = undefined;

@@ -7,10 +7,20 @@ import type { Discontinuity, ReadPlace } from '../../storage/log/kafka-group.ts'
 import { skippedTo } from '../../storage/log/skips.ts';
 import type { Chain } from '../../storage/segment/chain.ts';
 import type { StartContext } from '../kernel/define.ts';
-import type { PartitionStatus } from '../protocol/ingest.ts';
+import type { LogPlace, PartitionStatus } from '../protocol/ingest.ts';
 import { LogHeads, type LogHeadsOptions } from './log-heads.ts';
 import { readableChain, retrying } from './readable-chain.ts';
 import { Watermark } from './watermark.ts';
+
+/** Told of what is read, in this order. */
+export interface ReadListener {
+  /** The log is read from there on. */
+  begins(place: LogPlace): void;
+  /** Its next records are in the heads; borrowed for the call. */
+  took(log: string, records: readonly LogRecord[]): void;
+  /** Whoever reads it next begins there at the earliest, or this one does so no more. */
+  passesOn(place: LogPlace): void;
+}
 
 export interface OwnedPartitionDeps {
   readonly blobs: BlobStore;
@@ -25,6 +35,7 @@ export interface OwnedPartitionDeps {
   readonly commit: (partition: number, position: Position) => Promise<void>;
   /** It is to be given up, and opened anew. `stoppedBy`: why it could not be read on. */
   readonly reopen: (partition: number, stoppedBy?: string) => void;
+  readonly listener: ReadListener;
   /** Storage knows of a later generation of the topic. */
   readonly renewed: (generation: TopicGeneration) => void;
 }
@@ -135,6 +146,7 @@ export class OwnedPartition {
     this.#end = ends.high;
     this.#heads = this.#headsFrom(chain);
     if (lost !== undefined) this.#heads.take(lost);
+    this.#deps.listener.begins({ log: this.log, position });
     this.#watermark = new Watermark(chain.lastMs ?? 0);
     this.#waitsFor = undefined;
     // Only what is read says that it is the topic that it was; where the record before is gone, or there is none, nothing will.
@@ -144,7 +156,7 @@ export class OwnedPartition {
   }
 
   #headsFrom(chain: Chain): LogHeads {
-    const { blobs, options, context, commit, reopen } = this.#deps;
+    const { blobs, options, context, commit, reopen, listener } = this.#deps;
     const { instruments, incarnation } = context;
     // A log without objects begins with its first: unlike a file's, its records are there for longer than a flush takes.
     const isNew = chain.end === 0 && chain.floor === 0;
@@ -155,6 +167,7 @@ export class OwnedPartition {
       {
         blobs,
         options,
+        stores: (position) => listener.passesOn({ log: this.log, position }),
         signal: this.#ended.signal,
         fail: (error) => {
           if (this.#ended.signal.aborted) return;
@@ -173,15 +186,15 @@ export class OwnedPartition {
     );
   }
 
-  /** The next records; false: they are another's to read. */
-  take(records: readonly LogRecord[]): boolean {
+  /** The next records. */
+  take(records: readonly LogRecord[]): void {
     const heads = this.#heads;
-    if (heads === undefined || this.#ended.signal.aborted) return false;
+    if (heads === undefined || this.#ended.signal.aborted) return;
     this.#stoppedBy = undefined;
     for (const record of records) heads.take(record);
     this.#watermark?.applied(heads.appliedTo, heads.lastMs ?? 0);
+    this.#deps.listener.took(this.log, records);
     heads.flushIfDue();
-    return true;
   }
 
   /** It ended there some time after `atMs`. */
@@ -240,6 +253,7 @@ export class OwnedPartition {
 
   /** It is another's from now on, or is to be opened anew: what is here can be read, and is not stored any more. */
   end(): void {
+    if (this.#heads !== undefined) this.#deps.listener.passesOn({ log: this.log, position: this.#heads.appliedTo });
     this.#ended.abort(new Fault('cancelled', `partition ${this.partition} is another's`));
   }
 }

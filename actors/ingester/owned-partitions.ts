@@ -8,21 +8,18 @@ import type { BufferCover, LogPlace, PartitionStatus } from '../protocol/ingest.
 import type { IngesterDeps } from './ingester.ts';
 import type { LogHeads } from './log-heads.ts';
 import type { OpenTopic } from './open-topic.ts';
-import { OwnedPartition } from './owned-partition.ts';
+import { OwnedPartition, type ReadListener } from './owned-partition.ts';
 
 /** What was a shard's stays readable for so long after it became another's, which mostly has it again by then. Seen twice it counts once. */
 const FORMER_MS = 30_000;
 /** Times what is flushed at once: nothing is read, and is read again. What waits in Kafka waits well, and heads travel to queriers. */
 const [FULL_AT, RESUME_AT] = [1.5, 1.25];
 
-/** Told of the next records of a log once they are in the heads; borrowed for the call. */
-export type RecordsListener = (log: string, records: readonly LogRecord[]) => void;
-
 /** The partitions that one shard owns, those that it had until just now, and what they take in memory together. */
 export class OwnedPartitions {
   readonly #topic: OpenTopic;
   readonly #deps: Pick<IngesterDeps, 'blobs' | 'options' | 'recentObjectsMs'>;
-  readonly #applied: RecordsListener;
+  readonly #listener: ReadListener;
   readonly #context: StartContext;
   readonly #owned = new Map<number, OwnedPartition>();
   #former: { readonly partition: OwnedPartition; readonly untilMs: number }[] = [];
@@ -35,12 +32,12 @@ export class OwnedPartitions {
   constructor(
     topic: OpenTopic,
     deps: Pick<IngesterDeps, 'blobs' | 'options' | 'recentObjectsMs'>,
-    applied: RecordsListener,
+    listener: ReadListener,
     context: StartContext,
   ) {
     this.#topic = topic;
     this.#deps = deps;
-    this.#applied = applied;
+    this.#listener = listener;
     this.#context = context;
   }
 
@@ -102,6 +99,7 @@ export class OwnedPartitions {
         this.#giveUp(again);
         this.#open(again, why);
       },
+      listener: this.#listener,
       renewed: (generation: TopicGeneration) => this.renew(generation),
     };
     const owned = new OwnedPartition(partition, deps, stoppedBy);
@@ -146,7 +144,7 @@ export class OwnedPartitions {
     const owned = this.#owned.get(partition);
     if (owned === undefined) return;
     try {
-      if (owned.take(records)) this.#applied(owned.log, records);
+      owned.take(records);
     } catch (error) {
       // The next incarnation reads them again; whoever reads on here would take them for lost.
       this.#context.incarnation.fail(error);

@@ -23,6 +23,7 @@ class Shard {
       const { bytes } = batchOf([{ time: HOUR_START_NS, line, metadata: {} }], '{app="a"}', tenant);
       return { kind: 'record', position: from + at, bytes: Buffer.concat([pushRecordHeader(tenant), bytes]) };
     });
+    if (this.places.get(log) !== from) this.tails.begins({ log, position: from });
     this.places.set(log, from + lines.length);
     this.tails.took(log, records);
     for (const { bytes } of records) bytes.fill(0); // as the memory of a fetch is used again
@@ -81,12 +82,25 @@ test('records that another owner read are left out of what is told, and what is 
   assert.deepEqual([await next(), await next(), await next()], ['p 1-4 1:one 2:two 3:three', 'p 9-11 9:nine', 'p 15-16 15:fifteen']);
 });
 
+test('what others read before a partition comes back is not told of as read here', async () => {
+  const shard = new Shard();
+  shard.take('p', 0, ['old']);
+  const { next } = await shard.listen();
+  shard.take('p', 1, ['one']);
+  shard.tails.passesOn({ log: 'p', position: 2 });
+  shard.tails.begins({ log: 'p', position: 7 });
+  shard.tails.passesOn({ log: 'p', position: 7 });
+  shard.places.set('p', 7);
+  shard.take('p', 7, ['seven']);
+  assert.deepEqual([await next(), await next()], ['p 1-2 1:one', 'p 7-8 7:seven']);
+});
+
 test('how far partitions are is told though nothing of them is wanted', async () => {
   const shard = new Shard();
   shard.take('p', 0, ['old']);
   const { next } = await shard.listen();
   shard.take('p', 1, ['theirs', 'theirs'], 'other');
-  shard.tails.tails.mark({ log: 'p', position: 3 });
+  shard.tails.passesOn({ log: 'p', position: 3 });
   assert.equal(await next(), 'p 1-3');
 });
 
