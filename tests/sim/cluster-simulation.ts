@@ -13,7 +13,7 @@ import type { Ring } from '../../topology/ring/ring.ts';
 import { Dice } from '../support/dice.ts';
 import { FakeBus } from '../support/fake-broker.ts';
 import { CRASH_MODES, PowerCutFiles } from '../support/power-cut-files.ts';
-import type { Entry } from '../support/single-store.ts';
+import type { BufferStats, Entry } from '../support/single-store.ts';
 import { ClusterProcess } from './cluster-process.ts';
 import { KafkaSide } from './kafka-side.ts';
 import { SentEntries } from './sent-entries.ts';
@@ -213,7 +213,12 @@ export class ClusterSimulation {
   }
 
   /** Rejects as the query does. */
-  async #checkLines({ store, id }: ClusterProcess, app: string | undefined, when: string, afterWrite = false): Promise<string[]> {
+  async #checkLines(
+    { store, id }: ClusterProcess,
+    app: string | undefined,
+    when: string,
+    afterWrite = false,
+  ): Promise<{ length: number; buffer: BufferStats | undefined }> {
     const wanted = ({ labels }: Entry): boolean => app === undefined || labels.app === app;
     const acknowledged = [...this.#entries.acknowledged.values()].filter(wanted);
     const { lines: found, buffer } = await store.found(app === undefined ? '{app=~".+"}' : `{app="${app}"}`, { afterWrite });
@@ -222,7 +227,7 @@ export class ClusterSimulation {
     for (const { line } of mustHave) if (!distinct.has(line)) this.#problem(`${when} of ${id} lacks ${line}, acknowledged before`);
     if (found.length !== distinct.size) this.#problem(`${when} of ${id} has ${found.length - distinct.size} entries twice`);
     for (const line of distinct) if (!this.#entries.sent.has(line)) this.#problem(`${when} of ${id} has ${line}, which nobody sent`);
-    return found;
+    return { length: found.length, buffer };
   }
 
   async #count(): Promise<void> {
@@ -425,13 +430,22 @@ export class ClusterSimulation {
     for (const entries of this.#inDoubt.splice(0)) await this.#soon(this.#push(entries));
     if (this.#inDoubt.length > 0) this.#problem(`${when}: ${this.#inDoubt.length} pushes are refused though nothing is wrong`);
     for (const process of this.#living()) {
-      const found = await this.#soon(this.#checkLines(process, undefined, when, true));
-      const count = (await this.#soon(process.store.counted('{app=~".+"}', true)))?.count;
+      const found = await this.#whole(late, () => this.#checkLines(process, undefined, when, true));
+      const count = (await this.#whole(late, () => process.store.counted('{app=~".+"}', true)))?.count;
       if (found?.length !== this.#entries.acknowledged.size)
         this.#problem(`${when}: ${process.id} found ${found?.length} of ${this.#entries.acknowledged.size}`);
       if (count !== found?.length) this.#problem(`${when}: ${process.id} counted ${count}, found ${found?.length}`);
     }
     this.#note(`calm ${when}: ${this.#entries.acknowledged.size} entries`);
+  }
+
+  /** An answer that does not say that it lacks something: whom the group takes for gone, or a start that is replaced, may have had partitions until just now. */
+  async #whole<T extends { readonly buffer: BufferStats | undefined }>(late: () => boolean, ask: () => Promise<T>): Promise<T | undefined> {
+    for (;;) {
+      const answer = await this.#soon(ask());
+      if (late() || (answer?.buffer?.unreadPartitions ?? 0) === 0) return answer;
+      await this.#world.advance(100);
+    }
   }
 
   async #isWell(): Promise<boolean> {
