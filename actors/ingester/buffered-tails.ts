@@ -54,20 +54,12 @@ export class BufferedTails implements ReadListener {
     return { places: here, elsewhere: ends, between: (from, to) => this.#between(from, to) };
   }
 
-  async *#between({ log, position: from }: LogPlace, to: Position | undefined): AsyncGenerator<TailedRecord> {
-    const known = this.#kept
-      .slice(this.#keptFrom)
-      .filter((one) => one.log === log && one.position >= from && (to === undefined || one.position < to));
-    let next = from;
-    for (const { position, bytes } of known) {
-      if (position < next) continue; // read twice
-      if (to !== undefined && position > next) break;
-      next = position + 1;
-      const record = readable(bytes);
-      yield { position, tenant: record?.tenant ?? '', batches: record?.batches ?? [] };
-    }
-    if (to !== undefined && next < to)
-      throw new Fault('not_found', `records ${next} to ${to - 1} of ${log}, where the tail was to go on, are not in memory any more`);
+  /** Who has to have more than is known here finds out, and others may have it. */
+  #between({ log, position: from }: LogPlace, to: Position = Number.POSITIVE_INFINITY): AsyncIterable<TailedRecord> {
+    const wanted = this.#kept.slice(this.#keptFrom).filter((one) => one.log === log && one.position >= from && one.position < to);
+    // Some may have been read twice.
+    const known = new Map(wanted.map(({ position, bytes }) => [position, bytes]));
+    return recordsOf([...known].sort(([a], [b]) => a - b));
   }
 
   #forget(): void {
@@ -76,6 +68,10 @@ export class BufferedTails implements ReadListener {
     this.#kept = this.#kept.slice(this.#keptFrom);
     this.#keptFrom = 0;
   }
+}
+
+async function* recordsOf(known: readonly [position: Position, bytes: Buffer][]): AsyncGenerator<TailedRecord> {
+  for (const [position, bytes] of known) yield { position, ...(readable(bytes) ?? { tenant: '', batches: [] }) };
 }
 
 /** Undefined: it is damaged, and was told of as lost. */

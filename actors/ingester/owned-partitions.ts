@@ -1,7 +1,7 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { PartitionEnds } from '../../storage/kafka/topic.ts';
 import type { TopicGeneration } from '../../storage/log/generation.ts';
-import type { LogRecord } from '../../storage/log/ingest-log.ts';
+import type { LogRecord, Position } from '../../storage/log/ingest-log.ts';
 import type { Discontinuity } from '../../storage/log/kafka-group.ts';
 import type { StartContext } from '../kernel/define.ts';
 import type { BufferCover, LogPlace, PartitionStatus } from '../protocol/ingest.ts';
@@ -9,11 +9,15 @@ import type { IngesterDeps } from './ingester.ts';
 import type { LogHeads } from './log-heads.ts';
 import type { OpenTopic } from './open-topic.ts';
 import { OwnedPartition, type ReadListener } from './owned-partition.ts';
+import { givingWay } from './turns.ts';
 
 /** What was a shard's stays readable for so long after it became another's, which mostly has it again by then. Seen twice it counts once. */
 const FORMER_MS = 30_000;
 /** Times what is flushed at once: nothing is read, and is read again. What waits in Kafka waits well, and heads travel to queriers. */
 const [FULL_AT, RESUME_AT] = [1.5, 1.25];
+
+/** Every so many ticks others may have a turn. */
+const TURN_TICKS = 4;
 
 /** The partitions that one shard owns, those that it had until just now, and what they take in memory together. */
 export class OwnedPartitions {
@@ -28,6 +32,11 @@ export class OwnedPartitions {
   /** The shard leaves: nothing is read any more. */
   #isClosed = false;
   #isOver = false;
+  /** Of the last tick. */
+  #positions: ReadonlyMap<number, Position> = new Map();
+  #ticks = 0;
+  /** Not read for a tick. */
+  #givingWay: readonly number[] = [];
 
   constructor(
     topic: OpenTopic,
@@ -184,7 +193,20 @@ export class OwnedPartitions {
     const nowMs = this.#context.world.clock.monotonicMs();
     this.#former = this.#former.filter(({ untilMs }) => untilMs > nowMs);
     for (const { heads } of this.list) heads?.flushIfDue();
+    this.#giveTurns();
     this.#limitMemory();
+  }
+
+  /** Now and then those that are held up by others have a turn of their own. */
+  #giveTurns(): void {
+    for (const partition of this.#givingWay) this.#topic.setPaused(partition, this.#isFull || this.#isClosed);
+    this.#givingWay = [];
+    const now = this.list.map(({ status }) => status);
+    const before = this.#positions;
+    this.#positions = new Map(now.map(({ partition, position }) => [partition, position]));
+    if (++this.#ticks % TURN_TICKS !== 0 || this.#isFull || this.#isClosed) return;
+    this.#givingWay = givingWay(before, now);
+    for (const partition of this.#givingWay) this.#topic.setPaused(partition, true);
   }
 
   /** Partitions share the memory of one shard: together they are flushed when the heads of one log would be, the largest first. */

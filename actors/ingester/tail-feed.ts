@@ -35,7 +35,7 @@ interface Tailed {
 
 interface Waiting {
   readonly tailed: Tailed;
-  /** Absent: records [next, position) were read by others. */
+  /** Absent: records [next, position) were read by others, which is told. */
   readonly batch: Buffer | undefined;
   /** Of its record. */
   readonly position: Position;
@@ -65,17 +65,25 @@ export class TailFeed {
     return this.#bytes < MOST_WAITING;
   }
 
-  /** The log is read on from `position`. */
+  /** The log is read here, up to `position` now; how what was before it comes is not this feed's to say. */
+  joins({ log, position }: LogPlace): void {
+    const next = Math.max(position, this.#starts.get(log) ?? 0);
+    this.#logs.set(log, { log, next, told: next, waiting: 0 });
+  }
+
+  /** The log comes to be read here, from `position` on. */
   begins({ log, position }: LogPlace): void {
-    const tailed = this.#logs.get(log);
+    let tailed = this.#logs.get(log);
     if (tailed === undefined) {
-      const next = Math.max(position, this.#starts.get(log) ?? 0);
-      this.#logs.set(log, { log, next, told: next, waiting: 0 });
-    } else if (position > tailed.next) {
-      this.#waiting.push({ tailed, batch: undefined, position, next: tailed.next });
-      tailed.waiting++;
-      tailed.next = position;
+      const start = this.#starts.get(log) ?? position;
+      tailed = { log, next: start, told: start, waiting: 0 };
+      this.#logs.set(log, tailed);
     }
+    if (position <= tailed.next) return;
+    this.#waiting.push({ tailed, batch: undefined, position, next: tailed.next });
+    tailed.waiting++;
+    tailed.next = position;
+    this.#bell.ring();
   }
 
   /** Whether the record there is one that it was not given yet. */
@@ -142,13 +150,8 @@ export class TailFeed {
   }
 
   #taken(): TailedBatches | undefined {
-    for (let [first] = this.#waiting; first !== undefined && first.batch === undefined; [first] = this.#waiting) {
-      const { tailed, position, next } = first;
-      if (tailed.told < next) return this.#part(tailed, 0, next);
-      this.#waiting.shift();
-      tailed.waiting--;
-      tailed.told = position;
-    }
+    const [first] = this.#waiting;
+    if (first !== undefined && first.batch === undefined) return this.#jump(first);
     const tailed = this.#waiting[0]?.tailed ?? this.#untold();
     if (tailed === undefined) return undefined;
     let count = 0;
@@ -158,6 +161,14 @@ export class TailFeed {
       bytes += batch.length;
     }
     return this.#part(tailed, count, tailed.waiting === count ? tailed.next : this.#waiting[count - 1].next);
+  }
+
+  #jump({ tailed, position, next }: Waiting): TailedBatches {
+    if (tailed.told < next) return this.#part(tailed, 0, next);
+    this.#waiting.shift();
+    tailed.waiting--;
+    tailed.told = position;
+    return this.#part(tailed, 0, position);
   }
 
   /** The first `count` of those that wait. */

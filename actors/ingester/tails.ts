@@ -3,6 +3,9 @@ import type { Position } from '../../storage/log/ingest-log.ts';
 import type { LogPlace, TailBegun, TailedBatches } from '../protocol/ingest.ts';
 import { copyOf, PART_BYTES, type TailedStreams, TailFeed } from './tail-feed.ts';
 
+/** By how much whoever reads a log may be behind its end, usually less. */
+const BEHIND_RECORDS = 1_000;
+
 /** A record that a tail goes on with; borrowed until the next is asked for. */
 export interface TailedRecord {
   readonly position: Position;
@@ -16,8 +19,8 @@ export interface TailSource {
   places(): LogPlace[];
   /** Where logs end that may come to be read here. Rejects while that is not known. */
   elsewhere(): Promise<readonly LogPlace[]>;
-  /** Records [from, to) of a log that is read here; with `to` undefined, those of a log that may come to be, as far as they are known. Throws Fault not_found if records are
-   *  not known any more. */
+  /** Records [from, to) of a log that is read here; with `to` undefined, those of a log that may come to be. Of both what is known when it is called; throws Fault not_found if
+   *  nobody else can know more. */
   between(from: LogPlace, to: Position | undefined): AsyncIterable<TailedRecord>;
 }
 
@@ -78,14 +81,16 @@ export class Tails {
     signal.throwIfAborted();
     const here = source.places();
     const read = new Map(here.map(({ log, position }) => [log, position]));
-    // Where it is read here, the tail begins at what comes next in the heads, which may be before its end.
-    const starts = resume ?? ends.filter(({ log }) => !read.has(log));
-    const feed = new TailFeed(streams, starts);
-    for (const place of here) feed.begins(place);
+    const feed = new TailFeed(streams, resume ?? ends.filter(({ log }) => !read.has(log)).map(beforeEnd));
+    const named = new Set(resume?.map(({ log }) => log));
+    // A log that a tail which goes on does not know is newer than the tail.
+    const before = resume === undefined ? [] : [...resume, ...here.flatMap(({ log }) => (named.has(log) ? [] : { log, position: 0 }))];
+    const known = before.map((place) => ({ place, to: read.get(place.log), records: source.between(place, read.get(place.log)) }));
+    for (const place of here) feed.joins(place);
     this.#add(tenant, feed);
     try {
-      yield { kind: 'begun', places: resume ?? [...here, ...starts] };
-      for (const place of resume ?? []) yield* gathered(place, source.between(place, read.get(place.log)), { tenant, feed });
+      yield { kind: 'begun', places: resume ?? here, ends };
+      for (const log of known) yield* gathered(log, { tenant, feed });
       for (;;) yield await feed.take(signal);
     } finally {
       this.#remove(tenant, feed);
@@ -111,10 +116,15 @@ export class Tails {
   }
 }
 
-/** What `feed` wants of records from a place on. */
+/** Where a tail begins in a log that comes to be read here: whoever reads it when the tail begins may be behind its end, and this far may go before it has sent what is between. What the tail
+ *  has had, it knows. */
+function beforeEnd({ log, position }: LogPlace): LogPlace {
+  return { log, position: Math.max(0, position - BEHIND_RECORDS) };
+}
+
+/** What `feed` wants of records that were read before. */
 async function* gathered(
-  { log, position: from }: LogPlace,
-  records: AsyncIterable<TailedRecord>,
+  { place: { log, position: from }, to, records }: { place: LogPlace; to: Position | undefined; records: AsyncIterable<TailedRecord> },
   { tenant, feed }: { tenant: string; feed: TailFeed },
 ): AsyncGenerator<TailedBatches> {
   let [told, next, bytes] = [from, from, 0];
@@ -140,4 +150,7 @@ async function* gathered(
     if (bytes >= PART_BYTES) yield part();
   }
   if (next > told) yield part();
+  if (to === undefined || next >= to) return;
+  [told, next] = [to, to];
+  yield part();
 }

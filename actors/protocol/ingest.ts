@@ -128,10 +128,13 @@ export interface MissedEntries {
 /** Comes first: the tail hears of every record from these places on, as far as they come to be read here. */
 export interface TailBegun {
   readonly kind: 'begun';
+  /** Of logs that are read here, or where it was to go on. */
   readonly places: readonly LogPlace[];
+  /** Where logs end that are read elsewhere. */
+  readonly ends: readonly LogPlace[];
 }
 
-/** What the tailed streams have in records [from, next.position) of a log, as soon as those are durable and in their heads. Of the last of several pieces of a record `next` is
+/** What the tailed streams have in records [from, next.position) of a log, as soon as those are durable and in their heads; without any, records before it do not come from here. Of the last of several pieces of a record `next` is
  *  behind it, of those before it is not. */
 export interface TailedBatches {
   readonly kind: 'batches';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Fault } from '../../ops/base/fault.ts';
-import type { LogPlace, TailedBatches } from '../protocol/ingest.ts';
+import type { LogPlace, TailBegun, TailedBatches } from '../protocol/ingest.ts';
 import type { TailedPlace } from '../protocol/tail.ts';
 import { MissedCopies } from './missed-copies.ts';
 import { REMEMBERED, Recent } from './recent.ts';
@@ -44,7 +44,7 @@ export class CopiedLogs implements TailedLogs {
     return place && [{ log: place.log, position: place.position }];
   }
 
-  begun(feed: Feed, [place]: readonly LogPlace[]): void {
+  begun(feed: Feed, { places: [place] }: TailBegun): void {
     this.#at.set(feed, { place, lostAt: undefined });
     if (!this.#passed.has(feed.ingester)) this.#passed.set(feed.ingester, { ...place, ingester: feed.ingester });
   }

@@ -136,7 +136,7 @@ export class IngesterFeeds {
             await this.#hand(feed, part);
             continue;
           }
-          this.#logs.begun(feed, part.places);
+          this.#logs.begun(feed, part);
           feed.state = 'open';
           feed.hasBegun = true;
           backoffMs = BACKOFF_MS.min;

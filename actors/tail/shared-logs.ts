@@ -1,6 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { Timers } from '../../ops/base/world.ts';
-import type { LogPlace, TailedBatches } from '../protocol/ingest.ts';
+import type { LogPlace, TailBegun, TailedBatches } from '../protocol/ingest.ts';
 import type { TailedPlace } from '../protocol/tail.ts';
 import type { Arrived, Feed, TailedLogs } from './tailed-logs.ts';
 
@@ -16,6 +16,8 @@ interface Span {
 interface Reached {
   /** Everything below it has come. */
   position: number;
+  /** Somebody reads it who said where the tail begins. */
+  readonly isRead: boolean;
   /** What has come beyond, ascending: an owner was faster than the one before it. */
   ahead: Span[];
   passed: number;
@@ -30,14 +32,12 @@ export class SharedLogs implements TailedLogs {
   readonly #logs = new Map<string, Reached>();
   /** Asked before anything was known: they begin where each of them is. Nothing arrives before all of them have begun. */
   readonly #beginning = new Set<Feed>();
-  /** Someone does not have any more what was to come. */
-  #isBroken = false;
 
   /** `fail` is told when records will not come any more. */
   constructor(resume: readonly TailedPlace[], timers: Timers, fail: (fault: Fault) => void) {
     this.#timers = timers;
     this.#fail = fail;
-    for (const { log, position } of resume) this.#begin(log, position);
+    for (const { log, position } of resume) this.#begin(log, position, true);
   }
 
   places(): readonly TailedPlace[] {
@@ -49,21 +49,27 @@ export class SharedLogs implements TailedLogs {
       this.#beginning.add(feed);
       return undefined;
     }
+    this.#beginning.delete(feed);
     return [...this.#logs].map(([log, { position }]) => ({ log, position }));
   }
 
-  begun(feed: Feed, places: readonly LogPlace[]): void {
-    const isFromNow = this.#beginning.delete(feed);
+  /** Whoever reads a log says where it begins, which may be before or behind where others have seen its end; of two who do the first one has to be heard to where the other begins. Where nobody does, all
+   *  that was acknowledged is before the last end that anybody has seen. */
+  begun(feed: Feed, { places, ends }: TailBegun): void {
+    if (!this.#beginning.delete(feed)) return;
     for (const { log, position } of places) {
       const reached = this.#logs.get(log);
-      if (reached === undefined) this.#begin(log, position);
-      // Whoever owns a log may be behind its end, which others tell.
-      else if (isFromNow && position < reached.position) reached.position = reached.passed = position;
+      this.#begin(log, reached?.isRead ? Math.min(reached.position, position) : position, true);
+    }
+    for (const { log, position } of ends) {
+      const reached = this.#logs.get(log);
+      if (!reached?.isRead) this.#begin(log, Math.max(reached?.position ?? 0, position), false);
     }
   }
 
   arrived(_: Feed, { from, next: { log, position: to }, batches, positions, missed }: TailedBatches): Arrived {
-    const reached = this.#logs.get(log) ?? this.#begin(log, from);
+    // One that was not there when the tail began.
+    const reached = this.#logs.get(log) ?? this.#begin(log, 0, true);
     const isNew = (position: number): boolean =>
       position >= reached.position && !reached.ahead.some((span) => position >= span.from && position < span.to);
     const fresh = batches.filter((_batch, at) => isNew(positions[at]));
@@ -75,9 +81,7 @@ export class SharedLogs implements TailedLogs {
     this.#logs.get(log)!.passed = position;
   }
 
-  lost(_: Feed, { code }: Fault): void {
-    if (code === 'not_found') this.#isBroken = true;
-  }
+  lost(): void {}
 
   over(feed: Feed): void {
     this.#beginning.delete(feed);
@@ -89,27 +93,30 @@ export class SharedLogs implements TailedLogs {
   }
 
   isShort(feeds: readonly Feed[]): boolean {
-    return this.#isBroken || feeds.every(({ isWanted, state }) => !isWanted || state === 'away');
+    return feeds.every(({ isWanted, state }) => !isWanted || state === 'away');
   }
 
-  #begin(log: string, position: number): Reached {
-    const reached: Reached = { position, ahead: [], passed: position, cancel: undefined };
+  #begin(log: string, position: number, isRead: boolean): Reached {
+    const reached: Reached = { position, isRead, ahead: [], passed: position, cancel: undefined };
     this.#logs.set(log, reached);
     return reached;
   }
 
   #extend(reached: Reached, span: Span, log: string): void {
-    if (span.to > reached.position && span.from < span.to) reached.ahead = merged([...reached.ahead, span]);
+    const before = reached.position;
+    if (span.to > before) reached.ahead = merged([...reached.ahead, span]);
     while (reached.ahead.length > 0 && reached.ahead[0].from <= reached.position)
       reached.position = Math.max(reached.position, reached.ahead.shift()!.to);
-    if (reached.ahead.length === 0) {
+    if (reached.position > before || reached.ahead.length === 0) {
       reached.cancel?.();
       reached.cancel = undefined;
-    } else reached.cancel ??= this.#timers.after(HOLE_MS, () => this.#missed(reached, log));
+    }
+    if (reached.ahead.length > 0) reached.cancel ??= this.#timers.after(HOLE_MS, () => this.#missed(reached, log));
   }
 
   #missed({ position, ahead: [{ from }] }: Reached, log: string): void {
-    this.#fail(new Fault('unavailable', `records ${position} to ${from - 1} of ${log} were read by an ingester that has not sent them`));
+    // Whoever goes on from there misses them too.
+    this.#fail(new Fault('not_found', `records ${position} to ${from - 1} of ${log} were read by an ingester that has not sent them`));
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import type { Fault } from '../../ops/base/fault.ts';
-import type { LogPlace, MissedEntries, TailedBatches } from '../protocol/ingest.ts';
+import type { LogPlace, MissedEntries, TailBegun, TailedBatches } from '../protocol/ingest.ts';
 import type { TailedPlace } from '../protocol/tail.ts';
 
 /** What comes from one ingester instance. */
@@ -26,7 +26,7 @@ export interface TailedLogs {
   places(): readonly TailedPlace[];
   /** Where a feed goes on; undefined: it begins. */
   resumption(feed: Feed): readonly LogPlace[] | undefined;
-  begun(feed: Feed, places: readonly LogPlace[]): void;
+  begun(feed: Feed, begun: TailBegun): void;
   arrived(feed: Feed, part: TailedBatches): Arrived;
   passed(arrived: Arrived): void;
   lost(feed: Feed, fault: Fault): void;

@@ -15,8 +15,8 @@ export function kafkaClient(options: KafkaOptions, log: Logger, retries?: number
   const { brokers, clientName, dialTimeout, requestTimeout } = options;
   let turn = 0;
   return new kafkajs.Kafka({
-    // Whatever begins anew would ask the first one first, that does not answer too.
-    brokers: () => [brokers[turn++ % brokers.length]],
+    // Whatever begins anew would ask the first one first, one that does not answer too. Who fails to connect to one asks for another one, and may begin anew before it tries that.
+    brokers: () => [brokers[Math.floor(turn++ / 2) % brokers.length]],
     clientId: clientName,
     connectionTimeout: dialTimeout,
     authenticationTimeout: requestTimeout,

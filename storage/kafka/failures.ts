@@ -47,6 +47,11 @@ export function writeFailure(error: unknown): WriteFailure {
   return MOVED.has(type) ? 'moved' : 'in_doubt';
 }
 
+/** Whether it is what a broker says of a topic, and not that there is none that answers as it should. */
+export function isAnswer(error: unknown): boolean {
+  return isTopicMissing(error) || causeOf(error).type === 'LEADER_NOT_AVAILABLE';
+}
+
 /** Whether brokers say that there is no such topic. */
 export function isTopicMissing(error: unknown): boolean {
   return causeOf(error).type === 'UNKNOWN_TOPIC_OR_PARTITION';

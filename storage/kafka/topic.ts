@@ -3,7 +3,7 @@ import { Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
 import { inTime, within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
-import { causeOf, isTopicMissing } from './failures.ts';
+import { causeOf, isAnswer, isTopicMissing } from './failures.ts';
 import type { KafkaOptions } from './options.ts';
 
 /** Records [low, high) of a partition are there. */
@@ -73,7 +73,7 @@ export class IngestTopic {
     }
   }
 
-  /** One that reached a broker which did not answer stays so, and knows for five minutes what it knew once: whatever fails, what is asked next is asked by another one. */
+  /** One that reached a broker which did not answer stays so, and knows for five minutes what it knew once: whatever fails, unless a broker has said so, what is asked next is asked by another one. */
   async #asking<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
     const admin = this.#admin;
     const { world, options } = this.#deps;
@@ -86,7 +86,7 @@ export class IngestTopic {
       // It has limits of its own, and waits for ever where a broker stands still while it connects.
       return await inTime(world.timers, options.dialTimeout + options.requestTimeout, asked());
     } catch (error) {
-      if (!isTopicMissing(error)) this.#forget(admin);
+      if (!isAnswer(error)) this.#forget(admin);
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type PartitionAssigner } from 'kafkajs';
 import { align8 } from '../../ops/base/bytes.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
-import { within } from '../../ops/base/within.ts';
+import { inTime, within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { causeOf } from '../kafka/failures.ts';
 import type { KafkaOptions } from '../kafka/options.ts';
@@ -55,11 +55,10 @@ const MOST_HEARTBEAT_MS = 500;
 const LONGEST_FETCH_MS = 250;
 /** Compressed: several times as much in memory. */
 const FETCH_BYTES = 2 * 1024 * 1024;
-/** Of one that is behind: brokers fill an answer in the order of partitions, always the same, so that those in front must leave room. */
-const PARTITION_FETCH_BYTES = 128 * 1024;
-/** Memory that records are given in. */
-const LEAST_SCRATCH_BYTES = 512 * 1024;
+const PARTITION_FETCH_BYTES = 512 * 1024;
 const METADATA_AGE_MS = 30_000;
+/** What it takes to connect, tried again. */
+const MOST_REQUESTS = 6;
 /** A broker that does not answer holds who leaves up for no longer; the group notices by itself. */
 const LEAVE_MS = 3_000;
 const NOTHING = Buffer.alloc(0);
@@ -211,8 +210,10 @@ export class KafkaGroup {
       isOver = true;
     };
     over.promise.then(end, end);
-    await consumer.connect();
-    await consumer.subscribe({ topics: [this.#topic], fromBeginning: true });
+    const { options, world } = this.#deps;
+    const connected = consumer.connect().then(() => consumer.subscribe({ topics: [this.#topic], fromBeginning: true }));
+    await Promise.race([inTime(world.timers, MOST_REQUESTS * (options.dialTimeout + options.requestTimeout), connected), over.promise]);
+    if (isOver) return;
     const { CRASH, FETCH, GROUP_JOIN } = consumer.events;
     consumer.on(CRASH, ({ payload }) => over.reject(payload.error));
     consumer.on(FETCH, onWork);
@@ -295,7 +296,7 @@ export class KafkaGroup {
   #give(partition: number, records: readonly LogRecord[]): void {
     if (records.length === 0) return;
     const sizeBytes = records.reduce((sum, { bytes }) => sum + align8(bytes.length), 0);
-    if (this.#scratch.length < sizeBytes) this.#scratch = Buffer.allocUnsafeSlow(Math.max(sizeBytes, LEAST_SCRATCH_BYTES));
+    if (this.#scratch.length < sizeBytes) this.#scratch = Buffer.allocUnsafeSlow(Math.max(sizeBytes, PARTITION_FETCH_BYTES));
     let at = 0;
     const given = records.map((record) => {
       const bytes = this.#scratch.subarray(at, at + record.bytes.length);

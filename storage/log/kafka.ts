@@ -25,6 +25,8 @@ const LOOK_SOON_MS = 500;
 const ANEW_MS = 5_000;
 /** An answer that says that copies did not come in time comes so much later than that time. */
 const ANSWER_MS = 1_000;
+/** A write may have to find out first who leads. The client has limits of its own, but none while it signs in. */
+const MOST_REQUESTS = 2;
 /** A broker that does not answer holds nobody up for longer. */
 const CLOSE_MS = 1_000;
 
@@ -95,9 +97,14 @@ export class KafkaLog {
   /** Throws what the client throws. */
   async #look(): Promise<void> {
     const { options, world, instruments } = this.#deps;
-    const leaders = await this.#topic.leaders();
     const sinceMs = world.clock.monotonicMs() - this.#connectedMs;
-    if (!sameLeaders(leaders, this.#leaders) || (this.broken > 0 && sinceMs > ANEW_MS)) await this.#connect();
+    const isDue = this.broken > 0 && sinceMs > ANEW_MS;
+    const leaders = await this.#topic.leaders().catch(async (error) => {
+      // A partition without a leader is enough for that, and others may have moved.
+      if (isDue) await this.#connect();
+      throw error;
+    });
+    if (isDue || !sameLeaders(leaders, this.#leaders)) await this.#connect();
     this.#leaders = leaders;
     for (const writer of this.#writers.splice(leaders.size)) void writer.close();
     while (this.#writers.length < this.#leaders.size) {
@@ -143,13 +150,15 @@ export class KafkaLog {
       throw new UnsentError((error as Error).message, { cause: error });
     }
     if (this.#isClosed || producer !== this.#producer) throw new UnsentError('the client was replaced');
-    const written = await producer.send({
+    const sent = producer.send({
       topic: options.topic,
       acks: -1,
       timeout,
       compression: kafkajs.CompressionTypes.ZSTD,
       messages: parcels.flatMap(({ partition, records }) => records.map((value) => ({ partition, value: value as Buffer }))),
     });
+    const { dialTimeout, requestTimeout } = options;
+    const written = await inTime(this.#deps.world.timers, dialTimeout + MOST_REQUESTS * requestTimeout, sent);
     const firsts = new Map(written.map(({ partition, baseOffset }) => [partition, Number(baseOffset)]));
     return parcels.map(({ partition }) => firsts.get(partition));
   }

@@ -143,6 +143,7 @@ for (const { seed, isBuffered } of runs) {
       assert.deepEqual(isBuffered ? missed.filter((line) => !before.get(tail)!.has(line)) : missed, []);
       assert.ok([...shown].every((line) => acknowledged.has(line)));
     }
+    // What an owner has stored, and had not sent when it died, nobody sends any more.
     const mayBe = ['unavailable', 'stale_incarnation', ...(isBuffered ? ['not_found'] : [])];
     for (const { fault } of tails) assert.ok(fault === undefined || mayBe.includes(fault.code), String(fault));
     assert.ok(kept.length > 0, 'all tails ended');

@@ -50,7 +50,7 @@ class FakeIngester {
       wake();
     };
     signal.addEventListener('abort', () => wake());
-    yield { kind: 'begun', places: ask.resume ?? [this.#place] };
+    yield { kind: 'begun', places: ask.resume ?? [this.#place], ends: [] };
     for (;;) {
       while (sent.length === 0 && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
       signal.throwIfAborted();
