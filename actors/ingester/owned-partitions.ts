@@ -201,7 +201,7 @@ export class OwnedPartitions {
   #giveTurns(): void {
     for (const partition of this.#givingWay) this.#topic.setPaused(partition, this.#isFull || this.#isClosed);
     this.#givingWay = [];
-    const now = this.list.map(({ status }) => status);
+    const now = this.list.map(({ status }) => status).filter(({ state, waitsFor }) => state !== 'stopped' && waitsFor === '');
     const before = this.#positions;
     this.#positions = new Map(now.map(({ partition, position }) => [partition, position]));
     if (++this.#ticks % TURN_TICKS !== 0 || this.#isFull || this.#isClosed) return;
