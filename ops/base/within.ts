@@ -21,3 +21,16 @@ export async function inTime<T>(timers: Timers, ms: number, work: Promise<T>): P
     cancel();
   }
 }
+
+/** Rejects with the signal's reason when that is aborted first; then `work` goes on by itself, and how it ends matters to nobody. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

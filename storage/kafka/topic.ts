@@ -1,7 +1,7 @@
 import kafkajs, { type Admin, type Kafka, type PartitionMetadata } from 'kafkajs';
 import { Fault } from '../../ops/base/fault.ts';
 import type { Logger } from '../../ops/base/instruments.ts';
-import { inTime, within } from '../../ops/base/within.ts';
+import { inTime, unlessAborted, within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { causeOf, isAnswer, isTopicMissing } from './failures.ts';
 import type { KafkaOptions } from './options.ts';
@@ -209,18 +209,6 @@ export function wrongSettings(settings: ReadonlyMap<string, string>, options: Ka
 /** By partition. */
 export function sameLeaders(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
   return a.size === b.size && [...a].every(([partition, leader]) => b.get(partition) === leader);
-}
-
-/** Rejects with the signal's reason when that is aborted first; `work` goes on by itself. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function mostBatchBytes({ producerMaxRecordSizeBytes }: KafkaOptions): number {

@@ -1,6 +1,6 @@
 import kafkajs, { type Kafka, type Producer } from 'kafkajs';
 import type { Instruments } from '../../ops/base/instruments.ts';
-import { inTime, within } from '../../ops/base/within.ts';
+import { inTime, unlessAborted, within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { pushRecordHeader } from '../batch/push-record.ts';
 import { type ConnectKafka, kafkaClient } from '../kafka/client.ts';
@@ -66,7 +66,9 @@ export class KafkaLog {
     try {
       await this.#topic.ready(signal);
       for (;;) {
-        await this.#look().catch((error) => instruments.log.debug('the ingest topic cannot be looked at', { error: String(error) }));
+        await unlessAborted(this.#look(), signal).catch((error) =>
+          instruments.log.debug('the ingest topic cannot be looked at', { error: String(error) }),
+        );
         await world.timers.sleep(this.#writers.length === 0 || this.broken > 0 ? LOOK_SOON_MS : LOOK_MS, signal);
       }
     } finally {
@@ -134,8 +136,8 @@ export class KafkaLog {
       void next.disconnect().catch(() => {});
       throw error;
     }
-    const before = this.#producer;
-    this.#producer = next;
+    const before = this.#isClosed ? next : this.#producer;
+    if (!this.#isClosed) this.#producer = next;
     this.#connectedMs = clock.monotonicMs();
     void before?.disconnect().catch(() => {}); // once what it has sent is answered
   }
