@@ -48,7 +48,7 @@ const STOPPED_MS = 5_000;
 export class OwnedPartition {
   readonly partition: number;
   readonly #deps: OwnedPartitionDeps;
-  readonly log: string;
+  readonly #log: string;
   readonly #ended = new AbortController();
   #heads: LogHeads | undefined;
   #watermark: Watermark | undefined;
@@ -63,7 +63,7 @@ export class OwnedPartition {
   constructor(partition: number, deps: OwnedPartitionDeps, stoppedBy?: string) {
     this.partition = partition;
     this.#deps = deps;
-    this.log = partitionLog(deps.generation, partition);
+    this.#log = partitionLog(deps.generation, partition);
     this.#stoppedBy = stoppedBy;
   }
 
@@ -116,7 +116,7 @@ export class OwnedPartition {
 
   #chain(): Promise<Chain> {
     const { blobs, context } = this.#deps;
-    return readableChain(this.log, {
+    return readableChain(this.#log, {
       blobs,
       oldest: async () => (await this.#ends()).low,
       waits: (why) => {
@@ -133,7 +133,7 @@ export class OwnedPartition {
     let position = end;
     for (;;) {
       const from = position;
-      const to = await retrying(() => skippedTo(blobs, topic, { log: this.log, from }), context, this.#ended.signal);
+      const to = await retrying(() => skippedTo(blobs, topic, { log: this.#log, from }), context, this.#ended.signal);
       if (to === undefined) break;
       position = to;
     }
@@ -146,7 +146,7 @@ export class OwnedPartition {
     this.#end = ends.high;
     this.#heads = this.#headsFrom(chain);
     if (lost !== undefined) this.#heads.take(lost);
-    this.#deps.listener.begins({ log: this.log, position });
+    this.#deps.listener.begins({ log: this.#log, position });
     this.#watermark = new Watermark(chain.lastMs ?? 0);
     this.#waitsFor = undefined;
     // Only what is read says that it is the topic that it was; where the record before is gone, or there is none, nothing will.
@@ -162,12 +162,12 @@ export class OwnedPartition {
     const isNew = chain.end === 0 && chain.floor === 0;
     return new LogHeads(
       // A hint, which nobody waits for.
-      { id: this.log, trim: async (upTo) => void commit(this.partition, upTo) },
+      { id: this.#log, trim: async (upTo) => void commit(this.partition, upTo) },
       { chain: { ...chain, isBroken: chain.isBroken && !isNew }, end: chain.floor },
       {
         blobs,
         options,
-        stores: (position) => listener.passesOn({ log: this.log, position }),
+        stores: (position) => listener.passesOn({ log: this.#log, position }),
         signal: this.#ended.signal,
         fail: (error) => {
           if (this.#ended.signal.aborted) return;
@@ -193,7 +193,7 @@ export class OwnedPartition {
     this.#stoppedBy = undefined;
     for (const record of records) heads.take(record);
     this.#watermark?.applied(heads.appliedTo, heads.lastMs ?? 0);
-    this.#deps.listener.took(this.log, records);
+    this.#deps.listener.took(this.#log, records);
     heads.flushIfDue();
   }
 
@@ -253,7 +253,7 @@ export class OwnedPartition {
 
   /** It is another's from now on, or is to be opened anew: what is here can be read, and is not stored any more. */
   end(): void {
-    if (this.#heads !== undefined) this.#deps.listener.passesOn({ log: this.log, position: this.#heads.appliedTo });
+    if (this.#heads !== undefined) this.#deps.listener.passesOn({ log: this.#log, position: this.#heads.appliedTo });
     this.#ended.abort(new Fault('cancelled', `partition ${this.partition} is another's`));
   }
 }

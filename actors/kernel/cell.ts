@@ -1,5 +1,6 @@
 import { Fault } from '../../ops/base/fault.ts';
 import type { Instruments, MetricLabels } from '../../ops/base/instruments.ts';
+import { within } from '../../ops/base/within.ts';
 import type { World } from '../../ops/base/world.ts';
 import { frameBytes } from '../../topology/transport/frames.ts';
 import type { Address, Message, RequestContext, Service, Transport } from '../../topology/transport/transport.ts';
@@ -163,10 +164,7 @@ export class Cell implements Supervised {
 
   async #drain(mailbox: Mailbox, untilMs: number): Promise<void> {
     const { clock, timers } = this.#parts.world;
-    const late = Promise.withResolvers<void>();
-    const cancel = timers.after(Math.max(0, untilMs - clock.monotonicMs()), () => late.resolve());
-    await Promise.race([mailbox.whenIdle(), late.promise]);
-    cancel();
+    await within(timers, Math.max(0, untilMs - clock.monotonicMs()), mailbox.whenIdle());
   }
 }
 

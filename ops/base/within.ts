@@ -1,20 +1,23 @@
 import type { Timers } from './world.ts';
 
 /** Resolves with `work`, or without it after `ms`: then it goes on by itself, and how it ends matters to nobody. Rejects if it fails before. */
-export async function within(timers: Timers, ms: number, work: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const cancel = timers.after(ms, () => late.resolve());
-  try {
-    await Promise.race([work, late.promise]);
-  } finally {
-    cancel();
-  }
+export function within(timers: Timers, ms: number, work: Promise<unknown>): Promise<void> {
+  return limited<void>(
+    timers,
+    ms,
+    work.then(() => {}),
+    ({ resolve }) => resolve(),
+  );
 }
 
 /** Resolves or rejects as `work` does, or rejects after `ms`: then it goes on by itself, and how it ends matters to nobody. */
-export async function inTime<T>(timers: Timers, ms: number, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const cancel = timers.after(ms, () => late.reject(new Error(`no answer for ${ms} ms`)));
+export function inTime<T>(timers: Timers, ms: number, work: Promise<T>): Promise<T> {
+  return limited(timers, ms, work, ({ reject }) => reject(new Error(`no answer for ${ms} ms`)));
+}
+
+async function limited<T>(timers: Timers, ms: number, work: Promise<T>, end: (late: PromiseWithResolvers<T>) => void): Promise<T> {
+  const late = Promise.withResolvers<T>();
+  const cancel = timers.after(ms, () => end(late));
   try {
     return await Promise.race([work, late.promise]);
   } finally {

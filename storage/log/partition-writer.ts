@@ -129,7 +129,7 @@ export class PartitionWriter implements LogWriter {
     const isUnsent = error instanceof UnsentError;
     if (failure === 'refused') {
       const refused = new Fault('unavailable', `Kafka refuses the record: ${message}`);
-      for (const append of group) settle(append, () => append.reject(append.mayBeThere ? inDoubt(message) : refused));
+      for (const append of group) refuse(append, message, refused);
     } else if (failure === 'in_doubt') {
       this.#break(`Kafka does not answer: ${message}`);
       for (const append of group) settle(append, () => append.reject(inDoubt(message)));
@@ -160,7 +160,7 @@ export class PartitionWriter implements LogWriter {
     if (this.#broken === undefined)
       instruments.log.warn('pushes to a partition are refused until Kafka takes them again', { partition: name, why });
     this.#broken ??= why;
-    for (const append of this.#waiting.splice(0)) settle(append, () => append.reject(append.mayBeThere ? inDoubt(why) : unavailable(why)));
+    for (const append of this.#waiting.splice(0)) refuse(append, why, unavailable(why));
   }
 
   /** Resolves once Kafka takes records again, or this is closed: then nothing waits any more. */
@@ -177,8 +177,7 @@ export class PartitionWriter implements LogWriter {
       }
     }
     if (signal.aborted) {
-      for (const append of this.#waiting.splice(0))
-        settle(append, () => append.reject(append.mayBeThere ? inDoubt('it stops') : signal.reason));
+      for (const append of this.#waiting.splice(0)) refuse(append, 'it stops', signal.reason);
       return;
     }
     this.#broken = undefined;
@@ -205,6 +204,11 @@ function settle(append: Append, how: () => void): void {
   append.isSettled = true;
   append.stopClock();
   how();
+}
+
+/** What is not under way is not there, unless it was before. */
+function refuse(append: Append, why: string, fault: Fault): void {
+  settle(append, () => append.reject(append.mayBeThere ? inDoubt(why) : fault));
 }
 
 function unavailable(message: string): Fault {
